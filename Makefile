@@ -1,0 +1,47 @@
+# demo  train on real digits from a built wheel     test  everything CI runs     sanitize  C++ tests under ASan and UBSan
+# dev   incremental build beside python/axon (then PYTHONPATH=python)            clean     remove what was built
+PYTHON ?= python3.11
+JOBS ?= $(shell nproc)
+BIN := .venv/bin
+SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.cuh' -o -name '*.py' \
+             -o -name '*.pyi' -o -name '*.cmake' \)) CMakeLists.txt pyproject.toml
+LOCKED := flock build/.lock
+CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+
+.PHONY: demo test dev sanitize clean
+demo: build/wheel-demo.stamp
+	$(BIN)/python docs/examples/demo.py $(if $(DATA),--data $(DATA))
+
+test: build/wheel-test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/ctest --test-dir build/wheel --output-on-failure
+	$(BIN)/python -m pytest -n 2
+
+dev: build/requires.stamp
+	$(LOCKED) $(CONFIGURE) -S . -B build/dev -DAXON_TESTS=ON
+	$(LOCKED) $(BIN)/cmake --build build/dev -j $(JOBS)
+	ln -sfn $(CURDIR)/build/dev/axon/* python/axon/
+	rm -f python/axon/axon-tests
+
+sanitize: build/requires.stamp
+	$(LOCKED) $(CONFIGURE) -S . -B build/sanitize -DAXON_TESTS=ON -DAXON_PYTHON=OFF -DAXON_SANITIZE=ON
+	$(LOCKED) $(BIN)/cmake --build build/sanitize -j $(JOBS)
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
+
+clean:
+	rm -rf build
+
+# The build requirements live in .venv (no isolated build), so that a second build compiles only what changed.
+build/requires.stamp: pyproject.toml
+	mkdir -p build
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], \
+	  sep='\n')" > build/requires.txt
+	$(BIN)/pip install --quiet -r build/requires.txt
+	touch $@
+
+build/wheel-%.stamp: build/requires.stamp $(SOURCES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --config-settings=build-dir=build/wheel \
+	  --config-settings=cmake.define.AXON_TESTS=ON ".[$*]"
+	touch $@

@@ -1,0 +1,54 @@
+#include "runtime/library.h"
+
+#include <dlfcn.h>
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+namespace axon {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, LibraryFactory, std::less<>> factories;
+};
+
+// A function's static, because registrations of other translation units may run first.
+Registry& registry() {
+  static Registry instance;
+  return instance;
+}
+
+LibraryFactory find(const char* symbol) {
+  std::lock_guard lock(registry().mutex);
+  auto entry = registry().factories.find(symbol);
+  return entry == registry().factories.end() ? nullptr : entry->second;
+}
+
+// libaxon_cpu.so brings oneDNN with it, which costs milliseconds and 50 MB: it is loaded when first needed.
+void load_cpu_library() {
+  Dl_info self{};
+  if (dladdr(reinterpret_cast<void*>(&find_library_factory), &self) == 0) throw std::runtime_error("dladdr failed");
+  std::string path = self.dli_fname;
+  path.replace(path.rfind('/') + 1, std::string::npos, "libaxon_cpu.so");
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw std::runtime_error(dlerror());
+}
+
+}  // namespace
+
+LibraryRegistration::LibraryRegistration(const char* symbol, LibraryFactory factory) {
+  std::lock_guard lock(registry().mutex);
+  if (!registry().factories.emplace(symbol, factory).second)
+    throw std::runtime_error(std::string("library step registered twice: ") + symbol);
+}
+
+LibraryFactory find_library_factory(const char* symbol) {
+  if (LibraryFactory factory = find(symbol)) return factory;
+  load_cpu_library();
+  if (LibraryFactory factory = find(symbol)) return factory;
+  throw std::runtime_error(std::string("no library step is named ") + symbol);
+}
+
+}  // namespace axon

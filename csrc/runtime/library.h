@@ -1,0 +1,51 @@
+// Library steps: work that a program hands to native code of csrc/cpu by a symbol (gemm, convolution, sort, copies).
+//
+//   struct Gemm : axon::LibraryStep {
+//     explicit Gemm(const axon::LibraryCall& call);            // plan: checks ints and sizes, makes primitives
+//     void run(char* const* operands) override;                // operands[i] is the memory of the step's i-th slot
+//   };
+//   AXON_LIBRARY("gemm", Gemm)                                  // at namespace scope of one .cpp file
+//
+// A step object belongs to one context: it is made before the context's first run and run by one thread at a time, so
+// it may hold primitives and scratch memory. Both functions report trouble by throwing std::exception. The runtime
+// gives a running step all threads to itself (OpenMP regions inside are fine, so are axon::parallel regions).
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace axon {
+
+struct LibraryCall {
+  std::span<const int64_t> nbytes;  // the size of each operand
+  std::span<const int64_t> ints;
+  std::span<const double> floats;
+};
+
+class LibraryStep {
+ public:
+  virtual ~LibraryStep() = default;
+  virtual void run(char* const* operands) = 0;
+};
+
+using LibraryFactory = std::unique_ptr<LibraryStep> (*)(const LibraryCall&);
+
+// The factory registered under `symbol`; loads libaxon_cpu.so when the symbol is not yet known.
+// Throws std::runtime_error when nothing registers it.
+LibraryFactory find_library_factory(const char* symbol);
+
+// A symbol may be registered once; static objects of this type fill the registry before main or during dlopen.
+struct LibraryRegistration {
+  LibraryRegistration(const char* symbol, LibraryFactory factory);
+};
+
+}  // namespace axon
+
+#define AXON_LIBRARY(symbol, Step) AXON_LIBRARY_AT(symbol, Step, __COUNTER__)
+#define AXON_LIBRARY_AT(symbol, Step, unique) AXON_LIBRARY_NAMED(symbol, Step, unique)
+#define AXON_LIBRARY_NAMED(symbol, Step, unique)                                                   \
+  static const ::axon::LibraryRegistration axon_library_##unique{                                  \
+      symbol, [](const ::axon::LibraryCall& call) -> std::unique_ptr<::axon::LibraryStep> {        \
+        return std::make_unique<Step>(call);                                                       \
+      }};
