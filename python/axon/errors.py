@@ -1,0 +1,33 @@
+"""The exceptions users meet. Every text says what was expected, what was got and what to do."""
+
+
+class AxonError(Exception):
+    """Base of all errors raised on purpose by axon."""
+
+
+class ShapeError(AxonError, ValueError):
+    """Shapes, axes or axis names do not fit an operation."""
+
+
+class DTypeError(AxonError, TypeError):
+    """Dtypes do not fit an operation."""
+
+
+class StructureError(AxonError, ValueError):
+    """Two trees that must have one structure differ; the text names the place."""
+
+
+class TraceError(AxonError, TypeError):
+    """A traced value was used where a concrete one is needed, or outlived its trace."""
+
+
+class GradientError(AxonError, TypeError):
+    """A derivative was asked of something that has none."""
+
+
+class DonationError(AxonError, RuntimeError):
+    """A tensor was used after its memory was donated to a call."""
+
+
+class CompileError(AxonError, RuntimeError):
+    """The compiler or its cache failed; the text names the step."""

@@ -1,0 +1,261 @@
+"""Trees: nested dicts, lists, tuples, NamedTuples, dataclasses and registered types, with anything else as leaves.
+
+A tree is its leaves, in insertion order, and a Structure: the flat, hashable token of everything else. None is a node
+without leaves. A type that would be a node by its looks (a NamedTuple that is one value) says `@tree.atom`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from .errors import StructureError
+
+T = TypeVar("T", bound=type)
+Path = tuple[Any, ...]  # keys, field names and positions from the root to a leaf
+
+_LEAF = "*"
+
+
+class Kind(NamedTuple):
+    """How values of one type come apart and together. The metadata is all that children do not say."""
+
+    split: Callable[[Any], tuple[Collection[Any], Hashable]]  # value -> (children, metadata)
+    rebuild: Callable[[Any, Sequence[Any]], Any]  # (metadata, children) -> value
+    keys: Callable[[Any, int], Iterable[Any]]  # (metadata, number of children) -> their names in a path
+
+
+class Structure(tuple):
+    """A tree without its leaves, in preorder: "*" for a leaf, else type, metadata, number of children.
+
+    One flat tuple, so that hashing and comparing it never leaves C.
+    """
+
+    __slots__ = ()
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return sum(1 for _ in self.paths())
+
+    def paths(self) -> list[Path]:
+        """The path of each leaf, in order."""
+        found: list[Path] = []
+        _paths(iter(self), (), found)
+        return found
+
+    def __repr__(self) -> str:
+        return f"Structure({unflatten(self, [_Star()] * self.size)!r})"
+
+
+class _Star:
+    def __repr__(self) -> str:
+        return "*"
+
+
+def _dict_kind(make: Callable[[Any], Any]) -> Kind:
+    return Kind(
+        lambda x: (x.values(), tuple(x)),
+        lambda keys, children: make(zip(keys, children)),
+        lambda keys, _: keys,
+    )
+
+
+def _positions(_: Any, count: int) -> Iterable[Any]:
+    return range(count)
+
+
+# What each type seen is: a Kind, or None for leaves. Types are added when first met.
+_kinds: dict[type, Kind | None] = {
+    dict: _dict_kind(dict),
+    OrderedDict: _dict_kind(OrderedDict),
+    defaultdict: Kind(
+        lambda x: (x.values(), (x.default_factory, tuple(x))),
+        lambda meta, children: defaultdict(meta[0], zip(meta[1], children)),
+        lambda meta, _: meta[1],
+    ),
+    list: Kind(lambda x: (x, None), lambda _, children: list(children), _positions),
+    tuple: Kind(lambda x: (x, None), lambda _, children: tuple(children), _positions),
+    type(None): Kind(lambda x: ((), None), lambda _, children: None, _positions),
+}
+
+
+def register(
+    cls: type,
+    split: Callable[[Any], tuple[Collection[Any], Hashable]],
+    rebuild: Callable[[Any, Sequence[Any]], Any],
+    keys: Callable[[Any, int], Iterable[Any]] = _positions,
+) -> None:
+    """Make values of `cls` nodes: split(value) gives (children, hashable metadata), rebuild(metadata, children) it."""
+    _kinds[cls] = Kind(split, rebuild, keys)
+
+
+def atom(cls: T) -> T:
+    """Declare that values of a NamedTuple or dataclass are leaves."""
+    _kinds[cls] = None
+    return cls
+
+
+def _meet(cls: type) -> Kind | None:
+    """The kind of a type met for the first time."""
+    fields = getattr(cls, "_fields", None)
+    if issubclass(cls, tuple) and fields is not None:
+        kind = Kind(lambda x: (x, None), lambda _, children: cls(*children), lambda _, __: fields)
+    elif dataclasses.is_dataclass(cls):
+        kind = _dataclass_kind(cls)
+    else:
+        kind = None
+    return _kinds.setdefault(cls, kind)
+
+
+def _dataclass_kind(cls: type) -> Kind:
+    """Fields with metadata {"static": True} are metadata, the others children. Rebuilding does not call __init__."""
+    fields = dataclasses.fields(cls)
+    static = tuple(f.name for f in fields if f.metadata.get("static"))
+    names = tuple(f.name for f in fields if not f.metadata.get("static"))
+
+    def rebuild(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
+        made = object.__new__(cls)
+        for name, value in (*zip(static, meta), *zip(names, children)):
+            object.__setattr__(made, name, value)
+        return made
+
+    return Kind(
+        lambda x: ([getattr(x, n) for n in names], tuple(getattr(x, n) for n in static)), rebuild, lambda _, __: names
+    )
+
+
+def _node_kind(cls: type) -> Kind:
+    kind = _kinds[cls] if cls in _kinds else _meet(cls)
+    assert kind is not None, cls
+    return kind
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves of a tree in order, and its structure.
+
+    >>> flatten({"w": 1, "b": (2, None)})
+    ([1, 2], Structure({'w': *, 'b': (*, None)}))
+    """
+    found: list[Any] = []
+    token: list[Any] = []
+    _flatten(tree, found, token)
+    return found, Structure(token)
+
+
+def _flatten(tree: Any, found: list[Any], token: list[Any]) -> None:
+    cls = type(tree)
+    kind = _kinds[cls] if cls in _kinds else _meet(cls)
+    if kind is None:
+        found.append(tree)
+        token.append(_LEAF)
+        return
+    children, meta = kind.split(tree)
+    token += (cls, meta, len(children))
+    for child in children:
+        _flatten(child, found, token)
+
+
+def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
+    """The tree of that structure with those leaves; StructureError when there are too few or too many.
+
+    >>> unflatten(structure([0, {"a": 0}]), [1, 2])
+    [1, {'a': 2}]
+    """
+    supply = iter(leaves)
+    try:
+        made = _unflatten(iter(structure), supply)
+    except StopIteration:
+        raise StructureError(f"unflatten: expected {structure.size} leaves, got fewer") from None
+    for _ in supply:
+        raise StructureError(f"unflatten: expected {structure.size} leaves, got more")
+    return made
+
+
+def _unflatten(token: Iterator[Any], supply: Iterator[Any]) -> Any:
+    cls = next(token)
+    if cls == _LEAF:
+        return next(supply)
+    meta, count = next(token), next(token)
+    kind = _node_kind(cls)
+    return kind.rebuild(meta, [_unflatten(token, supply) for _ in range(count)])
+
+
+def _paths(token: Iterator[Any], path: Path, found: list[Path]) -> None:
+    cls = next(token)
+    if cls == _LEAF:
+        found.append(path)
+        return
+    meta, count = next(token), next(token)
+    kind = _node_kind(cls)
+    for key in kind.keys(meta, count):
+        _paths(token, (*path, key), found)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of a tree in order."""
+    return flatten(tree)[0]
+
+
+def structure(tree: Any) -> Structure:
+    """The structure of a tree: equal for trees that differ in leaves only."""
+    return flatten(tree)[1]
+
+
+def paths(tree: Any) -> list[Path]:
+    """The path of each leaf: dict keys, field names, positions.
+
+    >>> [show(p) for p in paths({"dense_0": {"kernel": 1, "bias": 2}, "rest": [3]})]
+    ['dense_0.kernel', 'dense_0.bias', 'rest.0']
+    """
+    return structure(tree).paths()
+
+
+def show(path: Path) -> str:
+    """A path as error texts and file formats spell it: its parts joined by dots."""
+    return ".".join(str(part) for part in path)
+
+
+def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """A tree of function(leaf, leaves of the other trees at the same place).
+
+    The others must have the structure of the first, but dict entries are found by key, whatever their order, and may
+    hold whole subtrees where the first has a leaf.
+
+    >>> map(lambda a, b: a + b, {"x": 1, "y": 2}, {"y": 20, "x": 10})
+    {'x': 11, 'y': 22}
+    """
+    found, token = flatten(tree)
+    columns = [found, *(flatten_like(token, other) for other in rest)]
+    return unflatten(token, [function(*row) for row in zip(*columns)])
+
+
+def flatten_like(structure: Structure, tree: Any) -> list[Any]:
+    """What a tree holds at each leaf of a structure (whole subtrees, where it goes deeper); StructureError where they
+    part."""
+    found: list[Any] = []
+    _flatten_like(iter(structure), tree, (), found)
+    return found
+
+
+def _flatten_like(token: Iterator[Any], tree: Any, path: Path, found: list[Any]) -> None:
+    cls = next(token)
+    if cls == _LEAF:
+        found.append(tree)
+        return
+    meta, count = next(token), next(token)
+    kind = _node_kind(cls)
+    keys = list(kind.keys(meta, count))
+    where = f" at {show(path)}" if path else ""
+    if type(tree) is not cls:
+        raise StructureError(f"tree{where}: expected a {cls.__name__}, got a {type(tree).__name__}")
+    children, other_meta = kind.split(tree)
+    by_key = dict(zip(kind.keys(other_meta, count), children)) if issubclass(cls, dict) else None
+    children = list(children)
+    if len(children) != count or (other_meta != meta if by_key is None else by_key.keys() != set(keys)):
+        want, have = (", ".join(str(k) for k in ks) for ks in (keys, kind.keys(other_meta, len(children))))
+        raise StructureError(f"tree{where}: expected a {cls.__name__} of ({want}), got one of ({have})")
+    for i, key in enumerate(keys):
+        _flatten_like(token, children[i] if by_key is None else by_key[key], (*path, key), found)
