@@ -1,0 +1,145 @@
+"""The Graph IR: tensor expressions. A node has a tuple of results; a value is (node, index). Nodes are interned in a
+Builder, so inside one graph equal expressions are one node and identity is equality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..nx.op import TABLE, Inference, Op
+from ..nx.tensor import TensorType
+
+
+class Node:
+    """One application of an op. Immutable. `source` is the user's line, and no part of identity."""
+
+    __slots__ = ("attrs", "inputs", "op", "source", "types")
+
+    def __init__(
+        self, op: Op, inputs: tuple[Value, ...], attrs: Mapping[str, Any], types: tuple[TensorType, ...], source: str
+    ) -> None:
+        self.op, self.inputs, self.attrs, self.types, self.source = op, inputs, attrs, types, source
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {', '.join(map(str, self.types))}>"
+
+
+class Value(NamedTuple):
+    """One result of a node."""
+
+    node: Node
+    index: int
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.types[self.index]
+
+
+class Graph:
+    """Inputs (nodes of op `input`, in order) and outputs. All that is read from outside is an input.
+
+    `nodes` are all nodes the outputs need, inputs included, operands before users.
+    """
+
+    __slots__ = ("inputs", "nodes", "outputs")
+
+    def __init__(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.nodes = sort(v.node for v in (*self.inputs, *self.outputs))
+
+    def users(self) -> dict[Value, list[Node]]:
+        """The nodes that read each value, in order."""
+        found: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                found.setdefault(value, []).append(node)
+        return found
+
+    @property
+    def input_types(self) -> tuple[TensorType, ...]:
+        return tuple(v.type for v in self.inputs)
+
+    @property
+    def output_types(self) -> tuple[TensorType, ...]:
+        return tuple(v.type for v in self.outputs)
+
+
+def sort(roots: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes reachable from the roots, operands before users, without recursion."""
+    done: dict[Node, None] = {}
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            pending = [v.node for v in node.inputs if v.node not in done] if node not in done else []
+            if pending:
+                stack.extend(reversed(pending))
+            else:
+                stack.pop()
+                done[node] = None
+    return tuple(done)
+
+
+def _input_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
+    return Inference((), (attrs["type"],), attrs)
+
+
+INPUT = Op(name="input", kind="input", infer=_input_infer)  # attrs: number (unique in its builder), type
+
+
+class Builder:
+    """Makes nodes, each expression once. The table belongs to the builder: no global state."""
+
+    def __init__(self) -> None:
+        self._interned: dict[Any, Node] = {}
+        self._count = 0
+
+    def input(self, type: TensorType) -> Value:
+        """A new input, different from all others."""
+        self._count += 1
+        return Value(Node(INPUT, (), {"number": self._count - 1, "type": type}, (type,), ""), 0)
+
+    def node(
+        self, op: Op, inputs: tuple[Value, ...], attrs: Mapping[str, Any], types: tuple[TensorType, ...], source: str = ""
+    ) -> Node:
+        """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
+        if op.kind == "effect":
+            return Node(op, inputs, attrs, types, source)
+        key = (op, inputs, tuple((k, _exact(v)) for k, v in attrs.items()), types)
+        found = self._interned.get(key)
+        if found is None:
+            found = self._interned[key] = Node(op, inputs, attrs, types, source)
+        return found
+
+    def apply(self, name: str, *inputs: Value, **attrs: Any) -> Value:
+        """A node by op name, types inferred by its row: how passes write expressions. Operands must have the dtypes
+        and (elementwise) the shape that the row gives."""
+        op = TABLE[name]
+        settled = op.infer([v.type for v in inputs], attrs)
+        return Value(self.node(op, inputs, settled.attrs, settled.out), 0)
+
+
+def _exact(value: Any) -> Any:
+    """A literal as a key that tells 0.0 from -0.0, 1 from 1.0 from True, and finds NaN equal to itself."""
+    return (type(value), repr(value)) if isinstance(value, (bool, int, float)) else value
+
+
+def rewrite(
+    graph: Graph, rule: Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None], builder: Builder | None = None
+) -> Graph:
+    """One sweep over the graph, operands first: rule(builder, node, new inputs) gives the values replacing the node's
+    results, or None to keep it over its new inputs."""
+    builder = builder or Builder()
+    new: dict[Value, Value] = {v: v for v in graph.inputs}
+    for node in graph.nodes:
+        if node.op is INPUT:
+            continue
+        inputs = tuple(new[v] for v in node.inputs)
+        made = rule(builder, node, inputs)
+        if made is None:
+            kept = builder.node(node.op, inputs, node.attrs, node.types, node.source)
+            made = [Value(kept, i) for i in range(len(node.types))]
+        for i, value in enumerate(made):
+            new[Value(node, i)] = value
+    return Graph(graph.inputs, [new[v] for v in graph.outputs])

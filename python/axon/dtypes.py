@@ -1,0 +1,141 @@
+"""The dtypes, their kinds, and the one promotion rule. Nothing else in axon decides what a result's dtype is made of."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from .errors import DTypeError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class DType:
+    """An element type: compared by identity, printed as its name.
+
+    `kind` is one of b (bool), i (signed), u (unsigned), f (float), c (complex); `code` is its number at the C border.
+    """
+
+    __slots__ = ("code", "itemsize", "kind", "name")
+
+    def __init__(self, name: str, kind: str, itemsize: int, code: int) -> None:
+        self.name, self.kind, self.itemsize, self.code = name, kind, itemsize, code
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return "bool_" if self is bool_ else self.name
+
+    @property
+    def numpy(self) -> np.dtype:
+        """The NumPy dtype of the same layout (bfloat16 is ml_dtypes')."""
+        return _numpy(self)
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "f"
+
+    @property
+    def is_integer(self) -> bool:
+        return self.kind in "iu"
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is a storage type that is computed in float32."""
+        return self.kind == "f" and self.itemsize == 2
+
+
+bool_: Final = DType("bool", "b", 1, 0)
+int8: Final = DType("int8", "i", 1, 1)
+int16: Final = DType("int16", "i", 2, 2)
+int32: Final = DType("int32", "i", 4, 3)
+int64: Final = DType("int64", "i", 8, 4)
+uint8: Final = DType("uint8", "u", 1, 5)
+uint16: Final = DType("uint16", "u", 2, 6)
+uint32: Final = DType("uint32", "u", 4, 7)
+uint64: Final = DType("uint64", "u", 8, 8)
+float16: Final = DType("float16", "f", 2, 9)
+bfloat16: Final = DType("bfloat16", "f", 2, 10)
+float32: Final = DType("float32", "f", 4, 11)
+float64: Final = DType("float64", "f", 8, 12)
+
+ALL: Final = (
+    bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, bfloat16, float32, float64,
+)  # fmt: skip
+_BY_NAME: Final = {d.name: d for d in ALL}
+_RANK: Final = {"b": 0, "i": 1, "u": 1, "f": 2}
+_OF_PYTHON: Final = {bool: bool_, int: int32, float: float32}
+
+DTypeLike = "DType | str | type | np.dtype"
+
+
+@cache
+def _numpy(dtype: DType) -> np.dtype:
+    import numpy as np
+
+    if dtype is bfloat16:
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype.name)
+
+
+def dtype(spec: object) -> DType:
+    """The DType that `spec` names: a DType, a name, bool/int/float, or a NumPy dtype or scalar type.
+
+    >>> dtype("float32"), dtype(int)
+    (float32, int32)
+    """
+    if isinstance(spec, DType):
+        return spec
+    if isinstance(spec, type) and spec in _OF_PYTHON:
+        return _OF_PYTHON[spec]
+    name = spec if isinstance(spec, str) else getattr(spec, "name", None) or getattr(spec, "__name__", None)
+    found = _BY_NAME.get(str(name).removesuffix("_"))
+    if found is None:
+        raise DTypeError(f"dtype: expected one of {', '.join(_BY_NAME)}, got {spec!r}; convert the data first")
+    return found
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The dtype both a and b convert to: the array-API table, float16 with bfloat16 gives float32, integer with
+    float gives that float; uint64 with a signed integer has none and raises DTypeError.
+
+    >>> promote(uint8, int8), promote(int64, float32), promote(float16, bfloat16)
+    (int16, float32, float32)
+    """
+    if a is b:
+        return a
+    if _RANK[a.kind] != _RANK[b.kind]:
+        return a if _RANK[a.kind] > _RANK[b.kind] else b
+    if a.kind == "f":
+        return (a if a.itemsize > b.itemsize else b) if a.itemsize != b.itemsize else float32
+    if a.kind == b.kind:
+        return a if a.itemsize > b.itemsize else b
+    signed, unsigned = (a, b) if a.kind == "i" else (b, a)
+    if signed.itemsize > unsigned.itemsize:
+        return signed
+    if unsigned is uint64:
+        raise DTypeError(f"promotion: uint64 and {signed} have no common integer dtype; cast one with astype first")
+    return _BY_NAME[f"int{unsigned.itemsize * 16}"]
+
+
+def result_type(*items: DType | type) -> DType:
+    """The dtype of an operation over `items`: DTypes, or bool/int/float standing for Python scalars, which never
+    change an array's dtype within or below its kind.
+
+    >>> result_type(float16, float), result_type(int8, float), result_type(uint8, int)
+    (float16, float32, uint8)
+    """
+    strong = [d for d in items if isinstance(d, DType)]
+    weak = [_OF_PYTHON[d] for d in items if not isinstance(d, DType)]
+    result = strong[0] if strong else weak[0]
+    for d in strong[1:] if strong else weak[1:]:
+        result = promote(result, d)
+    if strong:
+        for d in weak:
+            if _RANK[d.kind] > _RANK[result.kind]:
+                result = d
+    return result

@@ -1,0 +1,70 @@
+"""What a backend is: one compute method and three conversions. It obeys; types are settled before it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .. import config
+from .tensor import Tensor, TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from .op import Op
+
+
+class Backend(Protocol):
+    """Where data lives and how an op is carried out there."""
+
+    name: str
+
+    def apply(
+        self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """The data of op's results. args have the dtypes the row asks for; elementwise operands broadcast to out."""
+        ...
+
+    def constant(self, value: bool | int | float, type: TensorType) -> Any:
+        """Data of a tensor of that type filled with one value."""
+        ...
+
+    def from_numpy(self, array: np.ndarray) -> Any:
+        """Data holding a copy of the array."""
+        ...
+
+    def to_numpy(self, data: Any, type: TensorType) -> np.ndarray:
+        """A read-only array of the data, without a copy where the memory is the CPU's."""
+        ...
+
+    def adopt(self, tensor: Tensor) -> Tensor:
+        """The tensor as one of this backend's: the tracer captures it, others raise or copy."""
+        ...
+
+
+# The innermost trace of this thread, if any: while one is open every op is recorded there.
+tracing: ContextVar[Backend | None] = ContextVar("axon_tracing", default=None)
+
+
+@contextmanager
+def recording(backend: Backend) -> Iterator[None]:
+    """Send every op of this thread to `backend` while the block runs."""
+    token = tracing.set(backend)
+    try:
+        yield
+    finally:
+        tracing.reset(token)
+
+
+def select(tensors: Sequence[Tensor]) -> Backend:
+    """The backend that carries out an op over these tensors."""
+    current = tracing.get()
+    if current is not None:
+        return current
+    for t in tensors:
+        return t.backend
+    return config.lookup("backend", config.default_backend)

@@ -1,0 +1,200 @@
+"""Op, the row of the op table, and the decorators (kinds) that make rows out of function declarations.
+
+A row is a Python function: positional-only parameters are tensor operands, the others are attributes. Calling it infers
+dtypes and shapes, converts the operands, and hands everything to one backend (see `call`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from ..dtypes import DType, result_type
+from ..errors import DTypeError
+from .backend import select
+from .tensor import Names, Shape, Tensor, TensorType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SCALARS = (bool, int, float)
+Operand = TensorType | type  # what inference sees: a type, or bool/int/float for a Python scalar
+
+
+class Inference(NamedTuple):
+    """What is settled before a backend is called: the dtypes operands are cast to, result types, normal attributes."""
+
+    operands: tuple[DType, ...]
+    out: tuple[TensorType, ...]
+    attrs: Mapping[str, Any]
+
+
+class Index(NamedTuple):
+    """How one axis of a movement's operand is addressed from the result's index o[axis]:
+
+    t = o[axis] - lo must be in [0, size*div) and a multiple of div; then the operand's index is (t // div) * mul + start.
+    axis None is index `start`. lo 0, div 1 and size None mean that every index of the result is inside.
+    """
+
+    axis: int | None
+    mul: int = 1
+    start: int = 0
+    lo: int = 0
+    div: int = 1
+    size: int | None = None
+
+
+RESHAPE = "reshape"  # an index map that keeps the row-major order of elements
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Op:
+    """One row of the table. Fields not given by the row have the default of its kind."""
+
+    name: str
+    kind: str  # elementwise reduction movement contraction indexing window creation library region effect
+    infer: Callable[[Sequence[Operand], dict[str, Any]], Inference]
+    eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is xp.<name>(*arrays, **attrs)
+    vjp: Callable[..., Sequence[Tensor | None]] | None = None  # (g, y, *operands, **attrs) -> a gradient an operand
+    nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
+    combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
+    identity: Callable[[DType], Any] | None = None
+    index_map: Callable[..., Any] | None = None  # movement: (types, out, **attrs) -> a tuple of Index an operand
+    extern: str | None = None  # contraction, library: symbol of the runtime's library step
+    expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose
+    domain: tuple[float, float] | None = None  # reals on which the row is tested by value
+    tolerance: Mapping[str, float] = field(default_factory=dict)  # dtype name -> relative error allowed in tests
+    function: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> Any:
+        return (TABLE.__getitem__, (self.name,))
+
+
+TABLE: dict[str, Op] = {}  # every row by name, in order of declaration
+
+
+def describe(operands: Sequence[Operand]) -> str:
+    """Operand types as error texts show them: `float32[3,4] and float32[5,6]`."""
+    return " and ".join(str(o) if isinstance(o, TensorType) else o.__name__ for o in operands)
+
+
+def operand_types(operands: Sequence[Operand]) -> list[TensorType]:
+    """Operands with Python scalars as rank 0 (their dtype is settled by the dtype rule, so bool here is a filler)."""
+    return [o if isinstance(o, TensorType) else TensorType(result_type(o), ()) for o in operands]
+
+
+def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """Run a row: settle types, convert operands, dispatch. Returns a Tensor, or a tuple where the row has several."""
+    from .creation import asarray
+
+    given = [o if isinstance(o, (Tensor, *SCALARS)) else asarray(o) for o in operands]
+    settled = op.infer([o.type if isinstance(o, Tensor) else type(o) for o in given], attrs)
+    tensors = [o for o in given if isinstance(o, Tensor)]
+    backend = select(tensors)
+    args = []
+    for o, dtype in zip(given, settled.operands):
+        if not isinstance(o, Tensor):
+            check_scalar(op.name, o, dtype)
+            type_ = TensorType(dtype, ())
+            o = Tensor(type_, backend, backend.constant(o, type_))
+        else:
+            if o.backend is not backend:
+                o = backend.adopt(o)
+            if o.type.dtype is not dtype:
+                o = call(TABLE["astype"], (o,), {"dtype": dtype})
+        args.append(o)
+    results = backend.apply(op, settled.out, args, settled.attrs)
+    made = tuple(Tensor(t, backend, d) for t, d in zip(settled.out, results))
+    return made[0] if len(made) == 1 else made
+
+
+def check_scalar(name: str, value: Any, dtype: DType) -> None:
+    """Refuse a Python integer that the dtype it meets cannot hold."""
+    if dtype.is_integer and not isinstance(value, bool):
+        bits = 8 * dtype.itemsize
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
+        if not low <= value <= high:
+            raise DTypeError(
+                f"{name}: expected an integer in [{low}, {high}] beside {dtype} data, got {value}; "
+                f"cast the tensor to a wider dtype with astype first"
+            )
+
+
+def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Any:
+    """The decorator all kinds are made of: declare a function's signature and docs as a row of the table.
+
+    variadic: the first parameter is a sequence of tensors (concat).
+    """
+
+    def declare(function: Callable[P, R]) -> Callable[P, R]:
+        name = function.__name__.rstrip("_")
+        parameters = inspect.signature(function).parameters.values()
+        arity = sum(p.kind is p.POSITIONAL_ONLY for p in parameters)
+        options = {p.name: p.default for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+        order = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+        @functools.wraps(function)
+        def run(*args: Any, **attrs: Any) -> Any:
+            operands, rest = args[:arity], args[arity:]
+            if len(operands) < arity or len(rest) > len(order):
+                raise TypeError(f"{name}{inspect.signature(function)}: got {len(args)} positional arguments")
+            given = dict(zip(order, rest))
+            unknown = attrs.keys() - options.keys() | attrs.keys() & given.keys()
+            if unknown:
+                raise TypeError(f"{name}{inspect.signature(function)}: unexpected or repeated {sorted(unknown)}")
+            settled = {**options, **given, **attrs}
+            for key, value in settled.items():
+                if value is inspect.Parameter.empty:
+                    raise TypeError(f"{name}{inspect.signature(function)}: argument {key!r} is missing")
+            return call(op, tuple(operands[0]) if variadic else operands, settled)
+
+        op = Op(name=name, kind=kind, infer=infer, function=run, **fields)
+        if name in TABLE:
+            raise ValueError(f"op table: {name!r} is declared twice")
+        TABLE[name] = op
+        run.op = op  # type: ignore[attr-defined]
+        return method(run) if arity and not variadic else run
+
+    return declare
+
+
+def method(function: Callable[P, R]) -> Callable[P, R]:
+    """Attach a function whose first parameter is a tensor to Tensor as a method; rows are attached unasked."""
+    setattr(Tensor, function.__name__.rstrip("_"), function)
+    return function
+
+
+DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]
+ShapeRule = Callable[..., tuple[Shape, Names, Mapping[str, Any]]]
+
+
+def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[..., Inference]:
+    """An infer function out of a dtype rule and a shape rule (rules.py has both)."""
+
+    def infer(operands: Sequence[Operand], attrs: dict[str, Any]) -> Inference:
+        dtypes, out = dtype_rule(name, [o.dtype if isinstance(o, TensorType) else o for o in operands])
+        shape, names, normal = shape_rule(name, operand_types(operands), **attrs)
+        return Inference(dtypes, (TensorType(out, shape, names),), normal)
+
+    return infer
+
+
+def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Any]:
+    """A kind of row: its decorator takes dtype= and shape= where the kind has no default, and the row's fields."""
+    kind_name, kind_shape, kind_dtype = name, shape, dtype
+
+    def decorator(*, dtype: DTypeRule | None = kind_dtype, shape: ShapeRule | None = kind_shape, **fields: Any) -> Any:
+        def declare(function: Callable[P, R]) -> Callable[P, R]:
+            if dtype is None or shape is None:
+                raise ValueError(f"op table: {function.__name__} needs a dtype rule and a shape rule")
+            return row(kind_name, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
+
+        return declare
+
+    return decorator
