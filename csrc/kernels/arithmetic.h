@@ -1,0 +1,135 @@
+// Arithmetic, comparisons, logic and integer operations, for lanes of any type they make sense for.
+//
+// Integers wrap at their width; x // 0, x % 0 are 0 and lowest // -1 is lowest; a shift by the width or more (or by a
+// negative count) gives 0, or the sign. No instruction that can trap is executed.
+#ifndef AXON_ARITHMETIC_H
+#define AXON_ARITHMETIC_H
+
+namespace axon {
+
+typedef lanes<bool> Mask;
+typedef lanes<int32> I32;
+typedef lanes<uint32> U32;
+typedef lanes<int64> I64;
+typedef lanes<uint64> U64;
+typedef lanes<float> F32;
+typedef lanes<double> F64;
+
+// The constant c in every lane of a V.
+template <class V, class C> AXON_FN V all(C c) { return broadcast<element<V>>(static_cast<element<V>>(c)); }
+
+template <class V> AXON_FN V add(V a, V b) {
+  if constexpr (is_floating<element<V>>) return a + b;
+  else return V(wrapping(a) + wrapping(b));
+}
+template <class V> AXON_FN V subtract(V a, V b) {
+  if constexpr (is_floating<element<V>>) return a - b;
+  else return V(wrapping(a) - wrapping(b));
+}
+template <class V> AXON_FN V multiply(V a, V b) {
+  if constexpr (is_floating<element<V>>) return a * b;
+  else return V(wrapping(a) * wrapping(b));
+}
+template <class V> AXON_FN V negative(V a) {
+  if constexpr (is_floating<element<V>>) return -a;
+  else return subtract(all<V>(0), a);
+}
+AXON_FN F32 divide(F32 a, F32 b) { return a / b; }
+AXON_FN F64 divide(F64 a, F64 b) { return a / b; }
+AXON_FN F32 reciprocal(F32 x) { return 1.0f / x; }
+AXON_FN F64 reciprocal(F64 x) { return 1.0 / x; }
+AXON_FN F32 rsqrt(F32 x) { return 1.0f / sqrt(x); }
+AXON_FN F64 rsqrt(F64 x) { return 1.0 / sqrt(x); }
+template <class V> AXON_FN V positive(V a) { return a; }
+template <class V> AXON_FN V square(V a) { return multiply(a, a); }
+
+template <class V> AXON_FN Mask equal(V a, V b) { return Mask(eq(a, b)); }
+template <class V> AXON_FN Mask not_equal(V a, V b) { return Mask(ne(a, b)); }
+template <class V> AXON_FN Mask less(V a, V b) { return Mask(lt(a, b)); }
+template <class V> AXON_FN Mask less_equal(V a, V b) { return Mask(le(a, b)); }
+template <class V> AXON_FN Mask greater(V a, V b) { return Mask(lt(b, a)); }
+template <class V> AXON_FN Mask greater_equal(V a, V b) { return Mask(le(b, a)); }
+template <class V> AXON_FN V where(Mask m, V a, V b) { return select(m, a, b); }
+
+#if AXON_LANES == 1
+AXON_FN bool bitwise_and(bool a, bool b) { return a && b; }
+AXON_FN bool bitwise_or(bool a, bool b) { return a || b; }
+AXON_FN bool bitwise_xor(bool a, bool b) { return a != b; }
+AXON_FN bool bitwise_invert(bool a) { return !a; }
+#else
+AXON_FN Mask equal(Mask a, Mask b) { return Mask(~(a.m ^ b.m)); }
+AXON_FN Mask not_equal(Mask a, Mask b) { return Mask(a.m ^ b.m); }
+AXON_FN Mask bitwise_and(Mask a, Mask b) { return Mask(a.m & b.m); }
+AXON_FN Mask bitwise_or(Mask a, Mask b) { return Mask(a.m | b.m); }
+AXON_FN Mask bitwise_xor(Mask a, Mask b) { return Mask(a.m ^ b.m); }
+AXON_FN Mask bitwise_invert(Mask a) { return Mask(~a.m); }
+#endif
+template <class V> AXON_FN V bitwise_and(V a, V b) { return V(a & b); }
+template <class V> AXON_FN V bitwise_or(V a, V b) { return V(a | b); }
+template <class V> AXON_FN V bitwise_xor(V a, V b) { return V(a ^ b); }
+template <class V> AXON_FN V bitwise_invert(V a) { return V(~a); }
+AXON_FN Mask logical_and(Mask a, Mask b) { return bitwise_and(a, b); }
+AXON_FN Mask logical_or(Mask a, Mask b) { return bitwise_or(a, b); }
+AXON_FN Mask logical_xor(Mask a, Mask b) { return bitwise_xor(a, b); }
+AXON_FN Mask logical_not(Mask a) { return bitwise_invert(a); }
+
+// NaN if either is; b where they are equal.
+template <class V> AXON_FN V maximum(V a, V b) {
+  V larger = pick(lt(b, a), a, b);
+  if constexpr (is_floating<element<V>>) return pick(ne(a, a), a, larger);
+  else return larger;
+}
+template <class V> AXON_FN V minimum(V a, V b) {
+  V smaller = pick(lt(a, b), a, b);
+  if constexpr (is_floating<element<V>>) return pick(ne(a, a), a, smaller);
+  else return smaller;
+}
+
+// The sign bit of a float type, and its magnitude's.
+template <class V> AXON_FN uint_lanes<V> sign_bit(V x) {
+  return bits(x) & all<uint_lanes<V>>(1ul << (8 * sizeof(element<V>) - 1));
+}
+template <class V> AXON_FN uint_lanes<V> magnitude(V x) {
+  return bits(x) & all<uint_lanes<V>>(highest<element<int_lanes<V>>>);
+}
+template <class V> AXON_FN V abs(V x) {
+  if constexpr (is_floating<element<V>>) return from_bits(magnitude(x));
+  else if constexpr (is_signed<element<V>>) return pick(lt(x, all<V>(0)), negative(x), x);
+  else return x;
+}
+AXON_FN F32 copysign(F32 x, F32 y) { return from_bits(magnitude(x) | sign_bit(y)); }
+AXON_FN F64 copysign(F64 x, F64 y) { return from_bits(magnitude(x) | sign_bit(y)); }
+AXON_FN Mask signbit(F32 x) { return Mask(ne(sign_bit(x), all<U32>(0))); }
+AXON_FN Mask signbit(F64 x) { return Mask(ne(sign_bit(x), all<U64>(0))); }
+
+// -1, 0 or 1; of a float, +-0 and NaN are themselves.
+template <class V> AXON_FN V sign(V x) {
+  V zero = all<V>(0), one = all<V>(1);
+  if constexpr (is_floating<element<V>>) return pick(ne(x, x), x, pick(eq(x, zero), x, copysign(one, x)));
+  else if constexpr (is_signed<element<V>>) return pick(lt(zero, x), one, pick(lt(x, zero), all<V>(-1), zero));
+  else return pick(eq(x, zero), zero, one);
+}
+
+// Integers are whole and finite. (The float forms of floor, ceil, trunc and round are the target's own.)
+template <class V> AXON_FN Mask isnan(V x) { return Mask(ne(x, x)); }
+template <class V> AXON_FN Mask isinf(V x) {
+  if constexpr (is_floating<element<V>>) return Mask(eq(abs(x), all<V>(__builtin_inff())));
+  else return Mask(ne(x, x));
+}
+template <class V> AXON_FN Mask isfinite(V x) {
+  if constexpr (is_floating<element<V>>) return Mask(lt(abs(x), all<V>(__builtin_inff())));
+  else return Mask(eq(x, x));
+}
+
+// The next value after x towards y.
+template <class V> AXON_FN V next_after(V x, V y) {
+  typedef int_lanes<V> I;
+  I i = I(bits(x)), step = pick(eq(lt(x, y), lt(all<V>(0), x)), all<I>(1), all<I>(-1));
+  V next = pick(eq(x, all<V>(0)), copysign(from_bits(all<uint_lanes<V>>(1)), y), from_bits(uint_lanes<V>(i + step)));
+  return pick(eq(x, y), y, pick(ne(x, x), x, pick(ne(y, y), y, next)));
+}
+AXON_FN F32 nextafter(F32 x, F32 y) { return next_after(x, y); }
+AXON_FN F64 nextafter(F64 x, F64 y) { return next_after(x, y); }
+
+}  // namespace axon
+#endif
