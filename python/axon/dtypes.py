@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import DTypeError
 
@@ -46,6 +46,17 @@ class DType:
         """Whether it is a storage type that is computed in float32."""
         return self.kind == "f" and self.itemsize == 2
 
+    @property
+    def lowest(self) -> bool | int | float:
+        """What every value is at least: -inf for floats."""
+        return {"b": False, "u": 0, "i": -(1 << 8 * self.itemsize - 1), "f": float("-inf")}[self.kind]
+
+    @property
+    def highest(self) -> bool | int | float:
+        """What every value is at most: inf for floats."""
+        bits = 8 * self.itemsize
+        return {"b": True, "u": (1 << bits) - 1, "i": (1 << bits - 1) - 1, "f": float("inf")}[self.kind]
+
 
 bool_: Final = DType("bool", "b", 1, 0)
 int8: Final = DType("int8", "i", 1, 1)
@@ -68,7 +79,7 @@ _BY_NAME: Final = {d.name: d for d in ALL}
 _RANK: Final = {"b": 0, "i": 1, "u": 1, "f": 2}
 _OF_PYTHON: Final = {bool: bool_, int: int32, float: float32}
 
-DTypeLike = "DType | str | type | np.dtype"
+DTypeLike: TypeAlias = "DType | str | type | np.dtype"
 
 
 @cache

@@ -34,7 +34,7 @@ class Backend(Protocol):
         ...
 
     def from_numpy(self, array: np.ndarray) -> Any:
-        """Data holding a copy of the array."""
+        """Data of the array's values: the same memory where the backend can use it, else a copy."""
         ...
 
     def to_numpy(self, data: Any, type: TensorType) -> np.ndarray:
@@ -42,7 +42,7 @@ class Backend(Protocol):
         ...
 
     def adopt(self, tensor: Tensor) -> Tensor:
-        """The tensor as one of this backend's: the tracer captures it, others raise or copy."""
+        """The tensor as one of this backend's: the tracer captures it, others raise (nothing moves unasked)."""
         ...
 
 

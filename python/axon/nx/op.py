@@ -57,14 +57,15 @@ class Op:
     name: str
     kind: str  # elementwise reduction movement contraction indexing window creation library region effect
     infer: Callable[[Sequence[Operand], dict[str, Any]], Inference]
-    eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is xp.<name>(*arrays, **attrs)
+    eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
     vjp: Callable[..., Sequence[Tensor | None]] | None = None  # (g, y, *operands, **attrs) -> a gradient an operand
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
-    identity: Callable[[DType], Any] | None = None
+    identity: Callable[[DType], Any] | None = None  # of combine (argmax, argmin: of its value; the index is free)
     index_map: Callable[..., Any] | None = None  # movement: (types, out, **attrs) -> a tuple of Index an operand
     extern: str | None = None  # contraction, library: symbol of the runtime's library step
     expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose
+    cost: int = 1  # to repeat it for an element: 0 free (casts), 1 cheap, 8 a division or transcendental
     domain: tuple[float, float] | None = None  # reals on which the row is tested by value
     tolerance: Mapping[str, float] = field(default_factory=dict)  # dtype name -> relative error allowed in tests
     function: Callable[..., Any] | None = None
@@ -85,20 +86,32 @@ def describe(operands: Sequence[Operand]) -> str:
 
 
 def operand_types(operands: Sequence[Operand]) -> list[TensorType]:
-    """Operands with Python scalars as rank 0 (their dtype is settled by the dtype rule, so bool here is a filler)."""
+    """Operands with Python scalars as rank 0 (their dtype is settled by the dtype rule; here it is a filler)."""
     return [o if isinstance(o, TensorType) else TensorType(result_type(o), ()) for o in operands]
+
+
+def scalar_type(value: Any) -> type | None:
+    """bool, int or float if the value is a Python scalar (numpy.float64 is a Python float), else None."""
+    return next((t for t in SCALARS if isinstance(value, t)), None)
 
 
 def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Run a row: settle types, convert operands, dispatch. Returns a Tensor, or a tuple where the row has several."""
-    from .creation import asarray
+    given, types, tensors = [], [], []
+    for o in operands:
+        weak = None if isinstance(o, Tensor) else scalar_type(o)
+        if weak is None:
+            if not isinstance(o, Tensor):
+                from .creation import asarray
 
-    given = [o if isinstance(o, (Tensor, *SCALARS)) else asarray(o) for o in operands]
-    settled = op.infer([o.type if isinstance(o, Tensor) else type(o) for o in given], attrs)
-    tensors = [o for o in given if isinstance(o, Tensor)]
+                o = asarray(o)
+            tensors.append(o)
+        given.append(o)
+        types.append(weak or o.type)
+    settled = op.infer(types, attrs)
     backend = select(tensors)
     args = []
-    for o, dtype in zip(given, settled.operands):
+    for o, dtype in zip(given, settled.operands, strict=True):
         if not isinstance(o, Tensor):
             check_scalar(op.name, o, dtype)
             type_ = TensorType(dtype, ())
@@ -110,23 +123,23 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
                 o = call(TABLE["astype"], (o,), {"dtype": dtype})
         args.append(o)
     results = backend.apply(op, settled.out, args, settled.attrs)
-    made = tuple(Tensor(t, backend, d) for t, d in zip(settled.out, results))
+    made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
     return made[0] if len(made) == 1 else made
 
 
 def check_scalar(name: str, value: Any, dtype: DType) -> None:
     """Refuse a Python integer that the dtype it meets cannot hold."""
-    if dtype.is_integer and not isinstance(value, bool):
-        bits = 8 * dtype.itemsize
-        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
-        if not low <= value <= high:
-            raise DTypeError(
-                f"{name}: expected an integer in [{low}, {high}] beside {dtype} data, got {value}; "
-                f"cast the tensor to a wider dtype with astype first"
-            )
+    if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
+        raise DTypeError(
+            f"{name}: expected an integer in [{dtype.lowest}, {dtype.highest}] beside {dtype} data, got {value}; "
+            f"cast the tensor to a wider dtype with astype first"
+        )
 
 
-def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Any:
+Declare = Callable[[Callable[P, R]], Callable[P, R]]
+
+
+def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Declare:
     """The decorator all kinds are made of: declare a function's signature and docs as a row of the table.
 
     variadic: the first parameter is a sequence of tensors (concat).
@@ -134,7 +147,8 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         name = function.__name__.rstrip("_")
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
+        parameters = signature.parameters.values()
         arity = sum(p.kind is p.POSITIONAL_ONLY for p in parameters)
         options = {p.name: p.default for p in parameters if p.kind is not p.POSITIONAL_ONLY}
         order = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -143,15 +157,15 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
         def run(*args: Any, **attrs: Any) -> Any:
             operands, rest = args[:arity], args[arity:]
             if len(operands) < arity or len(rest) > len(order):
-                raise TypeError(f"{name}{inspect.signature(function)}: got {len(args)} positional arguments")
+                raise TypeError(f"{name}{signature}: got {len(args)} positional arguments")
             given = dict(zip(order, rest))
             unknown = attrs.keys() - options.keys() | attrs.keys() & given.keys()
             if unknown:
-                raise TypeError(f"{name}{inspect.signature(function)}: unexpected or repeated {sorted(unknown)}")
+                raise TypeError(f"{name}{signature}: unexpected or repeated {sorted(unknown)}")
             settled = {**options, **given, **attrs}
             for key, value in settled.items():
                 if value is inspect.Parameter.empty:
-                    raise TypeError(f"{name}{inspect.signature(function)}: argument {key!r} is missing")
+                    raise TypeError(f"{name}{signature}: argument {key!r} is missing")
             return call(op, tuple(operands[0]) if variadic else operands, settled)
 
         op = Op(name=name, kind=kind, infer=infer, function=run, **fields)
@@ -170,6 +184,47 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
+def composed(function: Callable[P, R]) -> Callable[P, R]:
+    """Declare a function made of rows: other arrays given for its Tensor parameters are converted; it is a method too."""
+    parameters = inspect.signature(function).parameters.values()
+    places = [i for i, p in enumerate(parameters) if p.kind is p.POSITIONAL_ONLY and p.annotation == "Tensor"]
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        if not all(isinstance(args[i], Tensor) for i in places if i < len(args)):
+            from .creation import asarray
+
+            args = tuple(asarray(a) if i in places else a for i, a in enumerate(args))
+        return function(*args, **options)
+
+    return method(run)
+
+
+def operator(name: str, *, reflected: bool = False) -> Declare:
+    """Also attach a function as Python's operator __name__, and __rname__ if reflected. What is no array is refused."""
+
+    def attach(function: Callable[P, R]) -> Callable[P, R]:
+        run: Callable[..., Any] = function
+        unary = sum(p.kind is p.POSITIONAL_ONLY for p in inspect.signature(function).parameters.values()) == 1
+
+        def binary(self: Tensor, other: Any) -> Any:
+            return run(self, other) if _is_operand(other) else NotImplemented
+
+        def swapped(self: Tensor, other: Any) -> Any:
+            return run(other, self) if _is_operand(other) else NotImplemented
+
+        setattr(Tensor, f"__{name}__", (lambda self: run(self)) if unary else binary)
+        if reflected:
+            setattr(Tensor, f"__r{name}__", swapped)
+        return function
+
+    return attach
+
+
+def _is_operand(value: Any) -> bool:
+    return isinstance(value, (Tensor, *SCALARS)) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+
+
 DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]
 ShapeRule = Callable[..., tuple[Shape, Names, Mapping[str, Any]]]
 
@@ -185,14 +240,19 @@ def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[
     return infer
 
 
-def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Any]:
-    """A kind of row: its decorator takes dtype= and shape= where the kind has no default, and the row's fields."""
+def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Declare]:
+    """A kind of row: its decorator takes dtype= and shape= where the kind has no default, and the row's fields. What
+    the dtype rule says is added to the row's docs."""
     kind_name, kind_shape, kind_dtype = name, shape, dtype
 
-    def decorator(*, dtype: DTypeRule | None = kind_dtype, shape: ShapeRule | None = kind_shape, **fields: Any) -> Any:
+    def decorator(
+        *, dtype: DTypeRule | None = kind_dtype, shape: ShapeRule | None = kind_shape, **fields: Any
+    ) -> Declare:
         def declare(function: Callable[P, R]) -> Callable[P, R]:
             if dtype is None or shape is None:
                 raise ValueError(f"op table: {function.__name__} needs a dtype rule and a shape rule")
+            if function.__doc__ and dtype.__doc__:
+                function.__doc__ = f"{inspect.cleandoc(function.__doc__)}\n\n{dtype.__doc__}"
             return row(kind_name, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
 
         return declare

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import tree
 from ..dtypes import DType
+from ..errors import ShapeError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .backend import Backend
 
 Shape = tuple[int, ...]
@@ -33,10 +38,7 @@ class TensorType(NamedTuple):
 
     @property
     def size(self) -> int:
-        n = 1
-        for s in self.shape:
-            n *= s
-        return n
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -46,7 +48,8 @@ class TensorType(NamedTuple):
 class Tensor:
     """An immutable array: a type, and data that only its backend understands.
 
-    Operators and methods are the functions of `axon.nx`; each is attached where the function is declared.
+    Operators and methods are the functions of `axon.nx`; each is attached where the function is declared. The methods
+    below are those that leave the tensor world: they need values, and on a traced tensor raise TraceError.
     """
 
     __slots__ = ("__weakref__", "backend", "data", "type")
@@ -79,3 +82,70 @@ class Tensor:
     @property
     def size(self) -> int:
         return self.type.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.type.nbytes
+
+    @property
+    def device(self) -> str:
+        """The name of the backend that holds the data."""
+        return self.backend.name
+
+    def numpy(self) -> np.ndarray:
+        """The values as a read-only NumPy array, without a copy where the memory is the CPU's."""
+        return self.backend.to_numpy(self.data, self.type)
+
+    def item(self) -> bool | int | float:
+        """The one element as a Python scalar; ShapeError where there are more or none."""
+        if self.size != 1:
+            raise ShapeError(f"item: expected one element, got {self.type}; index it, reduce it, or use tolist")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python scalars (a rank-0 tensor gives the scalar)."""
+        return self.numpy().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        import numpy as np
+
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(f"bool: expected one element, got {self.type}; say which you mean with nx.any or nx.all")
+        return bool(self.numpy().item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if not self.dtype.is_integer or self.ndim:
+            raise TypeError(f"index: expected an integer of rank 0, got {self.type}; use int() to convert on purpose")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError(f"len: expected a tensor with axes, got {self.type}; its size is 1")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        from .display import show
+
+        return show(self)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        from .. import nx
+
+        return nx
+
+    def __reduce__(self) -> Any:
+        from .creation import tensor
+
+        return tensor, (self.numpy(), None, self.names)

@@ -1,0 +1,390 @@
+"""Elementwise rows: arithmetic, powers, rounding, choice and conversion (logic.py and transcendental.py have the others).
+
+Names are those of the array-API standard and of the scalars of csrc/kernels/scalar.h. A gradient is with respect to
+operands already broadcast to the result's shape.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..dtypes import DType, DTypeLike, bool_
+from ..dtypes import dtype as to_dtype
+from .logic import Operand, equal, greater, less, signbit
+from .op import Inference, operator, row
+from .rules import choice, elementwise, floating, numeric, wide
+from .tensor import Tensor, TensorType
+
+
+# Arithmetic
+
+
+@operator("add", reflected=True)
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g, g))
+def add(x: Operand, y: Operand, /) -> Tensor:
+    """Sum x + y.
+
+    >>> nx.add(2, 0.5)
+    float32[] 2.5
+    """
+    ...
+
+
+@operator("sub", reflected=True)
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g, -g))
+def subtract(x: Operand, y: Operand, /) -> Tensor:
+    """Difference x - y.
+
+    >>> nx.subtract(2, 0.5)
+    float32[] 1.5
+    """
+    ...
+
+
+@operator("mul", reflected=True)
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g * y, g * x))
+def multiply(x: Operand, y: Operand, /) -> Tensor:
+    """Product x * y.
+
+    >>> nx.multiply(2, 0.5)
+    float32[] 1.
+    """
+    ...
+
+
+@operator("truediv", reflected=True)
+@elementwise(dtype=floating, vjp=lambda g, z, x, y: (g / y, -g * z / y))
+def divide(x: Operand, y: Operand, /) -> Tensor:
+    """Quotient x / y; of integers too it is a float.
+
+    >>> nx.divide(1, 2)
+    float32[] 0.5
+    """
+    ...
+
+
+def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
+    if x.dtype.kind == "f":
+        return xp.floor_divide(x, y)
+    return xp.where(y == 0, 0, xp.floor_divide(x, xp.where(y == 0, 1, y)))
+
+
+def _remainder(xp: Any, x: Any, y: Any) -> Any:
+    if x.dtype.kind == "f":
+        return xp.remainder(x, y)
+    return xp.where(y == 0, 0, xp.remainder(x, xp.where(y == 0, 1, y)))
+
+
+@operator("floordiv", reflected=True)
+@elementwise(dtype=numeric, nondifferentiable="zero", eager=_floor_divide)
+def floor_divide(x: Operand, y: Operand, /) -> Tensor:
+    """Quotient rounded down. Integers: x // 0 is 0 and lowest // -1 is lowest.
+
+    >>> nx.floor_divide(-7, 2)
+    int32[] -4
+    """
+    ...
+
+
+@operator("mod", reflected=True)
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g, -g * floor_divide(x, y)), eager=_remainder)
+def remainder(x: Operand, y: Operand, /) -> Tensor:
+    """Remainder of floor_divide, with the divisor's sign. Integers: x % 0 is 0.
+
+    >>> nx.remainder(-7, 2)
+    int32[] 1
+    """
+    ...
+
+
+@operator("neg")
+@elementwise(dtype=numeric, vjp=lambda g, y, x: (-g,))
+def negative(x: Operand, /) -> Tensor:
+    """Negation -x; integers wrap.
+
+    >>> nx.negative(2)
+    int32[] -2
+    """
+    ...
+
+
+@operator("pos")
+@elementwise(dtype=numeric, vjp=lambda g, y, x: (g,))
+def positive(x: Operand, /) -> Tensor:
+    """x itself.
+
+    >>> nx.positive(2)
+    int32[] 2
+    """
+    ...
+
+
+@operator("abs")
+@elementwise(dtype=numeric, vjp=lambda g, y, x: (g * sign(x),))
+def abs(x: Operand, /) -> Tensor:
+    """Absolute value; its gradient at 0 is 0. The lowest integer stays what it is.
+
+    >>> nx.abs(-2)
+    int32[] 2
+    """
+    ...
+
+
+@elementwise(dtype=numeric, nondifferentiable="zero")
+def sign(x: Operand, /) -> Tensor:
+    """-1, 0 or 1; a float's zeros and NaN are kept.
+
+    >>> nx.sign(-2.5)
+    float32[] -1.
+    """
+    ...
+
+
+@elementwise(dtype=numeric, vjp=lambda g, y, x: (2 * g * x,))
+def square(x: Operand, /) -> Tensor:
+    """x * x.
+
+    >>> nx.square(3)
+    int32[] 9
+    """
+    ...
+
+
+@elementwise(dtype=floating, vjp=lambda g, y, x: (-g * y * y,), eager=lambda xp, x: 1 / x)
+def reciprocal(x: Operand, /) -> Tensor:
+    """1 / x.
+
+    >>> nx.reciprocal(4)
+    float32[] 0.25
+    """
+    ...
+
+
+def _shared(g: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The gradient of a in max(a, b): all of g where a wins, half of it at a tie."""
+    return where(greater(a, b), g, where(equal(a, b), g * 0.5, 0))
+
+
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (_shared(g, x, y), _shared(g, y, x)))
+def maximum(x: Operand, y: Operand, /) -> Tensor:
+    """The larger of x and y; NaN if either is. A tie splits the gradient.
+
+    >>> nx.maximum(2, 3)
+    int32[] 3
+    """
+    ...
+
+
+@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (_shared(g, y, x), _shared(g, x, y)))
+def minimum(x: Operand, y: Operand, /) -> Tensor:
+    """The smaller of x and y; NaN if either is. A tie splits the gradient.
+
+    >>> nx.minimum(2, 3)
+    int32[] 2
+    """
+    ...
+
+
+@elementwise(dtype=floating, vjp=lambda g, z, x, y: (where(equal(signbit(x), signbit(y)), g, -g), None))
+def copysign(x: Operand, y: Operand, /) -> Tensor:
+    """The magnitude of x with the sign of y.
+
+    >>> nx.copysign(2.0, -0.0)
+    float32[] -2.
+    """
+    ...
+
+
+@elementwise(dtype=wide, nondifferentiable="zero")
+def nextafter(x: Operand, y: Operand, /) -> Tensor:
+    """The next representable value after x towards y; float32 and float64 only.
+
+    >>> nx.nextafter(1.0, 2.0) - 1.0
+    float32[] 1.192093e-07
+    """
+    ...
+
+
+# Powers and roots
+
+
+def _pow(xp: Any, x: Any, y: Any) -> Any:
+    if x.dtype.kind == "f":
+        return xp.power(x, y)
+    whole = xp.power(x, xp.maximum(y, 0))
+    if x.dtype.kind == "u":
+        return whole
+    inverse = xp.where(x == 1, 1, xp.where(x == -1, 1 - 2 * (y & 1), 0))
+    return xp.where(y < 0, inverse, whole)
+
+
+def _pow_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    still = equal(y, 0)
+    slope = where(still, 0, y * pow(x, where(still, 1, y - 1)))
+    return g * slope, g * z * where(equal(x, 0), 1, x).log()
+
+
+@operator("pow", reflected=True)
+@elementwise(dtype=numeric, vjp=_pow_vjp, eager=_pow)
+def pow(x: Operand, y: Operand, /) -> Tensor:
+    """x to the power y. Integers wrap; a negative integer power is the inverse rounded towards 0 (0 of base 0).
+
+    >>> nx.pow(2.0, 0.5)
+    float32[] 1.414214
+    """
+    ...
+
+
+@elementwise(dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g * 0.5 / y,))
+def sqrt(x: Operand, /) -> Tensor:
+    """Square root; NaN of negative numbers.
+
+    >>> nx.sqrt(2.0)
+    float32[] 1.414214
+    """
+    ...
+
+
+@elementwise(
+    dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (-0.5 * g * y / x,), eager=lambda xp, x: 1 / xp.sqrt(x)
+)
+def rsqrt(x: Operand, /) -> Tensor:
+    """1 / sqrt(x).
+
+    >>> nx.rsqrt(4.0)
+    float32[] 0.5
+    """
+    ...
+
+
+@elementwise(dtype=floating, vjp=lambda g, y, x: (g / (3 * y * y),))
+def cbrt(x: Operand, /) -> Tensor:
+    """Cube root, of negative numbers too.
+
+    >>> nx.cbrt(-8.0)
+    float32[] -2.
+    """
+    ...
+
+
+@elementwise(dtype=floating, vjp=lambda g, z, x, y: (g * x / z, g * y / z))
+def hypot(x: Operand, y: Operand, /) -> Tensor:
+    """sqrt(x*x + y*y) without overflow on the way.
+
+    >>> nx.hypot(3.0, 4.0)
+    float32[] 5.
+    """
+    ...
+
+
+# Rounding: integers are whole already
+
+
+def _whole(name: str) -> Any:
+    return lambda xp, x: getattr(xp, name)(x) if x.dtype.kind == "f" else x
+
+
+@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("floor"))
+def floor(x: Operand, /) -> Tensor:
+    """The largest whole number not above x.
+
+    >>> nx.floor(-1.5)
+    float32[] -2.
+    """
+    ...
+
+
+@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("ceil"))
+def ceil(x: Operand, /) -> Tensor:
+    """The smallest whole number not below x.
+
+    >>> nx.ceil(-1.5)
+    float32[] -1.
+    """
+    ...
+
+
+@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("trunc"))
+def trunc(x: Operand, /) -> Tensor:
+    """The nearest whole number towards 0.
+
+    >>> nx.trunc(-1.5)
+    float32[] -1.
+    """
+    ...
+
+
+@operator("round")
+@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("rint"))
+def round(x: Operand, /) -> Tensor:
+    """The nearest whole number; halves go to the even one.
+
+    >>> nx.round(2.5)
+    float32[] 2.
+    """
+    ...
+
+
+# Choice and conversion
+
+
+@elementwise(dtype=choice, vjp=lambda g, z, c, x, y: (None, where(c, g, 0), where(c, 0, g)))
+def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
+    """x where the condition is true, else y.
+
+    >>> nx.where(True, 1, 2)
+    int32[] 1
+    """
+    ...
+
+
+def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
+    """x limited to [min, max] (max wins where they cross); the gradient is 1 inside and at the bounds.
+
+    >>> nx.clip(3.5, 0, 1)
+    float32[] 1.
+    """
+    y = positive(x) if not isinstance(x, Tensor) else x
+    if min is not None:
+        y = where(less(y, min), min, y)
+    if max is not None:
+        y = where(greater(y, max), max, y)
+    return y
+
+
+def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
+    (x,) = operands
+    dtype = to_dtype(attrs["dtype"])
+    given = x if isinstance(x, TensorType) else TensorType(to_dtype(x), ())
+    return Inference((given.dtype,), (TensorType(dtype, given.shape, given.names),), {"dtype": dtype})
+
+
+def _astype(xp: Any, x: Any, dtype: DType) -> Any:
+    if dtype is bool_:
+        return x != 0
+    if x.dtype.kind != "f":
+        return x.astype(dtype.numpy)
+    if dtype.is_float:  # a half is rounded from float32, as everywhere
+        return (x.astype("float32") if dtype.is_half else x).astype(dtype.numpy)
+    # Both bounds are powers of two (or 0), so they are exact in the float dtype. NaN is neither above nor inside.
+    inside, above = (x >= float(dtype.lowest)) & (x < float(dtype.highest + 1)), x >= float(dtype.highest + 1)
+    y = xp.where(inside, x, xp.zeros_like(x)).astype(dtype.numpy)
+    y[above] = dtype.highest
+    y[x < float(dtype.lowest)] = dtype.lowest
+    return y
+
+
+def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tensor | None]:
+    return (astype(g, x.dtype) if dtype.is_float and x.dtype.is_float else None,)
+
+
+@row("elementwise", _astype_infer, eager=_astype, vjp=_astype_vjp)
+def astype(x: Operand, /, dtype: DTypeLike) -> Tensor:
+    """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
+    What is not zero is true.
+
+    >>> nx.astype(300.7, nx.uint8)
+    uint8[] 255
+    """
+    ...

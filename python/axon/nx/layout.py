@@ -1,0 +1,178 @@
+"""Functions composed of movement rows: stacking, splitting, reordering axes, repeating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ShapeError
+from .movement import broadcast_to, concat, expand_dims, permute_dims, reshape, squeeze, take_slice
+from .op import composed
+from .rules import axes_of, axis_of, broadcast_shapes, integer, integers
+from .tensor import Tensor
+
+
+@composed
+def flatten(x: Tensor, /) -> Tensor:
+    """All elements on one axis, in row-major order.
+
+    >>> nx.flatten(nx.zeros((2, 3))).shape
+    (6,)
+    """
+    return reshape(x, (-1,)) if x.size else reshape(x, (0,))
+
+
+def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    """Tensors of one shape side by side along a new axis.
+
+    >>> nx.stack([nx.arange(2), nx.arange(2)], axis=1)
+    int32[2,2]
+    [[0, 0],
+     [1, 1]]
+    """
+    return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
+
+
+def unstack(x: Tensor, /, *, axis: int | str = 0) -> tuple[Tensor, ...]:
+    """The tensors along an axis, without it.
+
+    >>> nx.unstack(nx.arange(2))
+    (int32[] 0, int32[] 1)
+    """
+    a = axis_of("unstack", x.type, axis)
+    return tuple(squeeze(take_slice(x, i, i + 1, a), a) for i in range(x.shape[a]))
+
+
+@composed
+def split(x: Tensor, /, sections: int | Sequence[int], *, axis: int | str = 0) -> tuple[Tensor, ...]:
+    """Parts along an axis: so many equal ones, or ones of these sizes.
+
+    >>> nx.split(nx.arange(3), (1, 2))
+    (int32[1] [0], int32[2] [1, 2])
+    """
+    a = axis_of("split", x.type, axis)
+    if isinstance(sections, int):
+        count = integer("split", "sections", sections)
+        sizes = [x.shape[a] // count] * count if count > 0 else []
+    else:
+        sizes = list(integers("split", "sections", sections))
+    if sum(sizes) != x.shape[a] or any(s < 0 for s in sizes):
+        raise ShapeError(f"split: expected parts that fill axis {a} of {x.type}, got {sections}; give the sizes")
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return tuple(take_slice(x, lo, lo + n, a) for lo, n in zip(starts, sizes))
+
+
+def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """All tensors broadcast to their common shape.
+
+    >>> [x.shape for x in nx.broadcast_arrays(nx.zeros(3), nx.zeros((2, 1)))]
+    [(2, 3), (2, 3)]
+    """
+    shape = broadcast_shapes("broadcast_arrays", [x.type for x in arrays])
+    return tuple(broadcast_to(x, shape) for x in arrays)
+
+
+@composed
+def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
+    """Axes at `source` moved to `destination`, the others in order.
+
+    >>> nx.moveaxis(nx.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    old, new = axes_of("moveaxis", x.type, source), axes_of("moveaxis", x.type, destination)
+    if len(old) != len(new):
+        raise ShapeError(
+            f"moveaxis: expected as many sources as destinations, got {source} and {destination}; pair them"
+        )
+    order = [a for a in range(x.ndim) if a not in old]
+    for place, axis in sorted(zip(new, old)):
+        order.insert(place, axis)
+    return permute_dims(x, order)
+
+
+@composed
+def swapaxes(x: Tensor, first: int | str, second: int | str, /) -> Tensor:
+    """Two axes exchanged.
+
+    >>> nx.swapaxes(nx.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
+    a, b = axis_of("swapaxes", x.type, first), axis_of("swapaxes", x.type, second)
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    return permute_dims(x, order)
+
+
+@composed
+def matrix_transpose(x: Tensor, /) -> Tensor:
+    """The last two axes exchanged.
+
+    >>> nx.matrix_transpose(nx.zeros((2, 3, 4))).shape
+    (2, 4, 3)
+    """
+    return swapaxes(x, -2, -1)
+
+
+@composed
+def transpose(x: Tensor, /, axes: Sequence[int | str] | None = None) -> Tensor:
+    """The axes in reverse, or in the given order.
+
+    >>> nx.transpose(nx.zeros((2, 3, 4))).shape
+    (4, 3, 2)
+    """
+    return permute_dims(x, tuple(reversed(range(x.ndim))) if axes is None else axes)
+
+
+@composed
+def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
+    """Elements moved by `shift` along axes, those leaving at one end coming in at the other; None rolls the flat tensor.
+
+    >>> nx.roll(nx.arange(4), 1)
+    int32[4] [3, 0, 1, 2]
+    """
+    if axis is None:
+        return reshape(roll(flatten(x), shift, axis=0), x.shape)
+    axes = axes_of("roll", x.type, axis)
+    for a, by in zip(axes, integers("roll", "shift", shift, len(axes))):
+        if n := x.shape[a]:
+            cut = -by % n
+            x = concat([take_slice(x, cut, n, a), take_slice(x, 0, cut, a)], axis=a) if cut else x
+    return x
+
+
+@composed
+def repeat(x: Tensor, repeats: int, /, *, axis: int | str | None = None) -> Tensor:
+    """Each element `repeats` times in a row along an axis; None repeats the flat tensor.
+
+    >>> nx.repeat(nx.arange(3), 2)
+    int32[6] [0, 0, 1, 1, 2, 2]
+    """
+    if axis is None:
+        return repeat(flatten(x), repeats, axis=0)
+    a, count = axis_of("repeat", x.type, axis), integer("repeat", "repeats", repeats)
+    spread = broadcast_to(expand_dims(x, axis=a + 1), (*x.shape[: a + 1], count, *x.shape[a + 1 :]))
+    return reshape(spread, (*x.shape[:a], x.shape[a] * count, *x.shape[a + 1 :]))
+
+
+@composed
+def tile(x: Tensor, repetitions: int | Sequence[int], /) -> Tensor:
+    """The whole tensor repeated so often along each axis, counted from the last.
+
+    >>> nx.tile(nx.arange(2), 2)
+    int32[4] [0, 1, 0, 1]
+    """
+    counts = integers("tile", "repetitions", repetitions)
+    counts = (1,) * (x.ndim - len(counts)) + counts
+    shape = (1,) * (len(counts) - x.ndim) + x.shape
+    pairs = [s for c, n in zip(counts, shape) for s in (c, n)]
+    spread = broadcast_to(reshape(x, [s for n in shape for s in (1, n)]), pairs)
+    return reshape(spread, [c * n for c, n in zip(counts, shape)])
+
+
+def _transposed(x: Tensor) -> Tensor:
+    if x.ndim != 2:
+        raise ShapeError(f"T: expected a matrix, got {x.type}; use mT for stacks of matrices, or permute_dims")
+    return permute_dims(x, (1, 0))
+
+
+Tensor.T = property(_transposed, doc="The matrix transposed.")  # type: ignore[attr-defined]
+Tensor.mT = property(matrix_transpose, doc="The last two axes exchanged.")  # type: ignore[attr-defined]

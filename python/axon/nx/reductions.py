@@ -1,0 +1,174 @@
+"""Reduction rows: combine all elements along axes. The order of a float reduction is docs/design/reductions.md's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..dtypes import DTypeLike
+from .elementwise import astype, divide, where
+from .layout import flatten
+from .logic import equal, logical_and
+from .movement import broadcast_to, expand_dims, reshape
+from .op import composed
+from .rules import accumulating, choosing, logical, numeric, position, reduction
+from .tensor import Tensor
+
+Axis = int | str | Sequence[int | str] | None
+
+
+def _spread(g: Tensor, x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Tensor:
+    """A reduction's result or its gradient, repeated over the axes that were reduced."""
+    return broadcast_to(g if keepdims else expand_dims(g, axis=axis), x.shape)
+
+
+def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keepdims: bool) -> tuple[Tensor]:
+    """Elements that share the extreme share the gradient."""
+    wins = equal(x, _spread(y, x, axis, keepdims))
+    count = sum_(wins, axis=axis, keepdims=True)
+    return (where(wins, divide(_spread(g, x, axis, keepdims), astype(count, g.dtype)), 0),)
+
+
+def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keepdims: bool) -> tuple[Tensor]:
+    """The product of the other elements: a zero's is the product of all that are not zero, if it is the only zero."""
+    zero = equal(x, 0)
+    zeros = sum_(zero, axis=axis, keepdims=True)
+    others = prod_(where(zero, 1, x), axis=axis, keepdims=True)
+    slope = where(logical_and(zero, equal(zeros, 1)), others, where(equal(zeros, 0), others / where(zero, 1, x), 0))
+    return (_spread(g, x, axis, keepdims) * slope,)
+
+
+@reduction(
+    dtype=accumulating,
+    combine="add",
+    identity=lambda d: -0.0 if d.is_float else 0,
+    vjp=lambda g, y, x, *, axis, keepdims: (_spread(g, x, axis, keepdims),),
+)
+def sum_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The row under `sum`."""
+    ...
+
+
+@reduction(dtype=accumulating, combine="multiply", identity=lambda d: 1, vjp=_prod_vjp)
+def prod_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The row under `prod`."""
+    ...
+
+
+@composed
+def sum(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
+    """Sum over axes (None is all), after conversion to `dtype` if given. Small integers and bool give int32 or uint32.
+
+    >>> nx.sum(nx.tensor([[1, 2], [3, 4]]), axis=0)
+    int32[2] [4, 6]
+    """
+    return sum_(x if dtype is None else astype(x, dtype), axis=axis, keepdims=keepdims)
+
+
+@composed
+def prod(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
+    """Product over axes (None is all), after conversion to `dtype` if given. Small integers give int32 or uint32.
+
+    >>> nx.prod(nx.tensor([[1, 2], [3, 4]]), axis=0)
+    int32[2] [3, 8]
+    """
+    return prod_(x if dtype is None else astype(x, dtype), axis=axis, keepdims=keepdims)
+
+
+@reduction(dtype=numeric, shape=choosing, combine="maximum", identity=lambda d: d.lowest, vjp=_extreme_vjp)
+def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
+
+    >>> nx.max(nx.tensor([[1, 2], [3, 4]]), axis=0)
+    int32[2] [3, 4]
+    """
+    ...
+
+
+@reduction(dtype=numeric, shape=choosing, combine="minimum", identity=lambda d: d.highest, vjp=_extreme_vjp)
+def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
+
+    >>> nx.min(nx.tensor([[1, 2], [3, 4]]), axis=0)
+    int32[2] [1, 2]
+    """
+    ...
+
+
+@reduction(dtype=logical, combine="logical_or", identity=lambda d: False, nondifferentiable="zero")
+def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether some element over axes (None is all) is true.
+
+    >>> nx.any(nx.tensor([0, 1]))
+    bool[] True
+    """
+    ...
+
+
+@reduction(dtype=logical, combine="logical_and", identity=lambda d: True, nondifferentiable="zero")
+def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether every element over axes (None is all) is true.
+
+    >>> nx.all(nx.tensor([0, 1]))
+    bool[] False
+    """
+    ...
+
+
+def _arg(name: str) -> Any:
+    return lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis[0], keepdims=keepdims)
+
+
+@reduction(
+    dtype=position,
+    shape=choosing,
+    combine="argmax",
+    identity=lambda d: d.lowest,
+    eager=_arg("argmax"),
+    nondifferentiable="zero",
+)
+def argmax_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
+    """The row under `argmax`: one axis."""
+    ...
+
+
+@reduction(
+    dtype=position,
+    shape=choosing,
+    combine="argmin",
+    identity=lambda d: d.highest,
+    eager=_arg("argmin"),
+    nondifferentiable="zero",
+)
+def argmin_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
+    """The row under `argmin`: one axis."""
+    ...
+
+
+@composed
+def argmax(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = False) -> Tensor:
+    """The int32 index of the largest element along an axis, or in row-major order if axis is None. The lowest index
+    wins among equals; NaN counts as the largest.
+
+    >>> nx.argmax(nx.tensor([1.0, 3.0, 3.0]))
+    int32[] 1
+    """
+    return _positioned(argmax_, x, axis, keepdims)
+
+
+@composed
+def argmin(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = False) -> Tensor:
+    """The int32 index of the smallest element along an axis, or in row-major order if axis is None. The lowest index
+    wins among equals; NaN counts as the smallest.
+
+    >>> nx.argmin(nx.tensor([3.0, 1.0, 1.0]))
+    int32[] 1
+    """
+    return _positioned(argmin_, x, axis, keepdims)
+
+
+def _positioned(row: Any, x: Tensor, axis: int | str | None, keepdims: bool) -> Tensor:
+    if axis is not None:
+        return row(x, axis=axis, keepdims=keepdims)
+    found = row(flatten(x), axis=0)
+    return reshape(found, (1,) * x.ndim) if keepdims else found
