@@ -171,7 +171,7 @@ def _text(body: tuple[Stmt, ...], depth: int) -> list[str]:
             case For(axis, inner, reduces):
                 lines += [f"{pad}for i{axis}:", *_text(inner, depth + 1)]
                 for r in reduces:
-                    to = f" into {['p%d' % p for p in r.partials]}" if r.partials else ""
+                    to = f" into {', '.join(f'p{p}' for p in r.partials)}" if r.partials else ""
                     lines.append(f"{pad}%{list(r.results)} = reduce {r.combine} %{list(r.values)}{to}")
             case Tree(results, operands, combine, _, row):
                 lines.append(f"{pad}%{list(results)} = tree {combine} p{list(operands)} {'row' if row else 'column'}")

@@ -1,0 +1,159 @@
+"""The compile cache: from kernel texts to loaded functions. An entry is (key -> library digest); a library is named by
+its SHA-256, read, checked, and loaded from the checked bytes, so a damaged or foreign file is only a miss."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from .. import _core
+from ..errors import CompileError
+from .target import ABI, Compiler, Target, command, compiler, headers, host, run
+
+SYMBOL = "axon_kernel"  # stands for the function's name in a text; the key takes its place
+BATCH = 12  # kernels a source file, so that both cores compile
+
+_loaded: dict[str, Any] = {}
+_lock = threading.Lock()
+
+
+class Statistics:
+    """What the last compilation did; `fn.lower().report()` shows it."""
+
+    def __init__(self) -> None:
+        self.memory = self.disk = self.compiled = 0
+        self.seconds = 0.0
+
+
+@cache
+def folder() -> str | None:
+    """The cache's folder, made private to the user; None where AXON_CACHE_DIR is empty or the folder cannot be trusted."""
+    chosen = os.environ.get("AXON_CACHE_DIR")
+    if chosen == "":
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    path = chosen or os.path.join(base, "axon")
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        info = os.lstat(path)
+    except OSError:
+        return None
+    owned = stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid()
+    if owned and info.st_mode & 0o077:
+        os.chmod(path, 0o700)
+    return path if owned else None
+
+
+@cache
+def environment(target: Target, compiler: Compiler) -> str:
+    """All that a library depends on besides a kernel's text."""
+    digest = hashlib.sha256(repr((ABI, compiler.identity, command(compiler, target, "", ""))).encode())
+    for name in sorted(os.listdir(headers())):
+        with open(os.path.join(headers(), name), "rb") as file:
+            digest.update(name.encode() + b"\0" + file.read())
+    return digest.hexdigest()
+
+
+def load(texts: Sequence[str]) -> tuple[list[Any], Statistics]:
+    """The functions of these kernel texts: from this process, from disk, or compiled now. CompileError without a
+    compiler."""
+    found = compiler()
+    if found is None:
+        raise CompileError("kernel compiler: expected g++ on the PATH or in CXX, got none; install g++ (Debian: g++)")
+    target, counts = host(), Statistics()
+    base = environment(target, found)
+    keys = [hashlib.sha256((base + t).encode()).hexdigest()[:40] for t in texts]
+    missing: dict[str, str] = {}
+    with _lock:
+        for key, text in zip(keys, texts):
+            if key in _loaded or key in missing:
+                counts.memory += key in _loaded
+            elif (kernel := from_disk(key)) is not None:
+                _loaded[key] = kernel
+                counts.disk += 1
+            else:
+                missing[key] = text
+        if missing:
+            start = time.perf_counter()
+            build(missing, found, target)
+            counts.compiled, counts.seconds = len(missing), time.perf_counter() - start
+        return [_loaded[k] for k in keys], counts
+
+
+def from_disk(key: str) -> Any:
+    """The function of a key if its library is there and whole, else None."""
+    where = folder()
+    if where is None:
+        return None
+    try:
+        digest = read(os.path.join(where, f"{key}.key"), 64).decode("ascii")
+        if len(digest) != 64 or not all(c in "0123456789abcdef" for c in digest):
+            return None
+        image = read(os.path.join(where, f"{digest}.so"), 1 << 28)
+        if hashlib.sha256(image).hexdigest() != digest:
+            return None
+        return _core.load_library(image, [f"axon_{key}"])[0]
+    except (OSError, UnicodeError, ValueError, RuntimeError):
+        return None
+
+
+def read(path: str, limit: int) -> bytes:
+    """A regular file of this user, not through a symlink."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > limit:
+            raise OSError(f"{path} is not a file of the cache")
+        return file.read()
+
+
+def write(path: str, content: bytes) -> None:
+    """A whole file or none: a temporary name, then a rename."""
+    handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+
+
+def build(missing: dict[str, str], compiler: Compiler, target: Target) -> None:
+    """Compile texts in batches over the cores, load them, and keep them on disk."""
+    keys = list(missing)
+    count = min(len(keys), max(min(os.cpu_count() or 1, 16), -(-len(keys) // BATCH)))
+    batches = [keys[i::count] for i in range(count)]
+    with tempfile.TemporaryDirectory(prefix="axon-") as work:
+        commands = []
+        for i, batch in enumerate(batches):
+            source = os.path.join(work, f"{i}.cpp")
+            with open(source, "w") as file:
+                file.write("\n".join(missing[k].replace(SYMBOL, f"axon_{k}") for k in batch))
+            commands.append(command(compiler, target, source, os.path.join(work, f"{i}.so")))
+        run(commands)
+        for i, batch in enumerate(batches):
+            with open(os.path.join(work, f"{i}.so"), "rb") as file:
+                image = file.read()
+            _loaded.update(zip(batch, _core.load_library(image, [f"axon_{k}" for k in batch])))
+            keep(image, batch)
+
+
+def keep(image: bytes, keys: Sequence[str]) -> None:
+    """Write a library and its entries; a full or read-only disk only costs the next process a compilation."""
+    where = folder()
+    if where is None:
+        return
+    digest = hashlib.sha256(image).hexdigest()
+    try:
+        write(os.path.join(where, f"{digest}.so"), image)
+        for key in keys:
+            write(os.path.join(where, f"{key}.key"), digest.encode())
+    except OSError:
+        return

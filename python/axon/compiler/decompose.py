@@ -1,0 +1,135 @@
+"""Decomposition: rewrites a traced graph into the few forms that `fuse` and `lower` know.
+
+After it: reductions have one run of neighbouring axes, keepdims is False and nothing is reduced over size 0; 16-bit
+floats are only loaded, stored, moved and cast; windows are slices; contractions have operands whose batch, free and
+contracted axes each merge into one; call nodes of kinds that only carry a gradient are inlined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+from ..defn.expr import Builder, Graph, Node, Value, rewrite
+from ..defn.trace import Trace
+from ..dtypes import float32
+from ..nx.backend import recording
+from ..nx.tensor import Tensor, TensorType
+from .index import strides
+
+
+def decompose(graph: Graph) -> Graph:
+    """The graph in core forms; one sweep a rule, each rule once over all nodes."""
+    for rule in (windows, contractions, reductions, halves):
+        graph = rewrite(graph, rule)
+    return graph
+
+
+def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    """A row with an expansion is replaced by it (windows become slices combined one axis after the other)."""
+    if node.op.expand is None:
+        return None
+    trace = Trace(builder)
+    with recording(trace):
+        made = node.op.expand(*(Tensor(v.type, trace, v) for v in inputs), **node.attrs)
+    return [made.data]
+
+
+def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    """One reduction a run of neighbouring axes, innermost first; keepdims becomes a reshape; empty ones a fill."""
+    if node.op.kind != "reduction":
+        return None
+    (operand,), out = inputs, node.types[0]
+    axis = node.attrs["axis"]
+    axes = sorted((axis,) if isinstance(axis, int) else axis)
+    if operand.type.size == 0 or not axes:
+        if not axes and operand.type.dtype is out.dtype:
+            return [operand]
+        value = node.op.identity(out.dtype) if node.op.identity is not None else 0
+        literal = builder.apply("literal", value=value, dtype=out.dtype)
+        return (
+            [builder.apply("broadcast_to", literal, shape=out.shape)]
+            if not axes or out.size
+            else [_full(builder, value, out)]
+        )
+    value = operand
+    half = value.type.dtype.is_half
+    if half:
+        value = builder.apply("astype", value, dtype=float32)
+    shape = value.type.shape
+    runs: list[list[int]] = []
+    for a in axes:
+        if runs and all(shape[k] == 1 for k in range(runs[-1][-1] + 1, a)):
+            runs[-1].extend(range(runs[-1][-1] + 1, a + 1))
+        else:
+            runs.append([a])
+    for run in reversed(runs):
+        attrs = {**node.attrs, "axis": tuple(run), "keepdims": False}
+        kept = tuple(n for a, n in enumerate(value.type.shape) if a not in run)
+        dtype = float32 if half and out.dtype.is_half else out.dtype
+        value = Value(builder.node(node.op, (value,), attrs, (TensorType(dtype, kept),), node.source), 0)
+    if value.type.dtype is not out.dtype:
+        value = builder.apply("astype", value, dtype=out.dtype)
+    return [value if value.type.shape == out.shape else builder.apply("reshape", value, shape=out.shape)]
+
+
+def _full(builder: Builder, value: object, out: TensorType) -> Value:
+    literal = builder.apply("literal", value=value, dtype=out.dtype)
+    return builder.apply("broadcast_to", literal, shape=out.shape)
+
+
+def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    """16-bit float arithmetic is float32 arithmetic, rounded after every op."""
+    if node.op.kind != "elementwise" or (node.op.cost == 0 and node.op.name == "astype"):
+        return None
+    if not any(v.type.dtype.is_half for v in inputs):
+        return None
+    wide = tuple(builder.apply("astype", v, dtype=float32) if v.type.dtype.is_half else v for v in inputs)
+    out = node.types[0]
+    dtype = float32 if out.dtype.is_half else out.dtype
+    made = Value(builder.node(node.op, wide, node.attrs, (TensorType(dtype, out.shape),), node.source), 0)
+    return [builder.apply("astype", made, dtype=out.dtype) if out.dtype is not dtype else made]
+
+
+def contractions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    """A dot's operands are permuted where their axes do not merge into (batch, free, contracted)."""
+    if node.op.extern != "gemm":
+        return None
+    contract, batch = node.attrs["contract"], node.attrs["batch"]
+    made, new_contract, new_batch = [], [], []
+    for value, c, b in zip(inputs, contract, batch):
+        groups = dot_axes(value.type.shape, c, b)
+        if all(merges(value.type.shape, g) for g in groups):
+            made.append(value)
+            new_contract.append(tuple(c))
+            new_batch.append(tuple(b))
+            continue
+        order = [a for g in groups for a in g]
+        made.append(builder.apply("permute_dims", value, axes=tuple(order)))
+        new_batch.append(tuple(range(len(b))))
+        new_contract.append(tuple(range(len(order) - len(c), len(order))))
+    attrs = {**node.attrs, "contract": tuple(new_contract), "batch": tuple(new_batch)}
+    return [Value(builder.node(node.op, tuple(made), attrs, node.types, node.source), 0)]
+
+
+def dot_axes(
+    shape: Sequence[int], contract: Sequence[int], batch: Sequence[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """A dot operand's batch, free and contracted axes."""
+    taken = {*contract, *batch}
+    return list(batch), [a for a in range(len(shape)) if a not in taken], list(contract)
+
+
+def merges(shape: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether axes of a dense operand, in this order, act as one axis."""
+    step = strides(shape)
+    real = [a for a in axes if shape[a] != 1]
+    return all(step[a] == step[b] * shape[b] for a, b in pairwise(real)) or prod(shape) == 0
+
+
+def merged_stride(shape: Sequence[int], axes: Sequence[int]) -> int:
+    """The stride of the one axis that merged axes make."""
+    step = strides(shape)
+    real = [a for a in axes if shape[a] != 1]
+    return step[real[-1]] if real else 0

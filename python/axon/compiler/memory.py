@@ -1,0 +1,179 @@
+"""The memory plan: a slot for every value, offsets in one arena from lifetimes, results in place where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..defn.expr import Value
+from .kernel import For, Instr
+from .lower import Call
+from .schedule import KernelStep, Schedule, Step, reads, writes
+
+ALIGN = 64
+
+
+class Lifetime(NamedTuple):
+    """What `fn.lower().memory()` shows of one value: bytes, offset (None outside the arena), first and last step."""
+
+    what: str
+    nbytes: int
+    offset: int | None
+    first: int
+    last: int
+
+
+class Plan:
+    """Slots as the runtime takes them, and which slot a piece of memory is."""
+
+    def __init__(self, schedule: Schedule, donate: Sequence[bool]) -> None:
+        self.schedule = schedule
+        self.slots: list[tuple[str, int, int, int]] = []
+        self.slot: dict[Any, int] = {}
+        self.arena_bytes = 0
+        self.lifetimes: list[Lifetime] = []
+        steps, memory = schedule.steps, schedule.memory
+        self.first: dict[Any, int] = {}
+        self.last: dict[Any, int] = {}
+        for k, step in enumerate(steps):
+            for m in (*reads(step), *writes(step)):
+                self.first.setdefault(memory(m), k)
+                self.last[memory(m)] = k
+        for k, value in enumerate(schedule.graph.inputs):
+            self.add(value, ("input", k, -1, value.type.nbytes))
+        self.outputs(donate)
+        self.arena()
+
+    def add(self, key: Any, slot: tuple[str, int, int, int]) -> None:
+        self.slot[key] = len(self.slots)
+        self.slots.append(slot)
+
+    def of(self, key: Any) -> int:
+        """The slot of a value, through its aliases."""
+        return self.slot[self.schedule.memory(key)]
+
+    def outputs(self, donate: Sequence[bool]) -> None:
+        """Outputs take over donated inputs of their size that are read no more when they are written."""
+        inputs = self.schedule.graph.inputs
+        free = {k: v for k, v in enumerate(inputs) if k < len(donate) and donate[k] and v not in self.schedule.alias}
+        for k, result in enumerate(self.schedule.results):
+            nbytes = size_of(result)
+            donor = next((i for i, v in free.items() if v.type.nbytes == nbytes and self.may_take(result, v)), -1)
+            free.pop(donor, None)
+            self.add(result, ("output", k, donor, nbytes))
+
+    def may_take(self, result: Any, source: Any) -> bool:
+        """Whether a value may be written over another: that one is dead, or read in place by the same step."""
+        written, read = self.first.get(result), self.last.get(source)
+        if written is None or read is None or read < written:
+            return written is not None
+        return read == written and in_place(self.schedule.steps[written], source, result, self.schedule.memory)
+
+    def arena(self) -> None:
+        """Offsets for all other values, step by step, the smallest free block that fits."""
+        steps, memory = self.schedule.steps, self.schedule.memory
+        blocks = Blocks()
+        where: dict[Any, tuple[int, int]] = {}
+        for k, step in enumerate(steps):
+            for m in writes(step):
+                key = memory(m)
+                if key in self.slot or key in where:
+                    continue
+                size = -(-size_of(key) // ALIGN) * ALIGN
+                taken = next(
+                    (s for r in reads(step) if (s := memory(r)) in where and self.last[s] == k and where[s][1] == size
+                     and in_place(step, s, key, memory)), None)  # fmt: skip
+                where[key] = where.pop(taken) if taken is not None else (blocks.take(size), size)
+                self.lifetimes.append(Lifetime(name_of(key), size_of(key), where[key][0], k, self.last[key]))
+                self.add(key, ("arena", where[key][0], -1, size_of(key)))
+            for key in [key for key in where if self.last[key] == k]:
+                blocks.give(*where.pop(key))
+        self.arena_bytes = blocks.peak
+
+
+class Blocks:
+    """Free blocks of an arena that grows at its end."""
+
+    def __init__(self) -> None:
+        self.free: list[tuple[int, int]] = []  # (offset, size), by offset
+        self.peak = 0
+
+    def take(self, size: int) -> int:
+        fits = [(s, o) for o, s in self.free if s >= size]
+        if fits:
+            have, offset = min(fits)
+            self.free.remove((offset, have))
+            if have > size:
+                self.free.append((offset + size, have - size))
+                self.free.sort()
+            return offset
+        offset = self.peak
+        if self.free and sum(self.free[-1]) == self.peak:
+            offset, _ = self.free.pop()
+        self.peak = offset + size
+        return offset
+
+    def give(self, offset: int, size: int) -> None:
+        self.free.append((offset, size))
+        self.free.sort()
+        merged: list[tuple[int, int]] = []
+        for o, s in self.free:
+            if merged and sum(merged[-1]) == o:
+                merged[-1] = (merged[-1][0], merged[-1][1] + s)
+            else:
+                merged.append((o, s))
+        self.free = merged
+
+
+def size_of(key: Any) -> int:
+    return key.type.nbytes if isinstance(key, Value) else key.nbytes
+
+
+def name_of(key: Any) -> str:
+    return f"{key.node.op.name}: {key.type}" if isinstance(key, Value) else type(key).__name__.lower()
+
+
+def in_place(step: Step, source: Any, result: Any, memory: Any) -> bool:
+    """Whether a step may write `result` over `source`, which it reads: the one call that has both reads each element
+    before it writes it, at the same address."""
+    if not isinstance(step, KernelStep) or step.kernel.spans or step.kernel.form == "column":
+        return False
+    having = [c for c in step.calls if any(memory(m) in (source, result) for m in c.memory)]
+    return len(having) == 1 and elementwise_alias(having[0], source, result, memory)
+
+
+def elementwise_alias(call: Call, source: Any, result: Any, memory: Any) -> bool:
+    kernel, p = call.kernel, call.parameters
+    held = {k: memory(m) for k, m in zip(kernel.pointers, call.memory)}
+    seen = set()
+    for k, m in held.items():
+        if m in (source, result):
+            operand = kernel.operands[k]
+            if operand.guards:
+                return False
+            seen.add(
+                (
+                    operand.dtype.itemsize,
+                    operand.access,
+                    p[f"o{k}"],
+                    *(p[f"s{k}_{a}"] for a, c in enumerate(operand.access) if c == "s"),
+                )
+            )
+    if len(seen) != 1:
+        return False
+    loops = [s for s in kernel.body if isinstance(s, For)]
+    outs = {k for k, m in held.items() if m is result or m == result}
+    stored = [s for s in loops if any(isinstance(i, Instr) and i.op == "store" and i.attr in outs for i in s.body)]
+    return len(stored) == 1 and stored[0] is loops[-1] and not _reads_twice(stored[0], held, source, outs)
+
+
+def _reads_twice(loop: For, held: dict[int, Any], source: Any, outs: set[int]) -> bool:
+    """Whether the loop reads the source after it stored the result."""
+    done = False
+    for i in loop.body:
+        if isinstance(i, Instr):
+            if i.op == "store" and i.attr in outs:
+                done = True
+            elif i.op in ("load", "gather") and held.get(i.attr) == source and done:
+                return True
+    return False

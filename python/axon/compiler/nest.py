@@ -1,0 +1,137 @@
+"""A nest: what a fused group computes, as scalar instructions over the group's own axes. Each expression once; movement
+has become addresses, guards and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..defn.expr import Value
+from ..dtypes import DType, bool_, int32, int64
+from .fuse import Group, operand_maps, reduced_run
+from .index import Guard, Idx, Map, guards_of, strides
+
+
+class Access(NamedTuple):
+    """An operand before axes are merged: its memory, stride along each of the group's axes, guards and offset."""
+
+    space: str
+    memory: Any
+    dtype: DType
+    strides: tuple[int, ...]
+    offset: int
+    guards: tuple[Guard, ...]
+
+
+class Abstract(NamedTuple):
+    """An instruction over the group's axes. attr is an Access, a Guard or a literal; reduce results are instructions
+    of op `reduce` whose attr is the combining op."""
+
+    op: str
+    dtype: DType
+    args: tuple[int, ...]
+    attr: Any
+    cost: int
+
+
+class Nest:
+    """A group's scalar instructions, each once."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.code: list[Abstract] = []
+        self.stores: list[tuple[Access, int]] = []
+        self._known: dict[Any, int] = {}
+        self._values: dict[tuple[Value, Map], int] = {}
+
+    def emit(self, op: str, dtype: DType, args: tuple[int, ...] = (), attr: Any = None, cost: int = 0) -> int:
+        key = (op, dtype, args, (type(attr), repr(attr)) if isinstance(attr, float) else (type(attr), attr))
+        if key not in self._known:
+            self._known[key] = len(self.code)
+            self.code.append(Abstract(op, dtype, args, attr, cost))
+        return self._known[key]
+
+    def access(self, space: str, memory: Any, dtype: DType, shape: Sequence[int], at: Map) -> Access:
+        step, offset = [0] * len(self.group.shape), 0
+        for i, stride in zip(at, strides(shape)):
+            offset += i.start * stride
+            for a, m in i.terms:
+                step[a] += m * stride
+        return Access(space, memory, dtype, tuple(step), offset, tuple(guards_of(at)))
+
+    def value(self, value: Value, at: Map) -> int:
+        """The instruction holding a value read at `at`: computed here, or loaded."""
+        found = self._values.get((value, at))
+        if found is None:
+            access = self.access("in", value, value.type.dtype, value.type.shape, at)
+            predicates = tuple(self.emit("guard", bool_, (), g) for g in access.guards)
+            found = self._values[value, at] = self.emit("load", value.type.dtype, predicates, access)
+        return found
+
+    def compute(self, value: Value, at: Map) -> None:
+        """Write the instructions of a pulled value; its operands have been written or are loaded."""
+        node, type_ = value.node, value.type
+        op = node.op
+        if op.name == "literal":
+            made = self.emit("literal", type_.dtype, (), node.attrs["value"])
+        elif op.name == "iota":
+            made = self.iota(value, at)
+        elif op.kind == "movement":
+            made = self.move(value, at)
+        elif op.kind == "reduction":
+            made = self.reduce(value, at)
+        else:
+            args = tuple(self.value(v, at) for v in node.inputs)
+            made = self.emit("cast" if op.name == "astype" else op.name, type_.dtype, args, None, op.cost)
+        self._values[value, at] = made
+
+    def iota(self, value: Value, at: Map) -> int:
+        """The index along one axis: the offset of an operand without memory that moves along that axis only."""
+        axis = value.node.attrs["axis"]
+        index = at[axis]
+        step = [0] * len(self.group.shape)
+        for a, m in index.terms:
+            step[a] += m
+        guards = (index.guard,) if index.guard is not None else ()
+        access = Access("iota", None, int64, tuple(step), index.start, guards)
+        return self.cast(self.emit("offset", int64, (), access), int64, value.type.dtype)
+
+    def cast(self, made: int, have: DType, want: DType) -> int:
+        return made if have is want else self.emit("cast", want, (made,))
+
+    def move(self, value: Value, at: Map) -> int:
+        """A movement's value: the first operand whose guards hold, else the last."""
+        node = value.node
+        maps = operand_maps(node, at, self.group.shape, self.group.run)
+        assert maps is not None
+        made = self.value(node.inputs[-1], maps[-1])
+        for operand, where in reversed(list(zip(node.inputs[:-1], maps[:-1]))):
+            new = [g for g in guards_of(where) if g not in guards_of(at)]
+            inside = self.value(operand, where)
+            if not new:
+                made = inside
+                continue
+            holds = self.emit("guard", bool_, (), new[0])
+            for guard in new[1:]:
+                holds = self.emit("logical_and", bool_, (holds, self.emit("guard", bool_, (), guard)))
+            made = self.emit("where", value.type.dtype, (holds, inside, made), None, 1)
+        return made
+
+    def reduce(self, value: Value, at: Map) -> int:
+        node, group = value.node, self.group
+        first, count = reduced_run(node)
+        rest = len(node.inputs[0].type.shape) - first
+        axes = range(group.run[0], group.run[0] + (rest if group.form == "row" else count))
+        run = tuple(Idx(((a, 1),)) for a in axes)
+        operand = node.inputs[0]
+        source = self.value(operand, (*at[:first], *run, *(at[first:] if group.form == "column" else ())))
+        combine = node.op.combine
+        assert combine is not None
+        if combine not in ("argmax", "argmin"):
+            return self.emit("reduce", value.type.dtype, (source,), combine)
+        step = [0] * len(group.shape)
+        for a, s in zip(axes, strides([group.shape[a] for a in axes])):
+            step[a] = s
+        index = self.emit("offset", int64, (), Access("iota", None, int64, tuple(step), 0, ()))
+        both = self.emit("reduce", operand.type.dtype, (source, self.cast(index, int64, int32)), combine)
+        return self.cast(self.emit("second", int32, (both,)), int32, value.type.dtype)

@@ -1,0 +1,170 @@
+"""Simplification: identities that hold exactly, bit for bit, as rows of (op, rule). What is not listed here is not done.
+
+A rule gets the builder, the node and its new inputs, and gives the value that replaces the node's, or None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..defn.expr import Builder, Graph, Node, Value, rewrite
+from .decompose import dot_axes, merges
+
+Rule = Callable[[Builder, Node, tuple[Value, ...]], Value | None]
+
+
+def simplify(graph: Graph) -> Graph:
+    """The graph after one sweep of the rules, operands first; a replaced node is not looked at again."""
+    return rewrite(graph, apply_rules)
+
+
+def apply_rules(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    for rule in RULES.get(node.op.name, ()):
+        found = rule(builder, node, inputs)
+        if found is not None:
+            return [found]
+    return None
+
+
+def literal_of(value: Value) -> Any:
+    """The number a value is everywhere, or None."""
+    while value.node.op.name in ("broadcast_to", "reshape", "astype"):
+        if value.node.op.name == "astype":
+            return None
+        value = value.node.inputs[0]
+    return value.node.attrs["value"] if value.node.op.name == "literal" else None
+
+
+def is_literal(value: Value, number: float) -> bool:
+    """Whether a value is this number, with this sign of zero."""
+    have = literal_of(value)
+    return have is not None and have == number and math.copysign(1.0, have) == math.copysign(1.0, number)
+
+
+def times_one(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """x * 1 = 1 * x = x"""
+    a, b = inputs
+    return a if is_literal(b, 1) else b if is_literal(a, 1) else None
+
+
+def over_one(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """x / 1 = x"""
+    return inputs[0] if is_literal(inputs[1], 1) else None
+
+
+def plus_zero(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """x + -0.0 = x for floats (x + 0.0 is not x where x is -0.0); x + 0 = x for integers"""
+    zero = -0.0 if node.types[0].dtype.is_float else 0
+    a, b = inputs
+    return a if is_literal(b, zero) else b if is_literal(a, zero) else None
+
+
+def minus_zero(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """x - 0 = x"""
+    return inputs[0] if is_literal(inputs[1], 0) else None
+
+
+def power(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """x ** 1 = x, x ** 2 = x * x"""
+    x, e = inputs
+    if is_literal(e, 1):
+        return x
+    return builder.apply("multiply", x, x) if is_literal(e, 2) else None
+
+
+def twice_negative(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """-(-x) = x"""
+    inner = inputs[0].node
+    return inner.inputs[0] if inner.op.name == node.op.name else None
+
+
+def cast(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A cast to the dtype it has is nothing; narrowing what was only widened is nothing; a literal's cast is a literal."""
+    (x,), dtype = inputs, node.types[0].dtype
+    if x.type.dtype is dtype:
+        return x
+    inner = x.node
+    if (
+        inner.op.name == node.op.name
+        and inner.inputs[0].type.dtype is dtype
+        and widens(inner.inputs[0].type.dtype, x.type.dtype)
+    ):
+        return inner.inputs[0]
+    return None
+
+
+def widens(a: Any, b: Any) -> bool:
+    """Whether every value of dtype a is exact in b."""
+    if a.is_float:
+        return b.is_float and b.itemsize > a.itemsize
+    bits = {"float32": 24, "float64": 53}.get(b.name, 8 * b.itemsize - (b.kind == "i"))
+    have = 1 if a.kind == "b" else 8 * a.itemsize - (a.kind == "i")
+    return bits >= have and (a.kind != "i" or b.kind != "u") and b.kind != "b" and not b.is_half
+
+
+def same_shape(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A reshape or broadcast to the shape it has is nothing."""
+    return inputs[0] if inputs[0].type.shape == node.types[0].shape else None
+
+
+def twice_shaped(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """reshape(reshape(x)) and broadcast_to(broadcast_to(x)) are one."""
+    inner = inputs[0].node
+    if inner.op.name != node.op.name:
+        return None
+    return builder.apply(node.op.name, inner.inputs[0], shape=node.types[0].shape)
+
+
+def twice_permuted(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """permute(permute(x)) is one, and nothing if it is the identity."""
+    axes, inner = node.attrs["axes"], inputs[0].node
+    if list(axes) == sorted(axes):
+        return inputs[0]
+    if inner.op.name != node.op.name:
+        return None
+    both = tuple(inner.attrs["axes"][a] for a in axes)
+    return inner.inputs[0] if list(both) == sorted(both) else builder.apply(node.op.name, inner.inputs[0], axes=both)
+
+
+def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """dot(permute(x), y) is a dot over other axes of x, where they still merge in the same order."""
+    made, contract, batch, changed = [], [], [], False
+    for value, c, b in zip(inputs, node.attrs["contract"], node.attrs["batch"]):
+        inner = value.node
+        if inner.op.name == "permute_dims":
+            axes, source = inner.attrs["axes"], inner.inputs[0]
+            groups = dot_axes(value.type.shape, c, b)
+            there = [[axes[a] for a in g] for g in groups]
+            if there[1] == sorted(there[1]) and all(merges(source.type.shape, g) for g in there):
+                value, c, b, changed = source, tuple(there[2]), tuple(there[0]), True
+        made.append(value)
+        contract.append(tuple(c))
+        batch.append(tuple(b))
+    if not changed:
+        return None
+    attrs = {**node.attrs, "contract": tuple(contract), "batch": tuple(batch)}
+    return Value(builder.node(node.op, tuple(made), attrs, node.types, node.source), 0)
+
+
+def same_choice(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """where(c, x, x) = x"""
+    return inputs[1] if inputs[1] == inputs[2] else None
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "multiply": (times_one,),
+    "divide": (over_one,),
+    "add": (plus_zero,),
+    "subtract": (minus_zero,),
+    "pow": (power,),
+    "negative": (twice_negative,),
+    "logical_not": (twice_negative,),
+    "astype": (cast,),
+    "reshape": (same_shape, twice_shaped),
+    "broadcast_to": (same_shape, twice_shaped),
+    "permute_dims": (twice_permuted,),
+    "dot_general": (permuted_operand,),
+    "where": (same_choice,),
+}
