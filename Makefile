@@ -20,9 +20,8 @@ test: build/wheel-test.stamp
 
 dev: build/requires.stamp
 	$(LOCKED) $(CONFIGURE) -S . -B build/dev -DAXON_TESTS=ON
-	$(LOCKED) $(BIN)/cmake --build build/dev -j $(JOBS)
-	ln -sfn $(CURDIR)/build/dev/axon/* python/axon/
-	rm -f python/axon/axon-tests
+	$(LOCKED) $(BIN)/cmake --build build/dev -j $(JOBS) -- -k 0; status=$$?; \
+	  ln -sfn $(CURDIR)/build/dev/axon/* python/axon/; rm -f python/axon/axon-tests; exit $$status
 
 sanitize: build/requires.stamp
 	$(LOCKED) $(CONFIGURE) -S . -B build/sanitize -DAXON_TESTS=ON -DAXON_PYTHON=OFF -DAXON_SANITIZE=ON

@@ -1,16 +1,67 @@
-// axon._core: the runtime as Python sees it.
+// axon._core: the runtime as Python sees it. No op is named here.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include "bindings/buffer.h"
+#include "bindings/program.h"
+#include "runtime/allocator.h"
 #include "runtime/features.h"
+#include "runtime/regions.h"
 
 namespace py = pybind11;
 
+namespace axon::python {
+namespace {
+
+py::frozenset cpu_features() {
+  py::set features;
+  for (std::string_view name : axon::cpu_features()) features.add(py::str(name.data(), name.size()));
+  return py::frozenset(features);
+}
+
+py::list load_library(const py::bytes& bytes, const std::vector<std::string>& symbols) {
+  const std::string_view view = bytes;
+  const auto library = std::make_shared<KernelLibrary>(std::vector<char>(view.begin(), view.end()));
+  py::list kernels;
+  for (const std::string& symbol : symbols) kernels.append(std::make_shared<Kernel>(library, symbol));
+  return kernels;
+}
+
+py::dict memory() {
+  const MemoryStatistics statistics = memory_statistics();
+  py::dict result;
+  result["live"] = statistics.live;
+  result["peak"] = statistics.peak;
+  result["cached"] = statistics.cached;
+  return result;
+}
+
+}  // namespace
+}  // namespace axon::python
+
 PYBIND11_MODULE(_core, module) {
+  using namespace axon::python;
   if (const char* missing = axon::missing_baseline_feature())
     throw py::import_error(std::string("axon needs an x86-64-v3 CPU (AVX2, FMA); this one lacks ") + missing);
-  module.def("cpu_features", [] {
-    py::set features;
-    for (std::string_view name : axon::cpu_features()) features.add(py::str(name.data(), name.size()));
-    return py::frozenset(features);
-  });
+  module.doc() = "Buffers, kernels and programs: the C++ runtime.";
+
+  py::class_<axon::Kernel, std::shared_ptr<axon::Kernel>>(module, "Kernel")
+      .def_property_readonly("symbol", [](const axon::Kernel& kernel) { return kernel.origin().symbol; })
+      .def("swap", &axon::Kernel::swap, py::arg("other"),
+           "From the next step on, programs with this kernel call what `other` calls now: the same bits, sooner.");
+  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr())) throw py::error_already_set();
+
+  module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
+             "The kernels of a shared library, loaded from its bytes.");
+  module.def("cpu_features", &cpu_features, "Names of this CPU's features, as in GCC's -m flags.");
+  module.def("threads", &axon::threads, "How many threads a program may use.");
+  module.def(
+      "set_threads",
+      [](int count) {
+        if (count < 1 || count > 1024) throw py::value_error("set_threads: expected 1 to 1024 threads");
+        axon::set_threads(count);
+      },
+      py::arg("count"));
+  module.def("memory", &memory, "Bytes of buffers and arenas: live, peak since reset_peak(), cached for reuse.");
+  module.def("reset_peak", &axon::reset_memory_peak);
 }

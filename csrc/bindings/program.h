@@ -1,0 +1,18 @@
+// axon._core.Program and Kernel: programs written down as tuples, run by a call in raw CPython.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include "runtime/program.h"
+
+namespace axon::python {
+
+// The description written as Python tuples; throws std::invalid_argument naming the step that is wrong.
+Description parse_description(pybind11::handle slots, pybind11::handle steps, int64_t arena_bytes, int32_t inputs,
+                              int32_t outputs, std::string label);
+
+// The Program that a Python Program object holds; throws pybind11::type_error for any other object.
+const axon::Program& program_of(pybind11::handle object);
+
+bool add_program_type(PyObject* module);
+
+}  // namespace axon::python

@@ -1,0 +1,58 @@
+// Compiled kernels: the calling convention of docs/design/runtime.md, libraries loaded from memory, and the handle
+// through which a program reaches a kernel that may be replaced while it runs.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+extern "C" using axon_kernel = int (*)(char* const* operands, const int64_t* ints, const uint64_t* literals,
+                                       int64_t begin, int64_t end, char* scratch);
+
+namespace axon {
+
+// A shared library, loaded from bytes that no later change of a file can reach. It stays loaded: another thread may be
+// inside it, and a kernel is a few pages. The bytes are kept because a saved program carries them.
+struct KernelLibrary {
+  explicit KernelLibrary(std::vector<char> bytes);  // throws std::invalid_argument for what is no shared library
+
+  axon_kernel find(const std::string& symbol) const;  // throws std::invalid_argument
+
+  std::vector<char> bytes;
+  void* handle;
+};
+
+class Kernel {
+ public:
+  Kernel(std::shared_ptr<const KernelLibrary> library, std::string symbol)
+      : function_(library->find(symbol)), origin_{std::move(library), std::move(symbol)} {}
+
+  axon_kernel function() const { return function_.load(std::memory_order_acquire); }
+
+  // From the next region on, this handle calls what `other` calls now. Both must compute the same bits.
+  void swap(const Kernel& other) {
+    const Origin origin = other.origin();
+    std::lock_guard lock(mutex_);
+    origin_ = origin;
+    function_.store(other.function(), std::memory_order_release);
+  }
+
+  struct Origin {
+    std::shared_ptr<const KernelLibrary> library;
+    std::string symbol;
+  };
+  Origin origin() const {
+    std::lock_guard lock(mutex_);
+    return origin_;
+  }
+
+ private:
+  std::atomic<axon_kernel> function_;
+  mutable std::mutex mutex_;
+  Origin origin_;
+};
+
+}  // namespace axon

@@ -1,0 +1,140 @@
+#include "runtime/regions.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
+
+namespace axon {
+namespace {
+
+std::atomic<int> thread_count{1};
+std::atomic<uint64_t> generation{1};
+std::atomic<int64_t> alone_until{0};  // see run_region
+alignas(std::mutex) unsigned char pool_storage[sizeof(std::mutex)];
+thread_local int holding = 0;          // this thread owns the pool: depth of AllThreads and regions
+thread_local bool workers_ready = false;
+
+std::mutex& pool() { return *std::launder(reinterpret_cast<std::mutex*>(pool_storage)); }
+
+// After fork only the calling thread exists: libgomp would wait for workers that do not, and another thread may have
+// held the mutex.
+void after_fork_in_child() {
+  new (pool_storage) std::mutex;
+  thread_count = 1;
+  ++generation;
+  holding = 0;
+}
+
+const int initialized = [] {
+  new (pool_storage) std::mutex;
+  thread_count = std::max(1, omp_get_max_threads());
+  return pthread_atfork(nullptr, nullptr, after_fork_in_child);
+}();
+
+int64_t now_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+struct Region {
+  int64_t units, pieces;
+  RegionBody body;
+  void* data;
+  std::atomic<int64_t> next{0};
+
+  void work(int thread) noexcept {
+    const DefaultFloatingPoint mode;
+    const int64_t each = units / pieces, more = units % pieces;
+    for (int64_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+      const int64_t begin = piece * each + std::min(piece, more);
+      body(data, begin, begin + each + (piece < more ? 1 : 0), thread);
+    }
+  }
+};
+
+// A region ends when every thread has arrived, even one that came too late to claim anything. Where another process
+// takes a core, that wait is a time slice of the system, many times the work. So when the others were late by more
+// than the caller's own work and kLate, the caller works alone for a while and then tries again.
+constexpr int64_t kLate = 200'000, kAlone = 50'000'000;
+
+void run_region(Region& region, int team) noexcept {
+  const int64_t start = now_ns();
+  int64_t finished = start;
+#pragma omp parallel num_threads(team)
+  {
+    const int thread = omp_get_thread_num();
+    region.work(thread);
+    if (thread == 0) finished = now_ns();
+  }
+  const int64_t end = now_ns();
+  if (end - finished > kLate + (finished - start)) alone_until.store(end + kAlone, std::memory_order_relaxed);
+}
+
+// Workers inherit the floating-point mode of whoever made the pool. Regions of ours set it each time; a library's
+// regions do not, so the workers of this thread's pool get the default for good before the first library step.
+void prepare_workers() {
+  if (workers_ready || threads() == 1) return;
+#pragma omp parallel num_threads(threads())
+  {
+    if (omp_get_thread_num() != 0) __builtin_ia32_ldmxcsr(0x1f80);
+  }
+  workers_ready = true;
+}
+
+}  // namespace
+
+int threads() { return thread_count.load(std::memory_order_relaxed); }
+
+void set_threads(int count) {
+  thread_count = std::max(1, count);
+  ++generation;
+}
+
+uint64_t threads_generation() { return generation.load(std::memory_order_relaxed); }
+
+void parallel(int64_t units, int64_t grain, int limit, RegionBody body, void* data) noexcept {
+  if (units <= 0) return;
+  const int team_limit = std::min(limit, threads());
+  grain = std::max<int64_t>(grain, 1);
+  // Four pieces a thread even out what the system takes away, at a claim of some 20 ns each.
+  const int64_t pieces = std::min<int64_t>(units / grain, int64_t{team_limit} * 4);
+  const bool together = team_limit > 1 && pieces > 1 && now_ns() >= alone_until.load(std::memory_order_relaxed) &&
+                        (holding > 0 || pool().try_lock());
+  if (!together) {
+    const DefaultFloatingPoint mode;
+    body(data, 0, units, 0);
+    return;
+  }
+  if (++holding; omp_in_parallel()) {
+    body(data, 0, units, 0);
+  } else {
+    Region region{units, pieces, body, data};
+    run_region(region, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
+  }
+  if (--holding == 0) pool().unlock();
+}
+
+AllThreads::AllThreads()
+    : outermost_(holding == 0), callers_threads_(omp_get_max_threads()), callers_levels_(omp_get_max_active_levels()) {
+  if (outermost_) pool().lock();
+  ++holding;
+  if (callers_threads_ != threads()) omp_set_num_threads(threads());
+  // Zero levels keep a library that asks for more threads than the default on one; one level is a plain region.
+  omp_set_max_active_levels(threads() == 1 ? 0 : 1);
+  prepare_workers();
+}
+
+AllThreads::~AllThreads() {
+  omp_set_max_active_levels(callers_levels_);
+  if (callers_threads_ != threads()) omp_set_num_threads(callers_threads_);
+  --holding;
+  if (outermost_) pool().unlock();
+}
+
+}  // namespace axon

@@ -1,0 +1,214 @@
+// Running a program: contexts, and the walk over the steps.
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "runtime/program.h"
+#include "runtime/regions.h"
+
+namespace axon {
+namespace {
+
+constexpr size_t kContextsKept = 4;
+constexpr int64_t kPollInterval = 50'000'000;
+
+int64_t nanoseconds(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+int64_t round_up(int64_t nbytes) { return (nbytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// One region over the units of all calls of a kernel step.
+struct KernelRegion {
+  const KernelStep& step;
+  axon_kernel function;
+  const Context& context;
+  std::atomic<int> status{0};
+
+  void operator()(int64_t begin, int64_t end, int thread) noexcept {
+    char* scratch = context.scratch.data() + thread * context.scratch_stride;
+    size_t i = static_cast<size_t>(std::upper_bound(step.ends.begin(), step.ends.end(), begin) - step.ends.begin());
+    while (begin < end) {
+      const KernelCall& call = step.calls[i];
+      const int64_t first = step.ends[i] - call.units, last = std::min(end, step.ends[i]);
+      if (begin < last) {
+        const int failed = function(context.table.data() + call.operands, call.ints.data(), call.literals.data(),
+                                    begin - first, last - first, scratch);
+        if (failed != 0) status.store(failed, std::memory_order_relaxed);
+      }
+      begin = last;
+      ++i;
+    }
+  }
+};
+
+}  // namespace
+
+class Run {
+ public:
+  Run(const Program& program, Context& context, const RunOptions& options)
+      : program_(program), context_(context), options_(options), next_poll_(nanoseconds(CLOCK_MONOTONIC_COARSE) + kPollInterval) {}
+
+  void bind(int32_t slot, char* pointer) {
+    context_.pointers[static_cast<size_t>(slot)] = pointer;
+    for (const TableOffset place : program_.uses_[static_cast<size_t>(slot)]) context_.table[static_cast<size_t>(place)] = pointer;
+  }
+
+  void timed_steps(const Steps& steps, std::vector<double>& seconds) {
+    seconds.clear();
+    for (const Step& step : steps) {
+      const int64_t start = nanoseconds(CLOCK_MONOTONIC);
+      run(step);
+      seconds.push_back(static_cast<double>(nanoseconds(CLOCK_MONOTONIC) - start) * 1e-9);
+    }
+  }
+
+  void steps(const Steps& steps) {
+    for (const Step& step : steps) run(step);
+  }
+
+ private:
+  void run(const Step& step) {
+    std::visit([this](const auto& kind) { run_kind(kind); }, step.kind);
+  }
+
+  void run_kind(const KernelStep& step) {
+    if (step.ends.empty()) return;
+    KernelRegion region{step, step.kernel->function(), context_};
+    parallel(step.ends.back(), step.grain, context_.threads, region);
+    if (const int status = region.status.load(std::memory_order_relaxed); status != 0)
+      throw std::runtime_error(step.label + ": kernel returned status " + std::to_string(status));
+  }
+
+  void run_kind(const LibraryStepCall& step) {
+    const AllThreads threads;
+    try {
+      context_.objects[step.object]->run(context_.table.data() + step.operands);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(step.label + ": " + error.what());
+    }
+  }
+
+  void run_kind(const HostStep& step) { step.function(context_.table.data() + step.operands); }
+
+  void run_kind(const WhileStep& step) {
+    for (;;) {
+      steps(step.condition);
+      if (*pointer(step.predicate) == 0) return;
+      steps(step.body);
+      moves(step.moves);
+      poll();
+    }
+  }
+
+  void run_kind(const CondStep& step) {
+    int32_t index;
+    std::memcpy(&index, pointer(step.index), sizeof index);
+    steps(step.branches[static_cast<size_t>(std::clamp<int64_t>(index, 0, std::ssize(step.branches) - 1))]);
+  }
+
+  void run_kind(const ScanStep& step) {
+    for (int64_t i = 0; i < step.length; ++i) {
+      const int64_t place = step.reverse ? step.length - 1 - i : i;
+      for (const int32_t index : step.slices) {
+        const Slot& slice = program_.description_.slots[static_cast<size_t>(index)];
+        bind(index, pointer(static_cast<int32_t>(slice.a)) + place * slice.b);
+      }
+      steps(step.body);
+      moves(step.moves);
+      poll();
+    }
+  }
+
+  void moves(const Moves& moves) {
+    char* stage = context_.staging.data();
+    if (moves.staged)
+      for (const Move& move : moves.list) {
+        std::memcpy(stage, pointer(move.source), nbytes(move));
+        stage += round_up(static_cast<int64_t>(nbytes(move)));
+      }
+    stage = context_.staging.data();
+    for (const Move& move : moves.list) {
+      const char* source = moves.staged ? stage : pointer(move.source);
+      stage += moves.staged ? round_up(static_cast<int64_t>(nbytes(move))) : 0;
+      if (pointer(move.destination) != source) std::memmove(pointer(move.destination), source, nbytes(move));
+    }
+  }
+
+  void poll() {
+    if (options_.interrupted == nullptr || nanoseconds(CLOCK_MONOTONIC_COARSE) < next_poll_) return;
+    next_poll_ = nanoseconds(CLOCK_MONOTONIC_COARSE) + kPollInterval;
+    if (options_.interrupted(options_.state)) throw Interrupted(program_.description_.label + ": interrupted");
+  }
+
+  char* pointer(int32_t slot) const { return context_.pointers[static_cast<size_t>(slot)]; }
+  size_t nbytes(const Move& move) const {
+    return static_cast<size_t>(program_.description_.slots[static_cast<size_t>(move.source)].nbytes);
+  }
+
+  const Program& program_;
+  Context& context_;
+  const RunOptions& options_;
+  int64_t next_poll_;
+};
+
+std::unique_ptr<Context> Program::acquire() const {
+  {
+    std::lock_guard lock(mutex_);
+    while (!free_.empty()) {
+      std::unique_ptr<Context> context = std::move(free_.back());
+      free_.pop_back();
+      if (context->generation == threads_generation()) return context;
+    }
+  }
+  auto context = std::make_unique<Context>();
+  context->generation = threads_generation();
+  context->threads = threads();
+  context->arena = Memory(description_.arena_bytes);
+  context->scratch_stride = round_up(scratch_bytes_);
+  context->scratch = Memory(context->scratch_stride * context->threads);
+  context->staging = Memory(staging_bytes_);
+  context->pointers.resize(description_.slots.size());
+  context->table.resize(static_cast<size_t>(table_size_));
+  const RunOptions none;
+  Run binder(*this, *context, none);
+  for (size_t i = 0; i < description_.slots.size(); ++i)
+    if (const Slot& slot = description_.slots[i]; slot.kind == Slot::Kind::arena)
+      binder.bind(static_cast<int32_t>(i), context->arena.data() + slot.a);
+  const DefaultFloatingPoint mode;
+  const AllThreads threads;  // a library plans for as many threads as it sees
+  for (const LibraryStepCall* call : library_calls_) {
+    std::vector<int64_t> sizes;
+    for (const int32_t slot : call->slots) sizes.push_back(description_.slots[static_cast<size_t>(slot)].nbytes);
+    try {
+      context->objects.push_back(find_library_factory(call->symbol.c_str())({sizes, call->ints, call->floats}));
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw std::invalid_argument(call->label + ": " + error.what());
+    }
+  }
+  return context;
+}
+
+void Program::give_back(std::unique_ptr<Context> context) const {
+  std::lock_guard lock(mutex_);
+  if (context->generation == threads_generation() && free_.size() < kContextsKept) free_.push_back(std::move(context));
+}
+
+void Program::run(Context& context, char* const* inputs, char* const* outputs, const RunOptions& options) const {
+  Run run(*this, context, options);
+  for (size_t i = 0; i < input_slots_.size(); ++i) run.bind(input_slots_[i], inputs[i]);
+  for (size_t j = 0; j < output_slots_.size(); ++j) run.bind(output_slots_[j], outputs[j]);
+  const DefaultFloatingPoint mode;
+  if (options.seconds != nullptr)
+    run.timed_steps(description_.steps, *options.seconds);
+  else
+    run.steps(description_.steps);
+}
+
+}  // namespace axon
