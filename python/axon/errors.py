@@ -31,3 +31,7 @@ class DonationError(AxonError, RuntimeError):
 
 class CompileError(AxonError, RuntimeError):
     """The compiler or its cache failed; the text names the step."""
+
+
+class NonFiniteError(AxonError, FloatingPointError):
+    """Under `debug`, an op made a NaN or an infinity."""

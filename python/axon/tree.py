@@ -46,6 +46,25 @@ class Structure(tuple):
         _paths(iter(self), (), found)
         return found
 
+    def children(self) -> list[Structure]:
+        """The structures of the root's children, none for a leaf."""
+        found = []
+        at = 3
+        while at < len(self):
+            start = at
+            at = self._end(at)
+            found.append(Structure(self[start:at]))
+        return found
+
+    def _end(self, at: int) -> int:
+        """Where the subtree that starts at `at` ends."""
+        missing = 1
+        while missing:
+            leaf = self[at] == _LEAF
+            missing += -1 if leaf else self[at + 2] - 1
+            at += 1 if leaf else 3
+        return at
+
     def __repr__(self) -> str:
         return f"Structure({unflatten(self, [_Star()] * self.size)!r})"
 

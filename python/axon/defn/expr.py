@@ -28,7 +28,7 @@ class Value(NamedTuple):
     """One result of a node."""
 
     node: Node
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @property
     def type(self) -> TensorType:
@@ -88,6 +88,22 @@ def _input_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
 INPUT = Op(name="input", kind="input", infer=_input_infer)  # attrs: number (unique in its builder), type
 
 
+def _call_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
+    kind, regions = attrs["kind"], attrs["regions"]
+    out = regions[1 if kind == "while" else 0].output_types
+    if kind == "scan":
+        carry, length = attrs["carry"], attrs["length"]
+        out = (
+            *out[:carry],
+            *(TensorType(t.dtype, (length, *t.shape), t.names and (None, *t.names)) for t in out[carry:]),
+        )
+    return Inference(tuple(t.dtype for t in operands), out, attrs)
+
+
+# The one node with regions; what each kind's inputs, regions and attributes are says docs/design/regions.md.
+CALL = Op(name="call", kind="region", infer=_call_infer)  # attrs: kind, regions (a tuple of Graphs), and the kind's own
+
+
 class Builder:
     """Makes nodes, each expression once. The table belongs to the builder: no global state."""
 
@@ -101,7 +117,12 @@ class Builder:
         return Value(Node(INPUT, (), {"number": self._count - 1, "type": type}, (type,), ""), 0)
 
     def node(
-        self, op: Op, inputs: tuple[Value, ...], attrs: Mapping[str, Any], types: tuple[TensorType, ...], source: str = ""
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        attrs: Mapping[str, Any],
+        types: tuple[TensorType, ...],
+        source: str = "",
     ) -> Node:
         """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
         if op.kind == "effect":
@@ -122,11 +143,15 @@ class Builder:
 
 def _exact(value: Any) -> Any:
     """A literal as a key that tells 0.0 from -0.0, 1 from 1.0 from True, and finds NaN equal to itself."""
-    return (type(value), repr(value)) if isinstance(value, (bool, int, float)) else value
+    if isinstance(value, (bool, int, float)):
+        return (type(value), repr(value))
+    return tuple([_exact(v) for v in value]) if type(value) is tuple else value
 
 
 def rewrite(
-    graph: Graph, rule: Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None], builder: Builder | None = None
+    graph: Graph,
+    rule: Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None],
+    builder: Builder | None = None,
 ) -> Graph:
     """One sweep over the graph, operands first: rule(builder, node, new inputs) gives the values replacing the node's
     results, or None to keep it over its new inputs."""

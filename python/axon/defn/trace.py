@@ -1,17 +1,19 @@
-"""Tracing: the backend that records. `trace(function, types)` runs a Python function over recording tensors and gives
+"""Tracing: the backend that records. `trace(function, args)` runs a Python function over recording tensors and gives
 its Graph, with every tensor captured from outside made an explicit input."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .. import tree
+from .. import config, tree
+from ..dtypes import dtype
 from ..errors import TraceError
-from ..nx.backend import recording
+from ..nx.backend import recording, tracing
 from ..nx.creation import asarray
-from ..nx.op import TABLE, Op
+from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
 from .expr import Builder, Graph, Value
 
@@ -21,45 +23,51 @@ class Traced(NamedTuple):
 
     graph: Graph
     captured: tuple[Tensor, ...]
-    structure: Any  # of the result
+    structure: tree.Structure  # of the result
 
 
 class Trace:
-    """A backend whose data are values of one graph under construction."""
+    """A backend whose data are values of one graph under construction. `parent` is the trace it was opened in."""
 
     name = "trace"
 
     def __init__(self) -> None:
+        outer = tracing.get()
+        self.parent: Trace | None = outer if isinstance(outer, Trace) else None
         self.builder = Builder()
-        self.captured: dict[int, tuple[Tensor, Value]] = {}
+        self.captured: dict[Any, tuple[Tensor, Value]] = {}
         self.closed = False
+        self.source = self.parent.source if self.parent else ""  # overrides the user's line, see `located`
 
     def apply(
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
     ) -> tuple[Value, ...]:
         if self.closed:
-            raise TraceError(f"{op.name}: the trace has ended; return the value from the traced function instead")
+            raise TraceError(f"{op.name}: {_ended(args)}")
         values = []
         for a in args:
             value = a.data
             if op.kind == "elementwise" and a.type.shape != out[0].shape:
                 value = self.builder.apply("broadcast_to", value, shape=out[0].shape)
             values.append(value)
-        node = self.builder.node(op, tuple(values), attrs, out, user_line())
-        return tuple(Value(node, i) for i in range(len(out)))
+        node = self.builder.node(op, tuple(values), attrs, out, self.source or user_line())
+        return tuple([Value(node, i) for i in range(len(out))])
 
     def constant(self, value: bool | int | float, type: TensorType) -> Value:
-        literal = self.builder.node(TABLE["literal"], (), {"value": value, "dtype": type.dtype}, (TensorType(type.dtype, ()),))
-        made = Value(literal, 0)
+        python = {"b": bool, "f": float}.get(type.dtype.kind, int)  # one spelling a value, so that equal literals meet
+        made = self.builder.apply("literal", value=python(value), dtype=type.dtype)
         return self.builder.apply("broadcast_to", made, shape=type.shape) if type.shape else made
 
     def from_numpy(self, array: Any) -> Value:
-        return self.adopt(asarray(array)).data
+        backend = config.lookup("backend", config.default_backend)
+        type_ = TensorType(dtype(array.dtype), tuple(array.shape))
+        return self.adopt(Tensor(type_, backend, backend.from_numpy(array))).data
 
     def to_numpy(self, data: Value, type: TensorType) -> Any:
-        where = f" (made at {data.node.source})" if data.node.source else ""
+        if self.closed:
+            raise TraceError(_ended([Tensor(type, self, data)]))
         raise TraceError(
-            f"value of {type}{where}: expected a concrete tensor, got a traced one; use nx.where or axon.cond to choose "
+            f"{_made(type, data)}: expected a concrete tensor, got a traced one; use nx.where or axon.cond to choose "
             f"by it, or return it from the traced function"
         )
 
@@ -67,10 +75,51 @@ class Trace:
         """The tensor as an input of this graph, one input however often it is used."""
         if tensor.backend is self:
             return tensor
-        found = self.captured.get(id(tensor))
+        traced = isinstance(tensor.backend, Trace)
+        if traced and not self._is_inside(tensor.backend):
+            raise TraceError(_ended([tensor]))
+        key = capture_key(tensor)
+        found = self.captured.get(key)
         if found is None:
-            found = self.captured[id(tensor)] = (tensor, self.builder.input(tensor.type))
+            found = self.captured[key] = (tensor, self.builder.input(tensor.type))
         return Tensor(tensor.type, self, found[1])
+
+    def _is_inside(self, other: Any) -> bool:
+        outer = self.parent
+        while outer is not None and outer is not other:
+            outer = outer.parent
+        return outer is other and not other.closed
+
+
+def capture_key(tensor: Tensor) -> Any:
+    """What tells captured tensors apart: the value of a traced one, the identity of a concrete one."""
+    return tensor.data if isinstance(tensor.backend, Trace) else id(tensor)
+
+
+def _made(type: TensorType, data: Value) -> str:
+    return f"value of {type}" + (f" (made at {data.node.source})" if data.node.source else "")
+
+
+def _ended(args: Sequence[Tensor]) -> str:
+    which = next((_made(a.type, a.data) for a in args if isinstance(a.backend, Trace)), "its operand")
+    return (
+        f"{which}: expected a value of the function being traced, got one that was kept from another trace; "
+        f"return it from the traced function, or pass it as an argument"
+    )
+
+
+@contextmanager
+def located(source: str) -> Iterator[None]:
+    """While the block runs, what is recorded bears this source line: it was derived from a node of that line."""
+    current = tracing.get()
+    if not source or not isinstance(current, Trace):
+        yield
+        return
+    before, current.source = current.source, source
+    try:
+        yield
+    finally:
+        current.source = before
 
 
 def user_line() -> str:
@@ -78,7 +127,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith("axon.") or name.startswith("axon.examples"):
+        if not name.startswith("axon."):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
@@ -98,28 +147,13 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[s
         inputs.append(record.builder.input(leaf))
         return Tensor(leaf, record, inputs[-1])
 
-    with recording(record):
-        placed_args, placed_kwargs = tree.map(placeholder, (args, dict(kwargs or {})))
-        result = function(*placed_args, **placed_kwargs)
-        leaves, structure = tree.flatten(result)
-        outputs = [record.adopt(asarray(leaf)).data for leaf in leaves]
-    record.closed = True
-    captured = [v for v in record.captured.values()]
+    try:
+        with recording(record):
+            placed_args, placed_kwargs = tree.map(placeholder, (args, dict(kwargs or {})))
+            leaves, structure = tree.flatten(function(*placed_args, **placed_kwargs))
+            outputs = [record.adopt(asarray(leaf)).data for leaf in leaves]
+    finally:
+        record.closed = True
+    captured = list(record.captured.values())
     graph = Graph([*inputs, *(v for _, v in captured)], outputs)
     return Traced(graph, tuple(t for t, _ in captured), structure)
-
-
-def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
-    """Run a graph op by op over tensors, on whatever backend they have: the evaluator, and how a graph is inlined into
-    an open trace. Gives the tensor of every value."""
-    from ..nx.backend import select
-
-    backend = select(tensors)
-    env: dict[Value, Tensor] = {v: (t if t.backend is backend else backend.adopt(t)) for v, t in zip(graph.inputs, tensors)}
-    for node in graph.nodes:
-        if Value(node, 0) in env:
-            continue
-        results = backend.apply(node.op, node.types, [env[v] for v in node.inputs], node.attrs)
-        for i, (type_, data) in enumerate(zip(node.types, results)):
-            env[Value(node, i)] = Tensor(type_, backend, data)
-    return env

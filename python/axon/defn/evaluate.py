@@ -1,0 +1,172 @@
+"""The evaluator: a graph op by op on an eager backend. It is what regions outside a trace run on, the compiler
+"evaluate", and the first oracle of every other compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import config
+from ..nx.backend import Backend, select
+from ..nx.layout import stack
+from ..nx.movement import slice_, squeeze
+from ..nx.op import Op
+from ..nx.tensor import Tensor, TensorType
+from .expr import CALL, INPUT, Graph, Node, Value
+from .trace import Trace, located
+
+Check = Callable[[Node, Sequence[Tensor]], None]  # called with each node and its results
+
+
+class _Step(NamedTuple):
+    node: Node
+    inputs: tuple[int, ...]
+    first: int  # the slot of the first result
+    dying: tuple[int, ...]  # slots that nothing reads after this step
+    regions: tuple[Plan, ...]
+
+
+class Plan:
+    """A graph as steps over numbered slots, each value dropped after its last use."""
+
+    __slots__ = ("inputs", "outputs", "size", "steps")
+
+    def __init__(self, graph: Graph) -> None:
+        slots: dict[Value, int] = {}
+        self.inputs = tuple(slots.setdefault(v, len(slots)) for v in graph.inputs)
+        nodes = [n for n in graph.nodes if n.op is not INPUT]
+        for node in nodes:
+            for i in range(len(node.types)):
+                slots[Value(node, i)] = len(slots)
+        self.outputs = tuple(slots[v] for v in graph.outputs)
+        self.size = len(slots)
+        kept = set(self.outputs)
+        steps = []
+        for node in reversed(nodes):
+            inputs = tuple(slots[v] for v in node.inputs)
+            made = [slots[Value(node, i)] for i in range(len(node.types))]
+            dying = tuple({*inputs, *made} - kept)
+            kept.update(dying)
+            regions = tuple(Plan(g) for g in node.attrs["regions"]) if node.op is CALL else ()
+            steps.append(_Step(node, inputs, made[0] if made else 0, dying, regions))
+        self.steps = tuple(reversed(steps))
+
+    def run(self, backend: Backend, inputs: Sequence[Tensor], check: Check | None = None) -> list[Tensor]:
+        """The graph's outputs for these inputs, all on one concrete backend."""
+        env: list[Any] = [None] * self.size
+        for slot, tensor in zip(self.inputs, inputs):
+            env[slot] = tensor
+        for node, slots, first, dying, regions in self.steps:
+            args = [env[i] for i in slots]
+            if regions:
+                results = _call(regions, backend, node.types, args, node.attrs, check)
+            else:
+                data = backend.apply(node.op, node.types, args, node.attrs)
+                results = [Tensor(t, backend, d) for t, d in zip(node.types, data)]
+                if check is not None:
+                    check(node, results)
+            env[first : first + len(results)] = results
+            for i in dying:
+                env[i] = None
+        return [env[i] for i in self.outputs]
+
+
+Run = Callable[[list[Tensor]], list[Tensor]]  # one region
+
+
+def _inline(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
+    return run[0](args)
+
+
+def _cond(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
+    return run[min(max(int(args[0].item()), 0), len(run) - 1)](args[1:])
+
+
+def _while(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
+    carry, captured = args[: attrs["carry"]], args[attrs["carry"] :]
+    while run[0]([*carry, *captured])[0].item():
+        carry = run[1]([*carry, *captured])
+    return carry
+
+
+def _row(x: Tensor, i: int) -> Tensor:
+    starts, stops = [0] * x.ndim, list(x.shape)
+    starts[0], stops[0] = i, i + 1
+    return squeeze(slice_(x, starts, stops), 0)
+
+
+def _scan(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
+    n, at = attrs["carry"], attrs["carry"] + attrs["xs"]
+    carry, xs, captured = args[:n], args[n:at], args[at:]
+    rows: list[list[Tensor]] = []
+    order = range(attrs["length"])
+    for i in reversed(order) if attrs["reverse"] else order:
+        made = run[0]([*carry, *[_row(x, i) for x in xs], *captured])
+        carry = made[:n]
+        rows.append(made[n:])
+    if attrs["reverse"]:
+        rows.reverse()
+    return [*carry, *([stack(column, axis=0) for column in zip(*rows)] if rows else empty()[n:])]
+
+
+_REGIONS: Mapping[str, Callable[..., list[Tensor]]] = {
+    "cond": _cond, "while": _while, "scan": _scan, "custom_grad": _inline, "block": _inline,
+}  # fmt: skip
+
+
+def _call(
+    plans: Sequence[Plan],
+    backend: Backend,
+    out: tuple[TensorType, ...],
+    args: list[Tensor],
+    attrs: Mapping[str, Any],
+    check: Check | None = None,
+) -> list[Tensor]:
+    """A call node by the rule of its kind."""
+    run = [lambda inputs, plan=plan: plan.run(backend, inputs, check) for plan in plans]
+    empty = lambda: [Tensor(t, backend, backend.constant(0, t)) for t in out]  # noqa: E731
+    return _REGIONS[attrs["kind"]](run, args, attrs, empty)
+
+
+def apply(backend: Backend, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Any) -> list[Tensor]:
+    """One op whose types are settled, on a concrete backend or recorded by a trace."""
+    if op is CALL and not isinstance(backend, Trace):
+        return _call([Plan(g) for g in attrs["regions"]], backend, out, list(args), attrs)
+    return [Tensor(t, backend, d) for t, d in zip(out, backend.apply(op, out, args, attrs))]
+
+
+def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
+    """Run a graph over tensors, on their backend or into the open trace (how a graph is inlined). Gives the tensor of
+    every value."""
+    backend = select(tensors)
+    env = {v: t if t.backend is backend else backend.adopt(t) for v, t in zip(graph.inputs, tensors, strict=True)}
+    for node in graph.nodes:
+        if node.op is INPUT:
+            continue
+        with located(node.source):
+            results = apply(backend, node.op, node.types, [env[v] for v in node.inputs], node.attrs)
+        for i, result in enumerate(results):
+            env[Value(node, i)] = result
+    return env
+
+
+class Evaluated:
+    """An executable that walks the graph on the default backend."""
+
+    __slots__ = ("backend", "check", "plan", "types")
+
+    def __init__(self, graph: Graph, backend: Backend, check: Check | None = None) -> None:
+        self.plan, self.types, self.backend, self.check = Plan(graph), graph.input_types, backend, check
+
+    def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
+        inputs = [Tensor(t, self.backend, d) for t, d in zip(self.types, data)]
+        return tuple([t.data for t in self.plan.run(self.backend, inputs, self.check)])
+
+
+class Evaluate:
+    """The compiler "evaluate": no compilation at all."""
+
+    name = "evaluate"
+
+    def compile(self, graph: Graph, *, donate: tuple[bool, ...], label: str) -> Evaluated:
+        return Evaluated(graph, config.lookup("backend", config.default_backend))

@@ -1,0 +1,241 @@
+"""Reverse-mode gradients: trace the function, replay its graph over the actual tensors, walk back. All of it is
+ordinary nx calls, so it runs eagerly, compiles inside a trace, and composes with itself."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import tree
+from ..errors import GradientError
+from ..nx import movement
+from ..nx.creation import asarray, zeros
+from ..nx.tensor import Tensor, TensorType
+from .backward import filled, pull
+from .evaluate import replay
+from .expr import Graph, Value
+from .region import call, close
+from .trace import trace
+
+Argnums = int | str | Sequence[int | str]
+
+
+def grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a function that returns a float scalar, as a function of the same arguments.
+
+    argnums: the argument differentiated, by position or name; several give a tuple. Each gradient has the structure,
+    shapes and dtypes of its argument. has_aux: the function returns (scalar, aux), the gradient function (gradient,
+    aux). GradientError where an argument is not float, the result no scalar, or an op on the way has no gradient.
+
+    >>> grad(lambda w: (w * w).sum())(nx.tensor([1.0, 2.0])).tolist()
+    [2.0, 4.0]
+    """
+    both = value_and_grad(function, argnums, has_aux=has_aux)
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, gradients = both(*args, **kwargs)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradient
+
+
+def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """Like `grad`, but gives (value, gradient), or ((value, aux), gradient), at the cost of the gradient alone.
+
+    >>> value, gradient = value_and_grad(lambda x: x**3)(nx.tensor(2.0))
+    >>> value.item(), gradient.item()
+    (8.0, 12.0)
+    """
+
+    @functools.wraps(function)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        picked, rebuild = _pick(function, argnums, args, kwargs)
+        record = _record("grad", rebuild, picked, function)
+        value = record.value
+        if has_aux and not (isinstance(value, tuple) and len(value) == 2):
+            raise GradientError(
+                f"grad: expected (scalar, aux) with has_aux=True, got {_describe(value)}; return a pair"
+            )
+        scalar = value[0] if has_aux else value
+        if not isinstance(scalar, Tensor):
+            raise GradientError(f"grad: expected a float scalar result, got {_describe(value)}; {_RESULT_ADVICE}")
+        if scalar.ndim or not scalar.dtype.is_float:
+            raise GradientError(f"grad: expected a float scalar result, got {scalar.type}; {_RESULT_ADVICE}")
+        gradients = record.pull([(record.outputs[0], filled(1, scalar.type, scalar))])
+        return value, gradients if _several(argnums) else gradients[0]
+
+    return both
+
+
+_RESULT_ADVICE = "reduce it with nx.sum or nx.mean, return anything else through has_aux=True, or use axon.vjp"
+
+
+def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """function(*args), and the function that maps a cotangent of the result to a tuple of gradients, one an argument.
+
+    The cotangent has the structure and types of the result. has_aux: function returns (result, aux), and vjp gives
+    (result, pullback, aux). GradientError where an argument is not float or an op has no gradient.
+
+    >>> y, pullback = vjp(nx.multiply, nx.tensor(2.0), nx.tensor(5.0))
+    >>> [g.item() for g in pullback(nx.tensor(1.0))]
+    [5.0, 2.0]
+    """
+    record = _record("vjp", lambda picked: function(*picked), args, function)
+    result = record.value
+    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        raise GradientError(f"vjp: expected (result, aux) with has_aux=True, got {_describe(result)}; return a pair")
+    primal = result[0] if has_aux else result
+    outputs, structure = tree.flatten(primal)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        given = [asarray(g) for g in tree.flatten_like(structure, cotangent)]
+        for path, y, g in zip(structure.paths(), outputs, given, strict=True):
+            if (g.dtype, g.shape) != (y.dtype, y.shape):
+                where = f" at {tree.show(path)}" if path else ""
+                raise GradientError(f"vjp{where}: expected a cotangent of {y.type}, got {g.type}; broadcast or cast it")
+        return record.pull(list(zip(record.outputs, given)))
+
+    return (primal, pullback, result[1]) if has_aux else (primal, pullback)
+
+
+def stop_grad(value: Any) -> Any:
+    """The same tree of tensors, through which no gradient flows.
+
+    >>> grad(lambda x: x * stop_grad(x))(nx.tensor(3.0)).item()
+    3.0
+    """
+    return tree.map(movement.stop_grad, value)
+
+
+def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with a gradient of its own: `function` returns (result, pullback), where pullback maps a cotangent of
+    the result to the gradient of its argument, or to a tuple of gradients where it has several arguments (None: zero).
+
+    Arguments are trees of tensors. Differentiating by a tensor that `function` captures raises GradientError.
+
+    >>> @custom_grad
+    ... def clipped(x):
+    ...     return x, lambda g: nx.clip(g, -1.0, 1.0)
+    >>> grad(lambda x: 5 * clipped(x))(nx.tensor(2.0)).item()
+    1.0
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        tensors = [asarray(leaf) for leaf in leaves]
+        types = [t.type for t in tensors]
+
+        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[[Any], Any]]:
+            made = function(*tree.unflatten(structure, xs))
+            if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
+                raise GradientError(f"custom_grad: expected (result, pullback), got {_describe(made)}; return a pair")
+            return made
+
+        forward = trace(lambda *xs: pair(xs)[0], tuple(types))
+        n = len(types)
+
+        def pull_back(*xs: Tensor) -> list[Tensor]:
+            made = pair(xs[:n])[1](tree.unflatten(forward.structure, xs[n:]))
+            return _checked(structure, types, made if len(args) > 1 else (made,))
+
+        backward = trace(pull_back, (*types, *forward.graph.output_types))
+        graphs, captured = close([forward, backward])
+        return tree.unflatten(forward.structure, call("custom_grad", graphs, [*tensors, *captured], arguments=n))
+
+    return wrapped
+
+
+def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
+    """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
+    found = []
+    for path, type_, g in zip(structure.paths(), types, tree.flatten_like(structure, gradients), strict=True):
+        g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
+        if (g.dtype, g.shape) != (type_.dtype, type_.shape):
+            raise GradientError(
+                f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got {g.type}; sum, "
+                f"broadcast or cast it"
+            )
+        found.append(g)
+    return found
+
+
+class _Record(NamedTuple):
+    """A function's run, remembered for walking back."""
+
+    graph: Graph
+    env: Mapping[Value, Tensor]
+    wrt: tuple[Value, ...]
+    structures: tuple[tree.Structure, ...]  # of the differentiated arguments
+    value: Any
+    outputs: tuple[Value, ...]
+
+    def pull(self, cotangents: Iterable[tuple[Value, Tensor]]) -> tuple[Any, ...]:
+        """The gradients of the differentiated arguments, zeros where nothing depends on one."""
+        found = iter(pull(self.graph, self.env, cotangents, self.wrt))
+        return tuple([tree.unflatten(s, [next(found) for _ in range(s.size)]) for s in self.structures])
+
+
+def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequence[Any], named: Any) -> _Record:
+    """Trace and replay a function of the differentiated arguments alone; all else it reads is captured."""
+    flat = [tree.flatten(argument) for argument in picked]
+    structures = tuple(structure for _, structure in flat)
+    tensors = [asarray(leaf) for leaves, _ in flat for leaf in leaves]
+    paths = [(i, path) for i, s in enumerate(structures) for path in s.paths()]
+    for (i, path), t in zip(paths, tensors):
+        if not t.dtype.is_float:
+            where = tree.show((i, *path)) if len(picked) > 1 or path else "0"
+            raise GradientError(
+                f"{name} of {getattr(named, '__name__', 'function')}: expected float inputs, got {t.type} as "
+                f"differentiated argument {where}; cast it with astype(float32), or pass it outside argnums"
+            )
+
+    def over(*leaves: Tensor) -> Any:
+        rest = iter(leaves)
+        return function([tree.unflatten(s, [next(rest) for _ in range(s.size)]) for s in structures])
+
+    traced = trace(over, tuple(t.type for t in tensors))
+    env = replay(traced.graph, [*tensors, *traced.captured])
+    outputs = traced.graph.outputs
+    value = tree.unflatten(traced.structure, [env[v] for v in outputs])
+    return _Record(traced.graph, env, traced.graph.inputs[: len(tensors)], structures, value, outputs)
+
+
+def _several(argnums: Argnums) -> bool:
+    return not isinstance(argnums, (int, str))
+
+
+def _pick(
+    function: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+    """The arguments to differentiate, and the function of them with the others in place."""
+    wanted = [argnums] if isinstance(argnums, (int, str)) else list(argnums)
+    places: list[int | str] = []
+    for which in wanted:
+        place: int | str = which
+        if isinstance(which, str) and which not in kwargs:
+            names = list(inspect.signature(function).parameters)
+            place = names.index(which) if which in names else -len(args) - 1
+        elif isinstance(which, int) and which < 0:
+            place = which + len(args)
+        if isinstance(place, int) and not 0 <= place < len(args):
+            raise GradientError(f"grad: expected argnums among the {len(args)} arguments given, got {which!r}; pass it")
+        places.append(place)
+
+    def rebuild(picked: Sequence[Any]) -> Any:
+        positional, named = list(args), dict(kwargs)
+        for place, value in zip(places, picked, strict=True):
+            if isinstance(place, int):
+                positional[place] = value
+            else:
+                named[place] = value
+        return function(*positional, **named)
+
+    return [args[p] if isinstance(p, int) else kwargs[p] for p in places], rebuild
+
+
+def _describe(value: Any) -> str:
+    return str(value.type) if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,0 +1,71 @@
+"""Making call nodes out of traced functions: regions that read nothing but their inputs, checked to agree in types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .. import tree
+from ..errors import TraceError
+from ..nx.backend import select
+from ..nx.tensor import Tensor, TensorType
+from .evaluate import apply
+from .expr import CALL, Builder, Graph
+from .trace import Traced, capture_key
+
+
+class Regions(NamedTuple):
+    """Graphs over (arguments, captured), with one list of captured tensors for all."""
+
+    graphs: tuple[Graph, ...]
+    captured: tuple[Tensor, ...]
+
+
+def close(traced: Sequence[Traced]) -> Regions:
+    """Regions out of traced functions: what one captures, all take."""
+    captured = {capture_key(t): t for made in traced for t in made.captured}
+    graphs = []
+    for graph, own, _ in traced:
+        arguments = len(graph.inputs) - len(own)
+        read = {capture_key(t): v for t, v in zip(own, graph.inputs[arguments:], strict=True)}
+        inputs = [read[key] if key in read else Builder().input(t.type) for key, t in captured.items()]
+        graphs.append(Graph([*graph.inputs[:arguments], *inputs], graph.outputs))
+    return Regions(tuple(graphs), tuple(captured.values()))
+
+
+def call(kind: str, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
+    """A call node over tensors: recorded in the open trace, else evaluated at once."""
+    out, settled = CALL.infer([t.type for t in operands], {"kind": kind, "regions": tuple(regions), **attrs})[1:]
+    backend = select(operands)
+    args = [t if t.backend is backend else backend.adopt(t) for t in operands]
+    return apply(backend, CALL, out, args, settled)
+
+
+def same_structure(name: str, expected: tuple[str, tree.Structure], got: tuple[str, tree.Structure]) -> None:
+    """Refuse results that differ in their containers."""
+    if expected[1] != got[1]:
+        raise TraceError(
+            f"{name}: expected {got[0]} to have the structure of {expected[0]}, {expected[1]!r}, got {got[1]!r}; "
+            f"return the same containers"
+        )
+
+
+def same_types(
+    name: str,
+    expected: tuple[str, Sequence[TensorType]],
+    got: tuple[str, Sequence[TensorType]],
+    structure: tree.Structure,
+) -> None:
+    """Refuse results that differ in a leaf's type."""
+    for path, a, b in zip(structure.paths(), expected[1], got[1], strict=True):
+        if a != b:
+            where = f" at {tree.show(path)}" if path else ""
+            raise TraceError(
+                f"{name}{where}: expected {got[0]} to have the type of {expected[0]}, {a}, got {b}; {_advice(a, b)}"
+            )
+
+
+def _advice(a: TensorType, b: TensorType) -> str:
+    if a.shape != b.shape:
+        return "broadcast or reshape one"
+    return f"cast with astype({a.dtype})" if a.dtype is not b.dtype else "name the axes alike"
