@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from ..defn.expr import Builder, Graph, Node, Value, rewrite
+from ..defn.expr import CALL, Builder, Graph, Node, Value, rewrite
 from ..defn.trace import Trace
 from ..dtypes import float32
 from ..nx.backend import recording
@@ -21,9 +21,16 @@ from .index import strides
 
 def decompose(graph: Graph) -> Graph:
     """The graph in core forms; one sweep a rule, each rule once over all nodes."""
-    for rule in (windows, contractions, reductions, halves):
+    for rule in (inlined, windows, contractions, reductions, halves):
         graph = rewrite(graph, rule)
     return graph
+
+
+def inlined(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+    """A call node that only carries a gradient or a native version is replaced by its region."""
+    if node.op is not CALL or node.attrs["kind"] not in ("custom_grad", "block"):
+        return None
+    return list(rewrite(node.attrs["regions"][0], inlined, builder, inputs).outputs)
 
 
 def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:

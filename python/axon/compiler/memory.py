@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..defn.expr import Value
 from .kernel import For, Instr
 from .lower import Call
-from .schedule import KernelStep, Schedule, Step, reads, writes
+from .schedule import KernelStep, RegionStep, Row, Schedule, Step, reads, writes
 
 ALIGN = 64
 
@@ -24,14 +24,21 @@ class Lifetime(NamedTuple):
 
 
 class Plan:
-    """Slots as the runtime takes them, and which slot a piece of memory is."""
+    """Slots as the runtime takes them, and which slot a piece of memory is.
 
-    def __init__(self, schedule: Schedule, donate: Sequence[bool]) -> None:
+    A region has a plan of its own: its inputs are `bound` to slots that exist, its arena is one block of its parent's,
+    its slots stand in the same list.
+    """
+
+    def __init__(
+        self, schedule: Schedule, donate: Sequence[bool] = (), parent: Plan | None = None, bound: Sequence[int] = ()
+    ) -> None:
         self.schedule = schedule
-        self.slots: list[tuple[str, int, int, int]] = []
+        self.slots: list[tuple[str, int, int, int]] = parent.slots if parent is not None else []
         self.slot: dict[Any, int] = {}
         self.arena_bytes = 0
         self.lifetimes: list[Lifetime] = []
+        self.regions: dict[RegionStep, list[Plan]] = {}
         steps, memory = schedule.steps, schedule.memory
         self.first: dict[Any, int] = {}
         self.last: dict[Any, int] = {}
@@ -39,9 +46,13 @@ class Plan:
             for m in (*reads(step), *writes(step)):
                 self.first.setdefault(memory(m), k)
                 self.last[memory(m)] = k
-        for k, value in enumerate(schedule.graph.inputs):
-            self.add(value, ("input", k, -1, value.type.nbytes))
-        self.outputs(donate)
+        if parent is None:
+            for k, value in enumerate(schedule.graph.inputs):
+                self.add(value, ("input", k, -1, value.type.nbytes))
+            self.outputs(donate)
+        else:
+            self.slot.update(zip(schedule.graph.inputs, bound))
+            self.last.update(dict.fromkeys(schedule.results, len(steps)))  # moved out after the last step
         self.arena()
 
     def add(self, key: Any, slot: tuple[str, int, int, int]) -> None:
@@ -74,6 +85,9 @@ class Plan:
         steps, memory = self.schedule.steps, self.schedule.memory
         blocks = Blocks()
         where: dict[Any, tuple[int, int]] = {}
+        for m in schedule_results(self.schedule):
+            if m not in self.slot and m not in self.first:  # an empty value, computed by no step
+                self.add(m, ("arena", 0, -1, size_of(m)))
         for k, step in enumerate(steps):
             for m in writes(step):
                 key = memory(m)
@@ -86,9 +100,38 @@ class Plan:
                 where[key] = where.pop(taken) if taken is not None else (blocks.take(size), size)
                 self.lifetimes.append(Lifetime(name_of(key), size_of(key), where[key][0], k, self.last[key]))
                 self.add(key, ("arena", where[key][0], -1, size_of(key)))
+            if isinstance(step, RegionStep):
+                self.region(step, blocks)
             for key in [key for key in where if self.last[key] == k]:
                 blocks.give(*where.pop(key))
         self.arena_bytes = blocks.peak
+
+    def region(self, step: RegionStep, blocks: Blocks) -> None:
+        """Plan a step's regions: each has a block of this arena while the step runs."""
+        self.regions[step] = []
+        for body, bound in zip(step.bodies, step.bound):
+            slots = [self.row(m) if isinstance(m, Row) else self.of(m) for m in bound]
+            start = len(self.slots)
+            plan = Plan(body, parent=self, bound=slots)
+            self.regions[step].append(plan)
+            offset = blocks.take(plan.arena_bytes)
+            for n in range(start, len(self.slots)):
+                kind, a, b, nbytes = self.slots[n]
+                if kind == "arena":
+                    self.slots[n] = (kind, a + offset, b, nbytes)
+            self.lifetimes += [life._replace(offset=(life.offset or 0) + offset) for life in plan.lifetimes]
+            blocks.give(offset, plan.arena_bytes)
+
+    def row(self, row: Row) -> int:
+        """The slice slot of a scan's row."""
+        if row not in self.slot:
+            self.add(row, ("slice", self.of(row.whole), row.nbytes, row.nbytes))
+        return self.slot[row]
+
+
+def schedule_results(schedule: Schedule) -> list[Any]:
+    """Memory that must exist although no step may touch it: inputs and results of size 0."""
+    return [schedule.memory(v) for v in schedule.graph.outputs]
 
 
 class Blocks:

@@ -29,6 +29,13 @@ class Lowered(NamedTuple):
     milliseconds: dict[str, float]
 
 
+def region(graph: Graph) -> Schedule:
+    """The passes over a region of a graph; its memory is planned with its parent's."""
+    for _, function in GRAPH_PASSES:
+        graph = function(graph)
+    return Schedule(graph, Fusion(graph).run(), region)
+
+
 def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:
     """All passes over a traced graph."""
     spent: dict[str, float] = {}
@@ -43,6 +50,6 @@ def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:
     for name, function in GRAPH_PASSES:
         core = timed(name, function, core)
     units = timed("fuse", lambda: Fusion(core).run())  # kernels to be, as sets of values
-    schedule = timed("lower", Schedule, core, units)  # loops over scalars, library calls, equal kernels together
-    plan = timed("memory", Plan, schedule, donate)  # offsets, in-place results, donated inputs
+    schedule = timed("lower", Schedule, core, units, region)  # loops over scalars, library calls, equal kernels together
+    plan = timed("memory", Plan, schedule.own_outputs(), donate)  # offsets, in-place results, donated inputs
     return Lowered(graph, core, schedule, plan, spent)

@@ -15,9 +15,12 @@ from ..errors import CompileError
 from ..nx.tensor import Tensor
 from . import cache
 from .emit_cpp import emit_cpp, scratch_bytes
-from .library import LibraryStep
+from .kernel import Kernel
+from .library import LibraryStep, label, whole_copy
+from .memory import Lifetime, Plan
 from .pipeline import Lowered, run_passes
-from .schedule import HostStep, KernelStep, Step
+from .report import Report, report
+from .schedule import HostStep, KernelStep, RegionStep, Row, Step
 
 _PACK = {"float32": "f", "float64": "d", "float16": "e"}
 
@@ -51,19 +54,18 @@ def _pack_numpy(value: Any, dtype: DType) -> bytes:
 class Executable:
     """A compiled graph: called with the data of its inputs, gives the data of its outputs."""
 
-    def __init__(self, lowered: Lowered, label: str) -> None:
+    def __init__(self, lowered: Lowered, donate: Sequence[bool], label: str) -> None:
         self.lowered, self.label = lowered, label
+        self.donated = tuple(i for i, flag in enumerate(donate) if flag)
         start = time.perf_counter()
-        texts = {
-            s.kernel: emit_cpp(s.kernel, cache.SYMBOL) for s in lowered.schedule.steps if isinstance(s, KernelStep)
-        }
+        texts = {k: emit_cpp(k, cache.SYMBOL) for k in lowered.schedule.kernels()}
         self.texts = texts
         emitted = time.perf_counter()
         handles, self.statistics = cache.load(list(texts.values())) if texts else ([], cache.Statistics())
         kernels = dict(zip(texts, handles))
         loaded = time.perf_counter()
         plan = lowered.plan
-        self.steps = [encode(s, kernels, plan) for s in lowered.schedule.steps]
+        self.steps = encode_all(plan, kernels)
         self.program = _core.Program(
             plan.slots, self.steps, plan.arena_bytes, len(lowered.graph.inputs), len(lowered.graph.outputs), label
         )
@@ -75,11 +77,55 @@ class Executable:
         }
         self.backend = config.lookup("backend", "numpy")
 
-    def __call__(self, data: tuple[Any, ...], donated: Sequence[int] = ()) -> tuple[Any, ...]:
-        return self.program(data, donated)
+    def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self.program(data, self.donated)
+
+    def kernels(self) -> str:
+        """The Kernel IR of all kernels, as stable text."""
+        return "\n\n".join(str(k) for k in self.texts)
+
+    def source(self) -> str:
+        """The C++ that was compiled."""
+        return "\n".join(self.texts.values())
+
+    def memory(self) -> list[Lifetime]:
+        """The planned lifetimes in the arena; the peak is `report().peak_bytes`."""
+        return self.lowered.plan.lifetimes
+
+    def report(self, data: tuple[Any, ...] | None = None) -> Report:
+        """The program's steps and costs; measured over a run where the data of its inputs is given."""
+        seconds = self.program.profile(data)[1] if data is not None else None
+        return report(self.label, self.lowered.plan, self.milliseconds, self.statistics, seconds)
 
 
-def encode(step: Step, kernels: dict[Any, Any], plan: Any) -> tuple[Any, ...]:
+def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:
+    """The steps of a plan's schedule."""
+    return [encode(s, kernels, plan) for s in plan.schedule.steps]
+
+
+def encode_region(step: RegionStep, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:
+    """cond: branches that copy their results out. while and scan: bodies, and moves into the carry and the ys' rows."""
+    plans = plan.regions[step]
+    bodies = [encode_all(p, kernels) for p in plans]
+    results = [Value(step.node, i) for i in range(len(step.node.types))]
+    if step.kind == "cond":
+        for steps, inner in zip(bodies, plans):
+            for result, made in zip(results, inner.schedule.results):
+                if result.type.nbytes:
+                    copy = whole_copy(made, result, result.type.nbytes, label(step.node))
+                    steps.append(("library", copy.symbol, [inner.of(made), plan.of(result)], copy.ints, (), copy.label))
+        return ("cond", plan.of(step.node.inputs[0]), bodies)
+    carry = step.node.attrs["carry"]
+    to = [plan.of(r) if i < carry else plan.row(Row(r)) for i, r in enumerate(results)]
+    moves = [(d, s) for d, m in zip(to, plans[-1].schedule.results) if (s := plans[-1].of(m)) != d]
+    if step.kind == "while":
+        return ("while", bodies[0], plans[0].of(plans[0].schedule.results[0]), bodies[1], moves)
+    rows = [plan.row(m) for m in step.bound[0] if isinstance(m, Row)]
+    slices = [*rows, *to[carry:]]
+    return ("scan", step.node.attrs["length"], step.node.attrs["reverse"], bodies[0], moves, slices)
+
+
+def encode(step: Step, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:
     """A step as the runtime reads it."""
     match step:
         case KernelStep(kernel=kernel, calls=calls):
@@ -99,7 +145,8 @@ def encode(step: Step, kernels: dict[Any, Any], plan: Any) -> tuple[Any, ...]:
         case HostStep(node=node):
             memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
             return ("host", host_function(node), [plan.of(m) for m in memory], step.label)
-    raise AssertionError(step)
+        case RegionStep():
+            return encode_region(step, kernels, plan)
 
 
 def host_function(node: Any) -> Callable[..., None]:
@@ -131,7 +178,7 @@ class Native:
         """The executable of a traced graph."""
         lowered = run_passes(graph, donate)
         try:
-            return Executable(lowered, label)
+            return Executable(lowered, donate, label)
         except CompileError as error:
             from .target import compiler
 

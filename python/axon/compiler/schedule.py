@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from ..defn.expr import Graph, Value
+from ..defn.expr import CALL, Graph, Node, Value
 from ..nx.op import RESHAPE
 from .fuse import Group, Single, Unit
 from .kernel import For, Instr, Kernel
@@ -40,7 +40,28 @@ class HostStep:
         self.label = label(node)
 
 
-Step = KernelStep | LibraryStep | HostStep
+class RegionStep:
+    """A cond, while or scan: its regions are schedules of their own over the same memory.
+
+    `bound` says for each region which memory its inputs are; the carry lives in the node's results.
+    """
+
+    def __init__(self, node: Node, bodies: list[Schedule], bound: list[list[Any]]) -> None:
+        self.node, self.bodies, self.bound = node, bodies, bound
+        self.kind = node.attrs["kind"]
+
+
+class Row(NamedTuple):
+    """The part of a value that one iteration of a scan reads or writes: a row of its first axis."""
+
+    whole: Value
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.type.nbytes // max(self.whole.type.shape[0], 1)
+
+
+Step = KernelStep | LibraryStep | HostStep | RegionStep
 
 
 def weight(body: Sequence[Any]) -> int:
@@ -58,7 +79,7 @@ def reads(step: Step) -> list[Any]:
                 for m, k in zip(c.memory, step.kernel.pointers)
                 if step.kernel.operands[k].space == "in"
             ]
-        case HostStep():
+        case HostStep() | RegionStep():
             return list(step.node.inputs)
         case LibraryStep():
             return list(step.memory[: -step.written])
@@ -74,7 +95,7 @@ def writes(step: Step) -> list[Any]:
                 for m, k in zip(c.memory, step.kernel.pointers)
                 if step.kernel.operands[k].space == "out"
             ]
-        case HostStep():
+        case HostStep() | RegionStep():
             return [Value(step.node, i) for i in range(len(step.node.types))]
         case LibraryStep():
             return list(step.memory[-step.written :])
@@ -83,8 +104,8 @@ def writes(step: Step) -> list[Any]:
 class Schedule:
     """Steps in order, and which values share another's memory (reshapes)."""
 
-    def __init__(self, graph: Graph, units: Sequence[Unit]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, units: Sequence[Unit], region: Callable[[Graph], Schedule] | None = None) -> None:
+        self.graph, self.region = graph, region
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
         order = [Value(n, i) for n in graph.nodes for i in range(len(n.types))]
@@ -97,7 +118,7 @@ class Schedule:
             else:
                 assert isinstance(unit, Single)
                 self.single(unit)
-        self.outputs()
+        self.results: list[Any] = [self.memory(v) for v in graph.outputs]
         self.steps = merge_equal(self.steps, self.memory)
 
     def memory(self, value: Any) -> Any:
@@ -115,16 +136,46 @@ class Schedule:
             elif node.types[0].size:
                 self.steps += copies(node)
             return
+        if node.op is CALL:
+            self.call(node)
+            return
         if all(t.size == 0 for t in node.types):
             return
         step = library_step(node)
         self.steps.append(step if step is not None else HostStep(node))
 
-    def outputs(self) -> None:
-        """Each output has memory of its own: copies where it is an input, or an alias, or another output too."""
+    def call(self, node: Node) -> None:
+        """A region step. A loop's carry is copied into the results' memory first, and lives there."""
+        assert self.region is not None
+        attrs = node.attrs
+        bodies = [self.region(g) for g in attrs["regions"]]
+        carry = attrs.get("carry", 0)
+        for i in range(carry):
+            if node.types[i].nbytes:
+                self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))
+        state = [Value(node, i) for i in range(carry)]
+        if attrs["kind"] == "cond":
+            bound = list(node.inputs[1:])
+        else:
+            rows = attrs.get("xs", 0)
+            bound = [*state, *map(Row, node.inputs[carry : carry + rows]), *node.inputs[carry + rows :]]
+        self.steps.append(RegionStep(node, bodies, [bound for _ in bodies]))
+
+    def kernels(self) -> list[Kernel]:
+        """All kernels, those of regions too, each once."""
+        found: dict[Kernel, None] = {}
+        for step in self.steps:
+            if isinstance(step, KernelStep):
+                found[step.kernel] = None
+            elif isinstance(step, RegionStep):
+                found.update(dict.fromkeys(k for body in step.bodies for k in body.kernels()))
+        return list(found)
+
+    def own_outputs(self) -> Schedule:
+        """Give each output memory of its own: copies where it is an input, or an alias, or another output too."""
         inputs = {v for v in self.graph.inputs}
         taken: set[Value] = set()
-        self.results: list[Any] = []
+        self.results = []
         for k, value in enumerate(self.graph.outputs):
             root = self.memory(value)
             if root in inputs or root in taken:
@@ -135,6 +186,7 @@ class Schedule:
             else:
                 taken.add(root)
                 self.results.append(root)
+        return self
 
 
 class Result:

@@ -68,7 +68,7 @@ def compiler() -> Compiler | None:
 def command(compiler: Compiler, target: Target, source: str, output: str) -> list[str]:
     """The command line that compiles one source file to a shared library that needs nothing."""
     return [
-        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-pipe", "-w", *SEMANTICS, *target.flags,
+        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-fno-exceptions", "-pipe", "-w", *SEMANTICS, *target.flags,
         "-I", headers(), "-o", output, source,
     ]  # fmt: skip
 

@@ -152,19 +152,21 @@ def rewrite(
     graph: Graph,
     rule: Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None],
     builder: Builder | None = None,
+    inputs: Sequence[Value] | None = None,
 ) -> Graph:
     """One sweep over the graph, operands first: rule(builder, node, new inputs) gives the values replacing the node's
-    results, or None to keep it over its new inputs."""
+    results, or None to keep it over its new inputs. `inputs` take the place of the graph's (to inline it)."""
     builder = builder or Builder()
-    new: dict[Value, Value] = {v: v for v in graph.inputs}
+    given = graph.inputs if inputs is None else inputs
+    new: dict[Value, Value] = dict(zip(graph.inputs, given, strict=True))
     for node in graph.nodes:
         if node.op is INPUT:
             continue
-        inputs = tuple(new[v] for v in node.inputs)
-        made = rule(builder, node, inputs)
+        operands = tuple(new[v] for v in node.inputs)
+        made = rule(builder, node, operands)
         if made is None:
-            kept = builder.node(node.op, inputs, node.attrs, node.types, node.source)
+            kept = builder.node(node.op, operands, node.attrs, node.types, node.source)
             made = [Value(kept, i) for i in range(len(node.types))]
         for i, value in enumerate(made):
             new[Value(node, i)] = value
-    return Graph(graph.inputs, [new[v] for v in graph.outputs])
+    return Graph(given, [new[v] for v in graph.outputs])
