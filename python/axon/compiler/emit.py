@@ -1,0 +1,246 @@
+"""What the text of a kernel is made of on every target: names, scalar instructions, addresses, guards, folds.
+
+An emitter adds the function around it, the loops, and how folds are combined across lanes. In the text a value is
+v<id>, an operand's address p<k> (r<k> inside a column's loop over the reduced axis), an index i<axis>, a parameter its
+name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..dtypes import DType, bfloat16, bool_, float16, float32, float64
+from ..nx.op import TABLE
+from .kernel import For, Instr, Kernel, Reduce, Tree
+
+CTYPES = {bool_: "bool", float16: "f16", bfloat16: "bf16", float32: "float", float64: "double"}
+ARG = ("argmax", "argmin")
+
+
+def ctype(dtype: DType) -> str:
+    """The element type's name in csrc/kernels/lanes.h."""
+    return CTYPES.get(dtype, dtype.name)
+
+
+def identity(combine: str, dtype: DType) -> bool | int | float:
+    """What combines with any x to x (argmax, argmin: as the value), from the reduction's row of the op table."""
+    for op in TABLE.values():
+        if op.combine == combine and op.identity is not None:
+            return op.identity(dtype)
+    raise KeyError(f"kernel: expected a combining op of some reduction row, got {combine!r}")
+
+
+def constant(value: bool | int | float, dtype: DType) -> str:
+    """C++ text of an identity."""
+    if dtype is bool_:
+        return str(bool(value)).lower()
+    if dtype.is_integer:
+        return f"lowest<{ctype(dtype)}>" if value == dtype.lowest else f"{ctype(dtype)}({value}u)"
+    suffix = "f" if dtype is float32 else ""
+    if math.isinf(value):
+        return ("-" if value < 0 else "") + f"__builtin_inf{suffix}()"
+    return f"{float(value)!r}{suffix}"
+
+
+def cheap(body: Sequence[object]) -> bool:
+    """Whether a loop body is a few instructions without a division or transcendental: worth unrolling."""
+    return len(body) <= 8 and all(isinstance(s, Instr) and (s.op not in TABLE or TABLE[s.op].cost <= 1) for s in body)
+
+
+class Emitter:
+    """Writes the statements every target has in common; `line` and `block` collect the text."""
+
+    lane = "i"  # the index that loads and stores of the inner loop use
+    extent = ", m"  # which lanes of a vector exist, as loads and stores take it
+    one_store = ""  # condition under which a row-level store is executed
+
+    def __init__(self, kernel: Kernel, symbol: str) -> None:
+        self.kernel, self.symbol = kernel, symbol
+        self.lines: list[str] = []
+        self.depth = 0
+        self.names: dict[int, str] = {}  # value -> its text
+        self.truths: dict[int, str] = {}  # bool value that is the same in every lane -> a plain bool
+        self.varying: set[int] = set()  # values that differ from lane to lane
+        self.addresses: dict[int, str] = {}  # operand -> its address at the current level
+
+    # text
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " * self.depth + text if text else "")
+
+    @contextmanager
+    def block(self, head: str, end: str = "}") -> Iterator[None]:
+        """An indented block: `head {` ... `}`."""
+        self.line(f"{head} {{" if head else "{")
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.line(end)
+
+    def parameters(self) -> None:
+        """Parameters as locals, base addresses and literals."""
+        names = self.kernel.parameters
+        if names:
+            self.line("const int64 " + ", ".join(f"{name} = ints[{k}]" for k, name in enumerate(names)) + ";")
+        for slot, k in enumerate(self.kernel.pointers):
+            operand = self.kernel.operands[k]
+            const, type_ = "const " if operand.space == "in" else "", ctype(operand.dtype)
+            self.line(f"{const}{type_}* const b{k} = reinterpret_cast<{const}{type_}*>(operands[{slot}]) + o{k};")
+        for k, dtype in enumerate(self.kernel.literals):
+            self.line(f"const auto c{k} = literal<{ctype(dtype)}>(literals + {k});")
+
+    def folds(self) -> None:
+        """A fold type for every reduction, named F<first result>."""
+        for s in self.kernel.body:
+            for r in s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ():
+                type_, start = ctype(r.dtypes[0]), constant(identity(r.combine, r.dtypes[0]), r.dtypes[0])
+                if r.combine in ARG:
+                    self.line(f"AXON_{r.combine.upper()}(F{r.results[0]}, {type_}, {start})")
+                else:
+                    self.line(f"AXON_FOLD(F{r.results[0]}, {type_}, {r.combine}, {start})")
+
+    # addresses
+
+    def moves(self, axis: int) -> None:
+        """At the start of a level: guards and addresses that depend on its axis."""
+        for g, a in enumerate(self.kernel.guards):
+            if a == axis:
+                self.line(f"const guard g{g} = guard_of(i{a}, lo{g}, div{g}, len{g});")
+
+    def term(self, k: int, axis: int) -> str:
+        """What an axis adds to an operand's address, or nothing."""
+        operand = self.kernel.operands[k]
+        char = operand.access[axis]
+        if char == "s":
+            return f" + i{axis} * s{k}_{axis}"
+        if char == "g":
+            g = operand.guards[operand.access[:axis].count("g")]
+            return f" + g{g}.quotient * s{k}_{axis}"
+        return ""
+
+    def bases(self) -> None:
+        """Addresses at the outer indices."""
+        for axis in range(self.kernel.outer):
+            self.moves(axis)
+        for k, operand in enumerate(self.kernel.operands):
+            if operand.space == "scratch":
+                self.addresses[k] = f"p{k}"
+                continue
+            sum_ = "".join(self.term(k, a) for a in range(self.kernel.outer))
+            base = f"o{k}" if operand.space == "iota" else f"b{k}"
+            self.addresses[k] = f"p{k}" if sum_ else base
+            if sum_:
+                self.line(f"const auto p{k} = {base}{sum_};")
+
+    def enter_reduced(self) -> dict[int, str]:
+        """Addresses inside a column's loop over the reduced axis; returns those to put back after it."""
+        axis, saved = self.kernel.reduced, dict(self.addresses)
+        self.moves(axis)
+        for k in range(len(self.kernel.operands)):
+            if term := self.term(k, axis):
+                self.line(f"const auto r{k} = {self.addresses[k]}{term};")
+                self.addresses[k] = f"r{k}"
+        return saved
+
+    # instructions
+
+    def instr(self, s: Instr, inner: bool) -> None:
+        """One instruction, inside the loop over inner or at a level where it has the same value in every lane."""
+        match s.op:
+            case "literal":
+                self.names[s.id] = f"c{s.attr}"
+                return
+            case "store":
+                self.store(s, inner)
+                return
+            case "guard":
+                self.truths[s.id] = f"g{s.attr}.inside"
+                text = f"broadcast<bool>(g{s.attr}.inside)"
+            case "load":
+                text = self.load(s, inner)
+            case "gather":
+                text = self.gather(s, inner)
+            case "offset":
+                text = self.offset(s, inner)
+            case "cast":
+                text = f"axon::cast<{ctype(s.dtype)}>({self.names[s.args[0]]})"
+            case _:
+                text = f"axon::{s.op}({', '.join(self.names[a] for a in s.args)})"
+        if inner and any(a in self.varying for a in s.args):
+            self.varying.add(s.id)
+        self.names[s.id] = f"v{s.id}"
+        self.line(f"const auto v{s.id} = {text};")
+
+    def moving(self, s: Instr, inner: bool) -> str:
+        """How the instruction's operand moves with inner: "0", "1" or "s"."""
+        char = self.kernel.operands[s.attr].access[self.kernel.inner] if inner else "0"
+        if char != "0":
+            self.varying.add(s.id)
+        return char
+
+    def stride(self, k: int) -> str:
+        return f"s{k}_{self.kernel.inner}"
+
+    def load(self, s: Instr, inner: bool) -> str:
+        at, k = self.addresses[s.attr], s.attr
+        match self.moving(s, inner):
+            case "0":
+                text = f"load_one({at})"
+            case "1":
+                text = f"load({at} + {self.lane}{self.extent})"
+            case _:
+                text = f"load_strided({at} + {self.lane} * {self.stride(k)}, {self.stride(k)}{self.extent})"
+        conditions = [self.truths.get(a, f"front({self.names[a]})") for a in s.args]
+        return f"{' && '.join(conditions)} ? {text} : lanes<{ctype(s.dtype)}>{{}}" if conditions else text
+
+    def gather(self, s: Instr, inner: bool) -> str:
+        at, k, index = self.addresses[s.attr], s.attr, self.names[s.args[0]]
+        char = self.moving(s, inner)
+        if s.args[0] not in self.varying:  # the same offset for every lane: a plain load from there
+            at = f"{at} + front({index})"
+            if char == "0":
+                return f"load_one({at})"
+            if char == "1":
+                return f"load({at} + {self.lane}{self.extent})"
+            return f"load_strided({at} + {self.lane} * {self.stride(k)}, {self.stride(k)}{self.extent})"
+        if char == "1":
+            index = f"axon::add({index}, iota<int64>({self.lane}))"
+        elif char == "s":
+            index = f"axon::add({index}, steps({self.lane} * {self.stride(k)}, {self.stride(k)}))"
+        return f"gather({at}, {index}{self.extent})"
+
+    def offset(self, s: Instr, inner: bool) -> str:
+        at, k = self.addresses[s.attr], s.attr
+        match self.moving(s, inner):
+            case "0":
+                return f"broadcast<int64>({at})"
+            case "1":
+                return f"iota<int64>({at} + {self.lane})"
+            case _:
+                return f"steps({at} + {self.lane} * {self.stride(k)}, {self.stride(k)})"
+
+    def store(self, s: Instr, inner: bool) -> None:
+        at, k, value = self.addresses[s.attr], s.attr, self.names[s.args[0]]
+        match self.moving(s, inner):
+            case "0":
+                self.line(f"{self.one_store}store_one({at}, {value});")
+            case "1":
+                self.line(f"store({at} + {self.lane}, {value}{self.extent});")
+            case _:
+                step = self.stride(k)
+                self.line(f"store_strided({at} + {self.lane} * {step}, {step}, {value}{self.extent});")
+
+    # reductions
+
+    def fold_of(self, r: Reduce) -> str:
+        """The fold that holds a reduction's values at one element."""
+        return f"F{r.results[0]}{{{', '.join(self.names[v] for v in r.values)}}}"
+
+    def results(self, r: Reduce | Tree, fold: str, varying: bool = False) -> None:
+        """The results of a reduction are the members of its fold."""
+        for result, member in zip(r.results, ("value", "index")):
+            self.names[result] = f"{fold}.{member}"
+            if varying:
+                self.varying.add(result)

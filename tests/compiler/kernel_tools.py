@@ -1,0 +1,183 @@
+"""Tools of the kernel tests: the scalar tiles, compiling emitted text, running it over cuts of the units."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import axon.nx
+import numpy as np
+from axon import dtypes
+from axon.compiler.emit_cpp import emit_cpp, scratch_bytes
+from axon.compiler.interpret import interpret
+from axon.compiler.kernel import Kernel
+from axon.compiler.target import BASE, WIDE, Target, command, compiler, target_for
+from axon.compiler.verify import verify
+from axon.dtypes import DType
+
+PACKAGE = Path(axon.nx.__file__).parents[1]
+HEADERS = PACKAGE / "_kernels"
+AVX2 = target_for(frozenset(BASE))
+AVX512 = target_for(frozenset(BASE + WIDE))
+WIDE_ON_AVX2 = AVX2._replace(name="avx2x16", lanes=16, flags=(*AVX2.flags[:-1], "-DAXON_LANES=16"))
+SCALAR = AVX2._replace(name="scalar", lanes=1, flags=(*AVX2.flags[:-1], "-DAXON_LANES=1"))
+
+
+class _Entry(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("arity", ctypes.c_uint8),
+        ("inputs", ctypes.c_uint8 * 4),
+        ("output", ctypes.c_uint8),
+        ("run", ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int64)),
+    ]
+
+
+@cache
+def tile_table() -> dict[tuple[str, tuple[DType, ...], DType], Any]:
+    """Every compiled tile by name, dtypes of its inputs and dtype of its output."""
+    library = ctypes.CDLL(os.environ.get("AXON_TILES", str(PACKAGE / "libaxon.so")))
+    library.axon_tiles.restype = ctypes.POINTER(_Entry)
+    count = ctypes.c_size_t()
+    entries = library.axon_tiles(ctypes.byref(count))
+    by_code = {d.code: d for d in dtypes.ALL}
+    return {
+        (e.name.decode(), tuple(by_code[c] for c in e.inputs[: e.arity]), by_code[e.output]): e.run
+        for e in entries[: count.value]
+    }
+
+
+def tile(name: str, inputs: tuple[DType, ...], output: DType) -> Any:
+    run = tile_table()[name, inputs, output]
+
+    def call(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
+        run((ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays]), out.ctypes.data, out.size)
+
+    return call
+
+
+class Case(NamedTuple):
+    """A kernel with everything a run needs. `arrays` are flat, one for each of `kernel.pointers`."""
+
+    kernel: Kernel
+    parameters: dict[str, int]
+    literals: tuple[Any, ...]
+    arrays: tuple[np.ndarray, ...]
+
+
+def interpreted(case: Case) -> list[np.ndarray]:
+    """The arrays after the interpreter has run."""
+    arrays = [a.copy() for a in case.arrays]
+    interpret(case.kernel, case.parameters, case.literals, arrays, tile)
+    return arrays
+
+
+def compile_texts(texts: Sequence[str], target: Target) -> Path:
+    """The library of several kernels' texts; kept on disk while the texts stay the same."""
+    text = "".join(texts)
+    headers = b"".join(p.read_bytes() for p in sorted(HEADERS.glob("*.h")))
+    key = hashlib.sha256(text.encode() + headers + repr(target).encode()).hexdigest()[:24]
+    folder = Path(tempfile.gettempdir()) / f"axon-kernel-tests-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    library = folder / f"{key}.so"
+    if not library.exists():
+        source = folder / f"{key}-{os.getpid()}.cpp"
+        source.write_text(text)
+        made = source.with_suffix(".so")
+        gcc = compiler()
+        assert gcc is not None
+        done = subprocess.run(command(gcc, target, str(source), str(made)), capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{done.stderr[:3000]}\n{text if len(texts) == 1 else ''}")
+        made.rename(library)
+        source.unlink()
+    return library
+
+
+def literal_slots(case: Case) -> np.ndarray:
+    slots = np.zeros(max(len(case.literals), 1), np.uint64)
+    for k, (value, dtype) in enumerate(zip(case.literals, case.kernel.literals)):
+        raw = np.array([value], dtype.numpy).view(np.uint8)
+        slots.view(np.uint8)[8 * k : 8 * k + raw.size] = raw
+    return slots
+
+
+def aligned(size: int, alignment: int = 64, shift: int = 0) -> np.ndarray:
+    """Bytes whose address is `shift` past a multiple of the alignment."""
+    raw = np.zeros(size + 2 * alignment, np.uint8)
+    start = -raw.ctypes.data % alignment + shift
+    return raw[start : start + size]
+
+
+CANARY = 0xA5
+
+
+def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int = 0) -> list[np.ndarray]:
+    """Run a compiled kernel over its units, cut at the given numbers, each part with scratch of its own.
+
+    Memory is `shift` elements past an aligned address, between guard bytes which must stay as they are.
+    """
+    kernel = case.kernel
+    held, arrays = [], []
+    for a in case.arrays:
+        whole = aligned(a.nbytes + 256, shift=shift * a.itemsize)
+        whole[:] = CANARY
+        inside = whole[128 : 128 + a.nbytes].view(a.dtype)
+        inside[:] = a
+        held.append(whole)
+        arrays.append(inside)
+    pointers = (ctypes.c_void_p * max(len(arrays), 1))(*[a.ctypes.data for a in arrays])
+    ints = np.array([case.parameters[name] for name in kernel.parameters], np.int64)
+    literals = literal_slots(case)
+    size = scratch_bytes(kernel, case.parameters)
+    edges = sorted({0, kernel.units(case.parameters), *cuts})
+    for begin, end in zip(edges, edges[1:]):
+        scratch = aligned(size + 64)
+        scratch[:] = CANARY
+        status = function(
+            pointers, ctypes.c_void_p(ints.ctypes.data), ctypes.c_void_p(literals.ctypes.data),
+            ctypes.c_int64(begin), ctypes.c_int64(end), ctypes.c_void_p(scratch.ctypes.data),
+        )  # fmt: skip
+        assert status == 0
+        assert (scratch[size:] == CANARY).all(), "wrote past its scratch"
+    for whole, a in zip(held, arrays):
+        assert (whole[:128] == CANARY).all() and (whole[128 + a.nbytes :] == CANARY).all(), "wrote outside an operand"
+    return [a.copy() for a in arrays]
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are equal bit for bit, all NaNs alike."""
+    nan = np.zeros(a.shape, bool)
+    if a.dtype.kind == "f" or a.dtype.name == "bfloat16":
+        nan = np.isnan(a.astype(np.float64)) & np.isnan(b.astype(np.float64))
+    word = np.dtype(f"u{a.itemsize}")
+    return bool(((a.view(word) == b.view(word)) | nan).all())
+
+
+def check(cases: Sequence[Case], target: Target = AVX2, seed: int = 0) -> None:
+    """Compile the cases' kernels in one library and compare every run with the interpreter."""
+    for case in cases:
+        verify(case.kernel)
+    library = ctypes.CDLL(str(compile_texts([emit_cpp(c.kernel, f"k{n}") for n, c in enumerate(cases)], target)))
+    random = np.random.default_rng(seed)
+    for n, case in enumerate(cases):
+        expected = interpreted(case)
+        units = case.kernel.units(case.parameters)
+        for threads, shift in ((1, 0), (2, 1), (16, 3)):
+            cuts = [int(c) for c in random.integers(0, units + 1, threads - 1)]
+            got = run_compiled(getattr(library, f"k{n}"), case, cuts, shift)
+            for k, (x, y) in enumerate(zip(got, expected)):
+                assert same_bits(x, y), report(case, n, k, x, y)
+
+
+def report(case: Case, n: int, k: int, got: np.ndarray, expected: np.ndarray) -> str:
+    return (
+        f"case {n} pointer {k}: {case.kernel}\n{case.parameters} {case.literals}\ngot      {got}\nexpected {expected}"
+    )
