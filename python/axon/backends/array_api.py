@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AxonError, TraceError
+from ..errors import AxonError
 from ..nx.backend import recording
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
@@ -83,10 +83,7 @@ class ArrayBackend:
 
     def adopt(self, tensor: Tensor) -> Tensor:
         if not isinstance(tensor.backend, ArrayBackend):
-            raise TraceError(
-                f"{tensor.type}: expected a concrete tensor, got a traced one outside its trace; return it from the "
-                f"traced function instead"
-            )
+            tensor.backend.to_numpy(tensor.data, tensor.type)  # raises: it is traced, or was donated
         raise AxonError(
             f"{tensor.type}: expected tensors of backend {self.name!r}, got one of {tensor.backend.name!r}; move it on "
             f"purpose with backend_transfer"

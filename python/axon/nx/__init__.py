@@ -19,12 +19,16 @@ from ..dtypes import uint8 as uint8
 from ..dtypes import uint16 as uint16
 from ..dtypes import uint32 as uint32
 from ..dtypes import uint64 as uint64
+from . import random as random
 from .contractions import dot as dot
 from .contractions import dot_general as dot_general
 from .contractions import matmul as matmul
 from .contractions import outer as outer
 from .contractions import tensordot as tensordot
 from .contractions import vecdot as vecdot
+from .convolution import conv as conv
+from .convolution import conv_input_gradient as conv_input_gradient
+from .convolution import conv_kernel_gradient as conv_kernel_gradient
 from .creation import arange as arange
 from .creation import asarray as asarray
 from .creation import backend_transfer as backend_transfer
@@ -55,6 +59,7 @@ from .elementwise import copysign as copysign
 from .elementwise import divide as divide
 from .elementwise import floor as floor
 from .elementwise import floor_divide as floor_divide
+from .elementwise import fma as fma
 from .elementwise import hypot as hypot
 from .elementwise import maximum as maximum
 from .elementwise import minimum as minimum
@@ -73,6 +78,14 @@ from .elementwise import square as square
 from .elementwise import subtract as subtract
 from .elementwise import trunc as trunc
 from .elementwise import where as where
+from .indexing import gather as gather
+from .indexing import indexed_add as indexed_add
+from .indexing import indexed_put as indexed_put
+from .indexing import put_along_axis as put_along_axis
+from .indexing import scatter as scatter
+from .indexing import scatter_add as scatter_add
+from .indexing import take as take
+from .indexing import take_along_axis as take_along_axis
 from .layout import broadcast_arrays as broadcast_arrays
 from .layout import flatten as flatten
 from .layout import matrix_transpose as matrix_transpose
@@ -124,6 +137,12 @@ from .reductions import max as max
 from .reductions import min as min
 from .reductions import prod as prod
 from .reductions import sum as sum
+from .random import threefry2x32 as threefry2x32
+from .statistics import logsumexp as logsumexp
+from .statistics import mean as mean
+from .statistics import std as std
+from .statistics import var as var
+from .subscript import At as At
 from .tensor import Tensor as Tensor
 from .tensor import TensorType as TensorType
 from .transcendental import acos as acos
@@ -151,6 +170,10 @@ from .transcendental import sin as sin
 from .transcendental import sinh as sinh
 from .transcendental import tan as tan
 from .transcendental import tanh as tanh
+from .windows import window_max as window_max
+from .windows import window_mean as window_mean
+from .windows import window_min as window_min
+from .windows import window_sum as window_sum
 
 bool = bool_
 newaxis = None

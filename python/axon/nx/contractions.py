@@ -82,7 +82,7 @@ def _placed(x: Tensor, places: Axes) -> Tensor:
     return x if order == tuple(range(len(order))) else permute_dims(x, order)
 
 
-@contraction(shape=_dot_shape, eager=_dot_eager, vjp=_dot_vjp, extern="dot")
+@contraction(shape=_dot_shape, eager=_dot_eager, vjp=_dot_vjp, extern="gemm")
 def dot_general(
     a: Tensor,
     b: Tensor,

@@ -6,14 +6,16 @@ operands already broadcast to the result's shape.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import DType, DTypeLike, bool_
 from ..dtypes import dtype as to_dtype
 from .logic import Operand, equal, greater, less, signbit
-from .op import Inference, operator, row
-from .rules import choice, elementwise, floating, numeric, wide
+from .op import Inference, method, operator, row
+from .rules import choice, elementwise, floating, floats, full_floats, numeric
 from .tensor import Tensor, TensorType
 
 
@@ -53,8 +55,31 @@ def multiply(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
+def _fma(xp: Any, x: Any, y: Any, z: Any) -> Any:
+    if x.dtype.itemsize == 4:  # the product is exact in float64; what a second rounding changes is one case in 2**29
+        return (x.astype("float64") * y + z).astype(x.dtype)
+    split = [v * 134217729.0 for v in (x, y)]  # Dekker's halves, whose products are exact
+    (xh, yh) = (s - (s - v) for s, v in zip(split, (x, y)))
+    product = x * y
+    error = ((xh * yh - product) + xh * (y - yh) + (x - xh) * yh) + (x - xh) * (y - yh)
+    total = product + z
+    back = total - product
+    exact = total + (error + ((product - (total - back)) + (z - back)))
+    return xp.where(xp.isfinite(exact), exact, total)
+
+
+@elementwise(dtype=floating, vjp=lambda g, w, x, y, z: (g * y, g * x, g), eager=_fma)
+def fma(x: Operand, y: Operand, z: Operand, /) -> Tensor:
+    """x * y + z rounded once.
+
+    >>> nx.fma(2.0, 3.0, 1.0)
+    float32[] 7.
+    """
+    ...
+
+
 @operator("truediv", reflected=True)
-@elementwise(dtype=floating, vjp=lambda g, z, x, y: (g / y, -g * z / y))
+@elementwise(cost=8, dtype=floating, vjp=lambda g, z, x, y: (g / y, -g * z / y))
 def divide(x: Operand, y: Operand, /) -> Tensor:
     """Quotient x / y; of integers too it is a float.
 
@@ -77,7 +102,7 @@ def _remainder(xp: Any, x: Any, y: Any) -> Any:
 
 
 @operator("floordiv", reflected=True)
-@elementwise(dtype=numeric, nondifferentiable="zero", eager=_floor_divide)
+@elementwise(cost=8, dtype=numeric, nondifferentiable="zero", eager=_floor_divide)
 def floor_divide(x: Operand, y: Operand, /) -> Tensor:
     """Quotient rounded down. Integers: x // 0 is 0 and lowest // -1 is lowest.
 
@@ -88,7 +113,7 @@ def floor_divide(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("mod", reflected=True)
-@elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g, -g * floor_divide(x, y)), eager=_remainder)
+@elementwise(cost=8, dtype=numeric, vjp=lambda g, z, x, y: (g, -g * floor_divide(x, y)), eager=_remainder)
 def remainder(x: Operand, y: Operand, /) -> Tensor:
     """Remainder of floor_divide, with the divisor's sign. Integers: x % 0 is 0.
 
@@ -121,7 +146,7 @@ def positive(x: Operand, /) -> Tensor:
 
 
 @operator("abs")
-@elementwise(dtype=numeric, vjp=lambda g, y, x: (g * sign(x),))
+@elementwise(dtype=numeric, vjp=lambda g, y, x: (g * x.sign(),))
 def abs(x: Operand, /) -> Tensor:
     """Absolute value; its gradient at 0 is 0. The lowest integer stays what it is.
 
@@ -151,7 +176,7 @@ def square(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, y, x: (-g * y * y,), eager=lambda xp, x: 1 / x)
+@elementwise(cost=8, dtype=floating, vjp=lambda g, y, x: (-g * y * y,), eager=lambda xp, x: 1 / x)
 def reciprocal(x: Operand, /) -> Tensor:
     """1 / x.
 
@@ -196,7 +221,7 @@ def copysign(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=wide, nondifferentiable="zero")
+@elementwise(dtype=full_floats, nondifferentiable="zero")
 def nextafter(x: Operand, y: Operand, /) -> Tensor:
     """The next representable value after x towards y; float32 and float64 only.
 
@@ -226,7 +251,7 @@ def _pow_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
 
 
 @operator("pow", reflected=True)
-@elementwise(dtype=numeric, vjp=_pow_vjp, eager=_pow)
+@elementwise(cost=8, dtype=numeric, vjp=_pow_vjp, eager=_pow)
 def pow(x: Operand, y: Operand, /) -> Tensor:
     """x to the power y. Integers wrap; a negative integer power is the inverse rounded towards 0 (0 of base 0).
 
@@ -236,7 +261,7 @@ def pow(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g * 0.5 / y,))
+@elementwise(cost=8, dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g * 0.5 / y,))
 def sqrt(x: Operand, /) -> Tensor:
     """Square root; NaN of negative numbers.
 
@@ -247,7 +272,11 @@ def sqrt(x: Operand, /) -> Tensor:
 
 
 @elementwise(
-    dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (-0.5 * g * y / x,), eager=lambda xp, x: 1 / xp.sqrt(x)
+    cost=8,
+    dtype=floating,
+    domain=(0, math.inf),
+    vjp=lambda g, y, x: (-0.5 * g * y / x,),
+    eager=lambda xp, x: 1 / xp.sqrt(x),
 )
 def rsqrt(x: Operand, /) -> Tensor:
     """1 / sqrt(x).
@@ -258,7 +287,7 @@ def rsqrt(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, y, x: (g / (3 * y * y),))
+@elementwise(cost=8, dtype=floating, vjp=lambda g, y, x: (g / (3 * y * y),))
 def cbrt(x: Operand, /) -> Tensor:
     """Cube root, of negative numbers too.
 
@@ -268,7 +297,7 @@ def cbrt(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, z, x, y: (g * x / z, g * y / z))
+@elementwise(cost=8, dtype=floating, vjp=lambda g, z, x, y: (g * x / z, g * y / z))
 def hypot(x: Operand, y: Operand, /) -> Tensor:
     """sqrt(x*x + y*y) without overflow on the way.
 
@@ -281,11 +310,21 @@ def hypot(x: Operand, y: Operand, /) -> Tensor:
 # Rounding: integers are whole already
 
 
-def _whole(name: str) -> Any:
-    return lambda xp, x: getattr(xp, name)(x) if x.dtype.kind == "f" else x
+def _whole(row: Callable[[Operand], Tensor]) -> Callable[[Operand], Tensor]:
+    """Integers are returned as they are; the row sees floats only."""
+
+    @functools.wraps(row)
+    def run(x: Operand, /) -> Tensor:
+        from .creation import asarray
+
+        x = asarray(x)
+        return row(x) if x.dtype.is_float else x
+
+    return method(run)
 
 
-@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("floor"))
+@_whole
+@elementwise(dtype=floats, nondifferentiable="zero")
 def floor(x: Operand, /) -> Tensor:
     """The largest whole number not above x.
 
@@ -295,7 +334,8 @@ def floor(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("ceil"))
+@_whole
+@elementwise(dtype=floats, nondifferentiable="zero")
 def ceil(x: Operand, /) -> Tensor:
     """The smallest whole number not below x.
 
@@ -305,7 +345,8 @@ def ceil(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("trunc"))
+@_whole
+@elementwise(dtype=floats, nondifferentiable="zero")
 def trunc(x: Operand, /) -> Tensor:
     """The nearest whole number towards 0.
 
@@ -316,7 +357,8 @@ def trunc(x: Operand, /) -> Tensor:
 
 
 @operator("round")
-@elementwise(dtype=numeric, nondifferentiable="zero", eager=_whole("rint"))
+@_whole
+@elementwise(dtype=floats, nondifferentiable="zero", eager=lambda xp, x: xp.rint(x))
 def round(x: Operand, /) -> Tensor:
     """The nearest whole number; halves go to the even one.
 
@@ -329,7 +371,7 @@ def round(x: Operand, /) -> Tensor:
 # Choice and conversion
 
 
-@elementwise(dtype=choice, vjp=lambda g, z, c, x, y: (None, where(c, g, 0), where(c, 0, g)))
+@elementwise(dtype=choice, vjp=lambda g, z, c, x, y: (None, c.where(g, 0), c.where(0, g)))
 def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
     """x where the condition is true, else y.
 
@@ -376,10 +418,10 @@ def _astype(xp: Any, x: Any, dtype: DType) -> Any:
 
 
 def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tensor | None]:
-    return (astype(g, x.dtype) if dtype.is_float and x.dtype.is_float else None,)
+    return (g.astype(x.dtype) if dtype.is_float and x.dtype.is_float else None,)
 
 
-@row("elementwise", _astype_infer, eager=_astype, vjp=_astype_vjp)
+@row("elementwise", _astype_infer, cost=0, eager=_astype, vjp=_astype_vjp)
 def astype(x: Operand, /, dtype: DTypeLike) -> Tensor:
     """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
     What is not zero is true.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .op import operator
-from .rules import bitwise, elementwise, equality, integral, logical, ordering, signs
+from .rules import bitwise, classifying, elementwise, equality, integral, logical, ordering, signs
 from .tensor import Tensor
 
 Operand = Tensor | bool | int | float
@@ -80,11 +80,7 @@ def greater_equal(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-def _float_only(name: str, otherwise: bool) -> Any:
-    return lambda xp, x: getattr(xp, name)(x) if x.dtype.kind == "f" else xp.full(x.shape, otherwise)
-
-
-@elementwise(dtype=ordering, nondifferentiable="zero", eager=_float_only("isnan", False))
+@elementwise(dtype=classifying, nondifferentiable="zero")
 def isnan(x: Operand, /) -> Tensor:
     """Whether x is NaN.
 
@@ -94,7 +90,7 @@ def isnan(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=ordering, nondifferentiable="zero", eager=_float_only("isinf", False))
+@elementwise(dtype=classifying, nondifferentiable="zero")
 def isinf(x: Operand, /) -> Tensor:
     """Whether x is infinite.
 
@@ -104,7 +100,7 @@ def isinf(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=ordering, nondifferentiable="zero", eager=_float_only("isfinite", True))
+@elementwise(dtype=classifying, nondifferentiable="zero")
 def isfinite(x: Operand, /) -> Tensor:
     """Whether x is neither infinite nor NaN.
 

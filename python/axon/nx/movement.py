@@ -141,7 +141,7 @@ def _pad_map(types: Types, out: TensorType, *, config: tuple[tuple[int, int, int
     return tuple(Index(i, lo=lo, div=inner + 1, size=n) for i, (n, (lo, _, inner)) in enumerate(zip(x, config))), ()
 
 
-def _pad_eager(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
+def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
     spread = [(c[2] + 1) * (n - 1) + 1 if n else 0 for n, c in zip(x.shape, config)]
     out = xp.empty([s + lo + hi for s, (lo, hi, _) in zip(spread, config)], dtype=x.dtype)
     out[...] = value
@@ -315,7 +315,7 @@ def slice_(x: Tensor, /, starts: Sequence[int], stops: Sequence[int], steps: Seq
     ...
 
 
-@movement(shape=_pad_shape, index_map=_pad_map, eager=_pad_eager, vjp=_pad_vjp)
+@movement(shape=_pad_shape, index_map=_pad_map, eager=pad_array, vjp=_pad_vjp)
 def pad_(x: Tensor, value: Tensor | bool | int | float, /, config: Any) -> Tensor:
     """The row under `pad`."""
     ...

@@ -49,7 +49,7 @@ anything = promoting("biuf")
 numeric = promoting("iuf", instead="use the logical functions for bool, or cast with astype first")
 integral = promoting("iu", instead=_CAST)
 bitwise = promoting("biu", instead="use the logical functions, or cast with astype first")
-wide = promoting("f", instead="cast to float32 or float64 with astype first")
+floats = promoting("f", instead=_CAST)
 signs = promoting("f", out=bool_, instead="compare integers with 0 instead")
 equality = promoting("biuf", out=bool_)
 ordering = promoting("iuf", out=bool_, instead=_CAST)
@@ -61,6 +61,19 @@ def floating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, 
     common = result_type(*operands)
     common = common if common.is_float else float32
     return (common,) * len(operands), common
+
+
+def full_floats(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
+    """Takes float32 and float64; the result is of the common dtype."""
+    dtypes, common = floats(name, operands)
+    if common.is_half:
+        raise DTypeError(f"{name}: expected float32 or float64, got {common}; cast with astype first")
+    return dtypes, common
+
+
+def classifying(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
+    """Takes any dtype; the result is bool."""
+    return floating(name, operands)[0], bool_
 
 
 def logical(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:

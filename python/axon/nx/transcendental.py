@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -11,13 +12,15 @@ from .logic import Operand
 from .rules import elementwise, floating
 from .tensor import Tensor
 
+smooth = functools.partial(elementwise, dtype=floating, cost=8)
+
 LN2, LN10 = math.log(2), math.log(10)
 
 
 # Exponentials and logarithms
 
 
-@elementwise(dtype=floating, domain=(-80, 80), vjp=lambda g, y, x: (g * y,))
+@smooth(domain=(-80, 80), vjp=lambda g, y, x: (g * y,))
 def exp(x: Operand, /) -> Tensor:
     """e to the power x.
 
@@ -27,7 +30,7 @@ def exp(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-100, 100), vjp=lambda g, y, x: (g * y * LN2,))
+@smooth(domain=(-100, 100), vjp=lambda g, y, x: (g * y * LN2,))
 def exp2(x: Operand, /) -> Tensor:
     """2 to the power x.
 
@@ -37,7 +40,7 @@ def exp2(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-80, 80), vjp=lambda g, y, x: (g * (y + 1),))
+@smooth(domain=(-80, 80), vjp=lambda g, y, x: (g * (y + 1),))
 def expm1(x: Operand, /) -> Tensor:
     """exp(x) - 1, exact near 0.
 
@@ -47,7 +50,7 @@ def expm1(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g / x,))
+@smooth(domain=(0, math.inf), vjp=lambda g, y, x: (g / x,))
 def log(x: Operand, /) -> Tensor:
     """Natural logarithm; -inf of 0, NaN of negative numbers.
 
@@ -57,7 +60,7 @@ def log(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-1, math.inf), vjp=lambda g, y, x: (g / (1 + x),))
+@smooth(domain=(-1, math.inf), vjp=lambda g, y, x: (g / (1 + x),))
 def log1p(x: Operand, /) -> Tensor:
     """log(1 + x), exact near 0.
 
@@ -67,7 +70,7 @@ def log1p(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g / (x * LN2),))
+@smooth(domain=(0, math.inf), vjp=lambda g, y, x: (g / (x * LN2),))
 def log2(x: Operand, /) -> Tensor:
     """Logarithm to base 2.
 
@@ -77,7 +80,7 @@ def log2(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g / (x * LN10),))
+@smooth(domain=(0, math.inf), vjp=lambda g, y, x: (g / (x * LN10),))
 def log10(x: Operand, /) -> Tensor:
     """Logarithm to base 10.
 
@@ -87,7 +90,7 @@ def log10(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, z, x, y: (g * exp(x - z), g * exp(y - z)))
+@smooth(vjp=lambda g, z, x, y: (g * exp(x - z), g * exp(y - z)))
 def logaddexp(x: Operand, y: Operand, /) -> Tensor:
     """log(exp(x) + exp(y)) without overflow on the way.
 
@@ -102,7 +105,7 @@ def _sigmoid(xp: Any, x: Any) -> Any:
     return xp.where(x < 0, e, 1) / (1 + e)
 
 
-@elementwise(dtype=floating, domain=(-80, 80), vjp=lambda g, y, x: (g * y * (1 - y),), eager=_sigmoid)
+@smooth(domain=(-80, 80), vjp=lambda g, y, x: (g * y * (1 - y),), eager=_sigmoid)
 def sigmoid(x: Operand, /) -> Tensor:
     """1 / (1 + exp(-x)), the logistic function.
 
@@ -115,7 +118,7 @@ def sigmoid(x: Operand, /) -> Tensor:
 # Trigonometry and hyperbolics
 
 
-@elementwise(dtype=floating, domain=(-100, 100), vjp=lambda g, y, x: (g * cos(x),))
+@smooth(domain=(-100, 100), vjp=lambda g, y, x: (g * x.cos(),))
 def sin(x: Operand, /) -> Tensor:
     """Sine of radians.
 
@@ -125,7 +128,7 @@ def sin(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-100, 100), vjp=lambda g, y, x: (-g * sin(x),))
+@smooth(domain=(-100, 100), vjp=lambda g, y, x: (-g * x.sin(),))
 def cos(x: Operand, /) -> Tensor:
     """Cosine of radians.
 
@@ -135,7 +138,7 @@ def cos(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-100, 100), vjp=lambda g, y, x: (g * (1 + y * y),))
+@smooth(domain=(-100, 100), vjp=lambda g, y, x: (g * (1 + y * y),))
 def tan(x: Operand, /) -> Tensor:
     """Tangent of radians.
 
@@ -145,7 +148,7 @@ def tan(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-1, 1), vjp=lambda g, y, x: (g * rsqrt((1 - x) * (1 + x)),))
+@smooth(domain=(-1, 1), vjp=lambda g, y, x: (g * rsqrt((1 - x) * (1 + x)),))
 def asin(x: Operand, /) -> Tensor:
     """Inverse sine, in [-pi/2, pi/2]; NaN outside [-1, 1].
 
@@ -155,7 +158,7 @@ def asin(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-1, 1), vjp=lambda g, y, x: (-g * rsqrt((1 - x) * (1 + x)),))
+@smooth(domain=(-1, 1), vjp=lambda g, y, x: (-g * rsqrt((1 - x) * (1 + x)),))
 def acos(x: Operand, /) -> Tensor:
     """Inverse cosine, in [0, pi]; NaN outside [-1, 1].
 
@@ -165,7 +168,7 @@ def acos(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, y, x: (g / (1 + x * x),))
+@smooth(vjp=lambda g, y, x: (g / (1 + x * x),))
 def atan(x: Operand, /) -> Tensor:
     """Inverse tangent, in [-pi/2, pi/2].
 
@@ -175,7 +178,7 @@ def atan(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, z, y, x: (g * x / (x * x + y * y), -g * y / (x * x + y * y)))
+@smooth(vjp=lambda g, z, y, x: (g * x / (x * x + y * y), -g * y / (x * x + y * y)))
 def atan2(y: Operand, x: Operand, /) -> Tensor:
     """The angle of the point (x, y), in [-pi, pi].
 
@@ -185,7 +188,7 @@ def atan2(y: Operand, x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-80, 80), vjp=lambda g, y, x: (g * cosh(x),))
+@smooth(domain=(-80, 80), vjp=lambda g, y, x: (g * x.cosh(),))
 def sinh(x: Operand, /) -> Tensor:
     """Hyperbolic sine.
 
@@ -195,7 +198,7 @@ def sinh(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-80, 80), vjp=lambda g, y, x: (g * sinh(x),))
+@smooth(domain=(-80, 80), vjp=lambda g, y, x: (g * x.sinh(),))
 def cosh(x: Operand, /) -> Tensor:
     """Hyperbolic cosine.
 
@@ -205,7 +208,7 @@ def cosh(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, y, x: (g * (1 - y * y),))
+@smooth(vjp=lambda g, y, x: (g * (1 - y * y),))
 def tanh(x: Operand, /) -> Tensor:
     """Hyperbolic tangent.
 
@@ -215,7 +218,7 @@ def tanh(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, vjp=lambda g, y, x: (g / hypot(x, 1),))
+@smooth(vjp=lambda g, y, x: (g / hypot(x, 1),))
 def asinh(x: Operand, /) -> Tensor:
     """Inverse hyperbolic sine.
 
@@ -225,7 +228,7 @@ def asinh(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(1, math.inf), vjp=lambda g, y, x: (g * rsqrt(x - 1) * rsqrt(x + 1),))
+@smooth(domain=(1, math.inf), vjp=lambda g, y, x: (g * rsqrt(x - 1) * rsqrt(x + 1),))
 def acosh(x: Operand, /) -> Tensor:
     """Inverse hyperbolic cosine; NaN below 1.
 
@@ -235,7 +238,7 @@ def acosh(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(dtype=floating, domain=(-1, 1), vjp=lambda g, y, x: (g / ((1 - x) * (1 + x)),))
+@smooth(domain=(-1, 1), vjp=lambda g, y, x: (g / ((1 - x) * (1 + x)),))
 def atanh(x: Operand, /) -> Tensor:
     """Inverse hyperbolic tangent; NaN outside [-1, 1].
 
@@ -248,9 +251,7 @@ def atanh(x: Operand, /) -> Tensor:
 # Error functions
 
 
-@elementwise(
-    dtype=floating, domain=(-6, 6), eager=special.erf, vjp=lambda g, y, x: (g * (2 / math.sqrt(math.pi)) * exp(-x * x),)
-)
+@smooth(domain=(-6, 6), eager=special.erf, vjp=lambda g, y, x: (g * (2 / math.sqrt(math.pi)) * exp(-x * x),))
 def erf(x: Operand, /) -> Tensor:
     """Error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x.
 
@@ -260,8 +261,7 @@ def erf(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(
-    dtype=floating,
+@smooth(
     domain=(-6, 9),
     eager=special.erfc,
     vjp=lambda g, y, x: (g * (-2 / math.sqrt(math.pi)) * exp(-x * x),),
@@ -275,8 +275,7 @@ def erfc(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(
-    dtype=floating,
+@smooth(
     domain=(-1, 1),
     eager=special.erf_inv,
     vjp=lambda g, y, x: (g * (math.sqrt(math.pi) / 2) * exp(y * y),),

@@ -1,0 +1,176 @@
+"""x[...] for reading, x.at[...] for writing: NumPy's subscripts as slices, flips, takes and pads.
+
+A key has for each axis an int, a slice with any step, or one tensor of integers; None is a new axis, ... the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..dtypes import bool_
+from ..errors import DTypeError, ShapeError
+from .creation import asarray, full
+from .elementwise import where
+from .indexing import scatter, scatter_add, take
+from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
+from .tensor import Shape, Tensor
+
+
+class Key(NamedTuple):
+    """A subscript settled for one shape. Slices come first, then the tensor, then axes go and come."""
+
+    starts: Shape
+    stops: Shape
+    steps: Shape  # positive; an axis read backwards is in `flipped`
+    flipped: Shape
+    axis: int | None  # the axis that `indices` are for
+    indices: Tensor | None
+    dropped: Shape  # axes of int items
+    shape: Shape  # of what is read, without the new axes
+    new: Shape  # the new axes, in the final numbering
+
+    @property
+    def whole(self) -> bool:
+        """Whether the slices take everything in order."""
+        return not self.flipped and all(a == 0 and s == 1 for a, s in zip(self.starts, self.steps))
+
+
+def settle(x: Tensor, key: Any) -> Key:
+    """The subscript in normal form; IndexError for an int outside, ShapeError or DTypeError for what it cannot be."""
+    items = list(key) if isinstance(key, tuple) else [key]
+    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+    if used > x.ndim or sum(1 for i in items if i is Ellipsis) > 1:
+        raise ShapeError(
+            f"index: expected at most {x.ndim} items and one ..., got {len(items)} for {x.type}; drop some"
+        )
+    at = next((p for p, i in enumerate(items) if i is Ellipsis), len(items))
+    items[at : at + 1] = [slice(None)] * (x.ndim - used)
+    starts, stops, steps, flipped, dropped, new = [], [], [], [], [], []
+    axis, indices, result = None, None, 0
+    for item in items:
+        if item is None:
+            new.append(result)
+            result += 1
+            continue
+        a = len(starts)
+        n = x.shape[a]
+        start, stop, step = 0, n, 1
+        if isinstance(item, slice):
+            start, stop, step = item.indices(n)
+            count = len(range(start, stop, step))
+            if step < 0:  # the same elements in rising order, then reversed
+                start, step = start + (count - 1) * step, -step
+                flipped.append(a)
+            if not count:
+                start = 0
+            stop = start + max(count - 1, 0) * step + (1 if count else 0)
+            result += 1
+        elif _is_int(item):
+            i = item.__index__()
+            if not -n <= i < n:
+                raise IndexError(f"index: expected an integer in [{-n}, {n}) for axis {a} of {x.type}, got {i}")
+            start, stop = i % n, i % n + 1
+            dropped.append(a)
+        else:
+            if indices is not None:
+                raise ShapeError(f"index: expected one tensor of indices for {x.type}, got several; use gather")
+            axis, indices = a, _indices(item)
+            result += indices.ndim
+        starts.append(start)
+        stops.append(stop)
+        steps.append(step)
+    sizes = [len(range(a, b, s)) for a, b, s in zip(starts, stops, steps)]
+    if indices is not None and any(abs(d - axis) > 1 for d in dropped):
+        raise ShapeError(f"index: expected ints next to the tensor of indices, got {key}; index {x.type} in two steps")
+    shape: list[int] = []
+    for a, n in enumerate(sizes):
+        shape += indices.shape if a == axis and indices is not None else () if a in dropped else (n,)
+    return Key(*map(tuple, (starts, stops, steps, flipped)), axis, indices, tuple(dropped), tuple(shape), tuple(new))
+
+
+def _is_int(item: Any) -> bool:
+    if isinstance(item, (Tensor, bool)):
+        return False
+    return hasattr(item, "__index__") and not getattr(item, "ndim", 0)
+
+
+def _indices(item: Any) -> Tensor:
+    found = None if isinstance(item, bool) else asarray(item)
+    if found is None or found.dtype is bool_:
+        raise DTypeError("index: expected integers, got bool; how many are true is not known beforehand: use where")
+    if not found.dtype.is_integer:
+        raise DTypeError(
+            f"index: expected ints, slices, None, ... or a tensor of integers, got {found.type}; cast it first"
+        )
+    return found
+
+
+def _part(x: Tensor, key: Key) -> Tensor:
+    """What the slices of the key read, all axes kept."""
+    part = (
+        slice_(x, key.starts, key.stops, key.steps)
+        if (key.starts, key.stops) != ((0,) * x.ndim, x.shape) or any(s != 1 for s in key.steps)
+        else x
+    )
+    return flip(part, axis=key.flipped) if key.flipped else part
+
+
+def _getitem(x: Tensor, key: Any) -> Tensor:
+    k = settle(x, key)
+    part = _part(x, k)
+    if k.indices is not None:
+        part = take(part, k.indices, axis=k.axis)
+    if part.shape != k.shape:
+        extra = 0 if k.indices is None else k.indices.ndim - 1
+        part = squeeze(part, [d + (extra if k.axis is not None and d > k.axis else 0) for d in k.dropped])
+    return expand_dims(part, axis=k.new) if k.new else part
+
+
+class At:
+    """`x.at`: subscript it, then say what to write. Gives a new tensor; x stays as it is.
+
+    >>> nx.zeros(3).at[1].set(5.0)
+    float32[3] [0., 5., 0.]
+    """
+
+    __slots__ = ("_key", "_x")
+
+    def __init__(self, x: Tensor, key: Any = Ellipsis) -> None:
+        self._x, self._key = x, key
+
+    def __getitem__(self, key: Any) -> At:
+        return At(self._x, key)
+
+    def set(self, value: Any) -> Tensor:
+        """x with `value`, broadcast, in place of what x[key] reads; of an index given twice the last value stays."""
+        return _written(self._x, settle(self._x, self._key), value, add=False)
+
+    def add(self, value: Any) -> Tensor:
+        """x with `value`, broadcast, added to what x[key] reads; at an index given twice it is added twice."""
+        return _written(self._x, settle(self._x, self._key), value, add=True)
+
+
+def _written(x: Tensor, k: Key, value: Any, *, add: bool) -> Tensor:
+    final = list(k.shape)
+    for a in k.new:
+        final.insert(a, 1)
+    value = broadcast_to(asarray(value), final).astype(x.dtype)
+    part = _part(x, k)
+    if k.indices is not None:
+        assert k.axis is not None
+        shape = (*part.shape[: k.axis], *k.indices.shape, *part.shape[k.axis + 1 :])
+        part = (scatter_add if add else scatter)(part, k.indices, reshape(value, shape), axis=k.axis)
+        if part.shape == x.shape and k.whole:
+            return part
+        value, add = part, False
+    value = reshape(value, part.shape)
+    if k.flipped:
+        value = flip(value, axis=k.flipped)
+    config = [(a, n - b, s - 1) for a, b, s, n in zip(k.starts, k.stops, k.steps, x.shape)]
+    if add:
+        return x + pad(value, config)
+    return where(pad(full(value.shape, True), config, False), pad(value, config), x)
+
+
+Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
+Tensor.at = property(At, doc=At.__doc__)  # type: ignore[attr-defined]

@@ -1,0 +1,201 @@
+"""Sliding windows: sum, max and min over windows, each axis with its size, stride, padding and dilation."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..dtypes import DType, float32
+from ..errors import ShapeError
+from .creation import ones_like
+from .elementwise import add, divide, maximum, minimum, where
+from .logic import bitwise_invert, equal, not_equal
+from .movement import pad, slice_
+from .op import composed
+from .rules import Settled, integers, window
+from .tensor import Shape, Tensor, TensorType
+
+Padding = str | int | Sequence[int | Sequence[int]]
+Pairs = tuple[tuple[int, int], ...]
+
+
+def placed(
+    name: str, sizes: Shape, window: Shape, strides: Shape, padding: Any, dilation: Shape
+) -> tuple[Shape, Pairs]:
+    """How many windows fit along each axis, and the padding as (low, high) pairs: "valid" is none, "same" gives
+    ceil(size / stride) windows with the odd cell on the high side."""
+    if any(v < 1 for v in (*window, *strides, *dilation)):
+        raise ShapeError(
+            f"{name}: expected sizes, strides and dilations above 0, got {window}, {strides}, {dilation}; use 1"
+        )
+    spans = [(w - 1) * d + 1 for w, d in zip(window, dilation)]
+    if padding == "valid":
+        pairs: Pairs = ((0, 0),) * len(sizes)
+    elif padding == "same":
+        needed = [max((-(-n // s) - 1) * s + span - n, 0) for n, s, span in zip(sizes, strides, spans)]
+        pairs = tuple((p // 2, p - p // 2) for p in needed)
+    elif isinstance(padding, str):
+        raise ShapeError(f'{name}: expected padding "valid", "same" or pairs, got {padding!r}; choose one')
+    else:
+        given = padding if isinstance(padding, Sequence) else [padding] * len(sizes)
+        pairs = tuple((p[0], p[-1]) for p in (integers(name, "padding", q) for q in given))
+        if len(pairs) != len(sizes):
+            raise ShapeError(f"{name}: expected {len(sizes)} pairs of padding, got {padding}; give one an axis")
+    padded = [n + lo + hi for n, (lo, hi) in zip(sizes, pairs)]
+    if any(p < span for p, span in zip(padded, spans)):
+        raise ShapeError(
+            f"{name}: expected windows of at most {tuple(padded)} elements, the padded size, got {tuple(spans)}; pad more, "
+            f'or use padding="same"'
+        )
+    return tuple((p - span) // s + 1 for p, span, s in zip(padded, spans, strides)), pairs
+
+
+def _window_shape(
+    name: str, types: Sequence[TensorType], *, window: Any, strides: Any, padding: Any, dilation: Any
+) -> Settled:
+    (x,) = types
+    window = integers(name, "window", window, x.ndim)
+    strides = integers(name, "strides", strides, x.ndim)
+    dilation = integers(name, "dilation", dilation, x.ndim)
+    shape, pairs = placed(name, x.shape, window, strides, padding, dilation)
+    return shape, x.names, {"window": window, "strides": strides, "padding": pairs, "dilation": dilation}
+
+
+def _expand(combine: Callable[[Tensor, Tensor], Tensor], identity: Callable[[DType], Any]) -> Callable[..., Tensor]:
+    """The window function as slices combined one axis after the other, in rising order."""
+
+    def expand(x: Tensor, /, *, window: Shape, strides: Shape, padding: Pairs, dilation: Shape) -> Tensor:
+        dtype = x.dtype
+        if dtype.is_half:
+            x = x.astype(float32)
+        x = pad(x, [(lo, hi, 0) for lo, hi in padding], identity(x.dtype)) if any(map(any, padding)) else x
+        for a, (w, s, d) in enumerate(zip(window, strides, dilation)):
+            count = (x.shape[a] - (w - 1) * d - 1) // s + 1
+            if (w, s) != (1, 1):
+                x = functools.reduce(combine, [_every(x, a, i * d, count, s) for i in range(w)])
+        return x.astype(dtype)
+
+    return expand
+
+
+def _every(x: Tensor, axis: int, start: int, count: int, step: int) -> Tensor:
+    """`count` elements of an axis, from start on, `step` apart."""
+    starts, stops, steps = [0] * x.ndim, list(x.shape), [1] * x.ndim
+    starts[axis], stops[axis], steps[axis] = start, start + (count - 1) * step + 1, step
+    return slice_(x, starts, stops, steps)
+
+
+def _sum_vjp(
+    g: Tensor, y: Tensor, x: Tensor, *, window: Shape, strides: Shape, padding: Pairs, dilation: Shape
+) -> tuple[Tensor]:
+    """Each element sums the gradients of the windows that hold it: windows over the spread-out gradient."""
+    config = [
+        ((w - 1) * d - lo, n + lo - (m - 1) * s - 1, s - 1)
+        for n, m, w, s, (lo, _), d in zip(x.shape, g.shape, window, strides, padding, dilation)
+    ]
+    return (window_sum(pad(g, config), window=window, dilation=dilation),)
+
+
+def _extreme_vjp(identity: Callable[[DType], Any]) -> Callable[..., tuple[Tensor]]:
+    """The gradient goes to the first of the equal extremes of a window, in row-major order; NaN is extreme."""
+
+    def vjp(
+        g: Tensor, y: Tensor, x: Tensor, *, window: Shape, strides: Shape, padding: Pairs, dilation: Shape
+    ) -> tuple[Tensor]:
+        padded = pad(x, [(lo, hi, 0) for lo, hi in padding], identity(x.dtype)) if any(map(any, padding)) else x
+        total, free = None, None
+        for place in itertools.product(*map(range, window)):
+            starts = [i * d for i, d in zip(place, dilation)]
+            stops = [a + (m - 1) * s + 1 for a, m, s in zip(starts, g.shape, strides)]
+            piece = slice_(padded, starts, stops, strides)
+            hit = equal(piece, y) | not_equal(piece, piece)
+            first = hit if free is None else hit & free
+            free = bitwise_invert(hit) if free is None else free & bitwise_invert(hit)
+            lows = [a - lo for a, (lo, _) in zip(starts, padding)]
+            config = [(a, n - a - (m - 1) * s - 1, s - 1) for a, n, m, s in zip(lows, x.shape, g.shape, strides)]
+            share = pad(where(first, g, 0), config)
+            total = share if total is None else total + share
+        assert total is not None
+        return (total,)
+
+    return vjp
+
+
+@window(shape=_window_shape, vjp=_sum_vjp, expand=_expand(add, lambda d: 0))
+def window_sum(
+    x: Tensor,
+    /,
+    *,
+    window: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """The sum of each window; `window` gives its size along every axis. Half floats are summed in float32.
+
+    >>> nx.window_sum(nx.arange(5), window=3)
+    int32[3] [3, 6, 9]
+    """
+    ...
+
+
+@window(shape=_window_shape, vjp=_extreme_vjp(lambda d: d.lowest), expand=_expand(maximum, lambda d: d.lowest))
+def window_max(
+    x: Tensor,
+    /,
+    *,
+    window: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """The largest element of each window; NaN if there is one. Padding never wins.
+
+    >>> nx.window_max(nx.arange(5), window=2, strides=2)
+    int32[2] [1, 3]
+    """
+    ...
+
+
+@window(shape=_window_shape, vjp=_extreme_vjp(lambda d: d.highest), expand=_expand(minimum, lambda d: d.highest))
+def window_min(
+    x: Tensor,
+    /,
+    *,
+    window: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """The smallest element of each window; NaN if there is one. Padding never wins.
+
+    >>> nx.window_min(nx.arange(5), window=2, strides=2)
+    int32[2] [0, 2]
+    """
+    ...
+
+
+@composed
+def window_mean(
+    x: Tensor,
+    /,
+    *,
+    window: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window; padded cells count as zeros, or not at all.
+
+    >>> nx.window_mean(nx.arange(5), window=2, padding="same", count_include_pad=False)
+    float32[5] [0.5, 1.5, 2.5, 3.5, 4. ]
+    """
+    options: dict[str, Any] = {"window": window, "strides": strides, "padding": padding, "dilation": dilation}
+    total = window_sum(x if x.dtype.is_float else x.astype(float32), **options)
+    if count_include_pad:
+        return divide(total, math.prod(integers("window_mean", "window", window, x.ndim)))
+    return divide(total, window_sum(ones_like(x, dtype=total.dtype), **options))
