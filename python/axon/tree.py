@@ -278,3 +278,93 @@ def _flatten_like(token: Iterator[Any], tree: Any, path: Path, found: list[Any])
         raise StructureError(f"tree{where}: expected a {cls.__name__} of ({want}), got one of ({have})")
     for i, key in enumerate(keys):
         _flatten_like(token, children[i] if by_key is None else by_key[key], (*path, key), found)
+
+
+# The same walks as straight-line code, for callers that meet one structure again and again.
+
+
+def matcher(structure: Structure) -> Callable[[Any], list[Any] | None]:
+    """A function that gives a tree's leaves if its containers are those of the structure, else None. It does not look
+    at what stands in a leaf's place: that may be a container (`is_leaf` tells).
+
+    >>> match = matcher(structure({"x": 0, "y": (0, 0)}))
+    >>> match({"x": 1, "y": (2, 3)}), match({"x": 1}), match({"x": [1], "y": (2, 3)})
+    ([1, 2, 3], None, [[1], 2, 3])
+    """
+    names: dict[str, Any] = {}
+    lines: list[str] = []
+    found: list[str] = []
+
+    def visit(token: Iterator[Any], this: str) -> None:
+        cls = next(token)
+        if cls == _LEAF:
+            found.append(this)
+            return
+        meta, count = next(token), next(token)
+        kind = _node_kind(cls)
+        i = len(names)
+        names[f"cls{i}"], names[f"meta{i}"], names[f"split{i}"] = cls, meta, kind.split
+        lines.append(f"if type({this}) is not cls{i}: return None")
+        if cls is dict:
+            lines.append(f"if tuple({this}) != meta{i}: return None")
+            children = f"{this}.values()"
+        elif issubclass(cls, (list, tuple)):
+            lines.append(f"if len({this}) != {count}: return None")
+            children = this
+        else:
+            lines.append(f"of{i}, also{i} = split{i}({this})")
+            lines.append(f"if also{i} != meta{i} or len(of{i}) != {count}: return None")
+            children = f"of{i}"
+        parts = [f"{this}_{k}" for k in range(count)]
+        if parts:
+            lines.append(f"{', '.join(parts)}, = {children}")
+        for part in parts:
+            visit(token, part)
+
+    visit(iter(structure), "t")
+    return _function("match(t)", [*lines, f"return [{', '.join(found)}]"], names)
+
+
+def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
+    """`unflatten` for one structure: a function of exactly as many leaves as it has.
+
+    >>> builder(structure({"x": 0, "y": (0, 0)}))([1, 2, 3])
+    {'x': 1, 'y': (2, 3)}
+    """
+    names: dict[str, Any] = {}
+    lines: list[str] = []
+    leaves: list[str] = []
+
+    def visit(token: Iterator[Any], this: str) -> str:
+        cls = next(token)
+        if cls == _LEAF:
+            leaves.append(this)
+            return this
+        meta, count = next(token), next(token)
+        i = len(names)
+        parts = [visit(token, f"{this}_{k}") for k in range(count)]
+        if cls is dict:
+            names.update({f"key{i}_{k}": key for k, key in enumerate(meta)})
+            made = f"{{{', '.join(f'key{i}_{k}: {part}' for k, part in enumerate(parts))}}}"
+        elif cls in (list, tuple):
+            made = f"{cls.__name__}(({''.join(part + ', ' for part in parts)}))"
+        else:
+            names[f"meta{i}"], names[f"rebuild{i}"] = meta, _node_kind(cls).rebuild
+            made = f"rebuild{i}(meta{i}, [{', '.join(parts)}])"
+        lines.append(f"{this} = {made}")
+        return this
+
+    last = visit(iter(structure), "t")
+    unpack = [f"{', '.join(leaves)}, = leaves"] if leaves else []
+    return _function("build(leaves)", [*unpack, *lines, f"return {last}"], names)
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether a value is a leaf by its type."""
+    cls = type(value)
+    return (_kinds[cls] if cls in _kinds else _meet(cls)) is None
+
+
+def _function(head: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[[Any], Any]:
+    exec(f"def {head}:\n" + "".join(f"  {line}\n" for line in lines), names)
+    return names[head.partition("(")[0]]
