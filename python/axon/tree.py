@@ -341,8 +341,8 @@ def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
             leaves.append(this)
             return this
         meta, count = next(token), next(token)
-        i = len(names)
         parts = [visit(token, f"{this}_{k}") for k in range(count)]
+        i = len(names)  # after the parts, whose names it must not take
         if cls is dict:
             names.update({f"key{i}_{k}": key for k, key in enumerate(meta)})
             made = f"{{{', '.join(f'key{i}_{k}: {part}' for k, part in enumerate(parts))}}}"
