@@ -1,0 +1,199 @@
+"""Activations: elementwise functions of a tensor, and the softmax family over one axis. Every name in `__all__` is also
+a model layer."""
+
+from __future__ import annotations
+
+import math
+
+from . import nx
+from .defn import stop_grad
+from .nx import Tensor
+
+__all__ = [
+    "celu", "elu", "exp", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid",
+    "log_softmax", "log_sumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
+    "tanh",
+]  # fmt: skip
+
+_SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with mean 0 and variance 1
+_SELU_GAMMA = 1.0507009873554805
+
+
+def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """x where positive, else alpha * (exp(x / alpha) - 1); ValueError when alpha is 0. Barron 2017.
+
+    >>> celu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    if alpha == 0:
+        raise ValueError("celu: expected alpha other than 0, got 0; use relu for the limit")
+    return nx.where(x > 0, x, alpha * nx.expm1(nx.minimum(x, 0) / alpha))
+
+
+def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """x where positive, else alpha * (exp(x) - 1). Clevert et al. 2015.
+
+    >>> elu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return nx.where(x > 0, x, alpha * nx.expm1(nx.minimum(x, 0)))
+
+
+def exp(x: Tensor) -> Tensor:
+    """e to the power of each element.
+
+    >>> exp(nx.tensor([0.0, 1.0]))
+    """
+    return nx.exp(x)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x * P(N(0, 1) <= x), by erf and not by the tanh approximation. Hendrycks and Gimpel 2016.
+
+    >>> gelu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return 0.5 * x * (1 + nx.erf(x * math.sqrt(0.5)))
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """relu6(x + 3) / 6, the piecewise linear sigmoid. Howard et al. 2019.
+
+    >>> hard_sigmoid(nx.tensor([-4.0, 0.0, 1.5]))
+    """
+    return relu6(x + 3) / 6
+
+
+def hard_silu(x: Tensor) -> Tensor:
+    """x * hard_sigmoid(x). Howard et al. 2019.
+
+    >>> hard_silu(nx.tensor([-4.0, 0.0, 3.0]))
+    """
+    return x * hard_sigmoid(x)
+
+
+def hard_tanh(x: Tensor) -> Tensor:
+    """x kept within [-1, 1].
+
+    >>> hard_tanh(nx.tensor([-2.0, 0.5, 3.0]))
+    """
+    return nx.clip(x, -1, 1)
+
+
+def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
+    """x where positive, else alpha * x.
+
+    >>> leaky_relu(nx.tensor([-2.0, 3.0]), alpha=0.5)
+    """
+    return nx.where(x > 0, x, alpha * x)
+
+
+def linear(x: Tensor) -> Tensor:
+    """x itself.
+
+    >>> linear(nx.tensor([1.0]))
+    """
+    return x
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """log(sigmoid(x)), exact where sigmoid(x) underflows.
+
+    >>> log_sigmoid(nx.tensor([-100.0, 0.0]))
+    """
+    return -softplus(-x)
+
+
+def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """log(softmax(x)) over one axis, exact where softmax underflows.
+
+    >>> log_softmax(nx.tensor([0.0, 0.0]))
+    """
+    shifted = x - stop_grad(nx.max(x, axis=axis, keepdims=True))
+    return shifted - nx.log(nx.sum(nx.exp(shifted), axis=axis, keepdims=True))
+
+
+def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
+    """log(sum(exp(x))) over one axis, which is kept with size 1.
+
+    >>> log_sumexp(nx.tensor([0.0, 0.0]))
+    """
+    return nx.logsumexp(x, axis=axis, keepdims=True)
+
+
+def mish(x: Tensor) -> Tensor:
+    """x * tanh(softplus(x)). Misra 2019.
+
+    >>> mish(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return x * nx.tanh(softplus(x))
+
+
+def relu(x: Tensor) -> Tensor:
+    """x where positive, else 0; NaN stays NaN, and the gradient at 0 is 0.
+
+    >>> relu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return nx.where(x <= 0, 0, x)
+
+
+def relu6(x: Tensor) -> Tensor:
+    """x kept within [0, 6].
+
+    >>> relu6(nx.tensor([-1.0, 3.0, 7.0]))
+    """
+    return nx.clip(x, 0, 6)
+
+
+def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -> Tensor:
+    """gamma * elu(x, alpha), which keeps mean 0 and variance 1 through deep networks. Klambauer et al. 2017.
+
+    >>> selu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return gamma * elu(x, alpha=alpha)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)).
+
+    >>> sigmoid(nx.tensor([-100.0, 0.0, 100.0]))
+    """
+    return nx.sigmoid(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """x * sigmoid(x). Elfwing et al. 2017.
+
+    >>> silu(nx.tensor([-1.0, 0.0, 2.0]))
+    """
+    return x * nx.sigmoid(x)
+
+
+def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over one axis, computed without overflow.
+
+    >>> softmax(nx.tensor([[0.0, 0.0], [1000.0, 0.0]]))
+    """
+    e = nx.exp(x - stop_grad(nx.max(x, axis=axis, keepdims=True)))
+    return e / nx.sum(e, axis=axis, keepdims=True)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), computed without overflow.
+
+    >>> softplus(nx.tensor([-100.0, 0.0, 100.0]))
+    """
+    return nx.logaddexp(x, 0)
+
+
+def softsign(x: Tensor) -> Tensor:
+    """x / (1 + |x|).
+
+    >>> softsign(nx.tensor([-1.0, 0.0, 3.0]))
+    """
+    return x / (1 + nx.abs(x))
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent of each element.
+
+    >>> tanh(nx.tensor([0.0, 1.0]))
+    """
+    return nx.tanh(x)

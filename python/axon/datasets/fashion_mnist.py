@@ -1,0 +1,38 @@
+"""Fashion-MNIST, 28 by 28 (Xiao et al. 2017), from the files of Debian's package dataset-fashion-mnist."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from .split import Split
+
+FOLDER = Path("/usr/share/datasets/fashion-mnist")
+_CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
+
+def fashion_mnist(folder: Path = FOLDER) -> Split:
+    """60,000 images to train on and 10,000 to test with, in [0, 1], of shape [n, 28, 28, 1].
+
+    FileNotFoundError says how to get the files where they are missing.
+    """
+    if not (folder / "train-images-idx3-ubyte.gz").exists():
+        raise FileNotFoundError(f"fashion_mnist: no data in {folder}; run: apt-get install dataset-fashion-mnist")
+    arrays = []
+    for part in ("train", "t10k"):
+        arrays.append((_idx(folder / f"{part}-images-idx3-ubyte.gz")[..., None] / np.float32(255)).astype(np.float32))
+        arrays.append(_idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int32))
+    return Split(*arrays, _CLASSES)
+
+
+def _idx(path: Path) -> np.ndarray:
+    """An array of bytes in the idx format: two zeros, type 8, the rank, the sizes as big-endian int32, the bytes."""
+    content = gzip.decompress(path.read_bytes())
+    if content[:3] != b"\x00\x00\x08":
+        raise ValueError(f"fashion_mnist: expected an idx file of bytes, got {path}; install the package again")
+    rank = content[3]
+    shape = struct.unpack_from(f">{rank}i", content, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)

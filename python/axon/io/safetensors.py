@@ -1,0 +1,145 @@
+"""Trees of tensors in safetensors files: a tensor's name is its path, joined by dots.
+
+Files hold no code. Writing is atomic: a reader sees the old file or the whole new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, nx, tree
+from ..errors import StructureError
+from ..nx import Tensor
+
+# What the format calls our dtypes.
+_DTYPES = {
+    "BOOL": dtypes.bool_, "I8": dtypes.int8, "I16": dtypes.int16, "I32": dtypes.int32, "I64": dtypes.int64,
+    "U8": dtypes.uint8, "U16": dtypes.uint16, "U32": dtypes.uint32, "U64": dtypes.uint64, "F16": dtypes.float16,
+    "BF16": dtypes.bfloat16, "F32": dtypes.float32, "F64": dtypes.float64,
+}  # fmt: skip
+
+
+def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a tree of tensors (nested dicts, a ModelState, ...) to a file, replacing it whole.
+
+    ValueError where two leaves would have one name.
+
+    >>> save("/tmp/axon-example.safetensors", {"dense_0": {"kernel": nx.ones((2, 3))}})
+    >>> load("/tmp/axon-example.safetensors")["dense_0"]["kernel"].shape
+    (2, 3)
+    """
+    from safetensors.numpy import save as serialize
+
+    arrays: dict[str, np.ndarray] = {}
+    for place, leaf in zip(tree.paths(tensors), tree.leaves(tensors)):
+        name = tree.show(place)
+        if name in arrays:
+            raise ValueError(f"save: expected one tensor of a name, got {name!r} twice; rename a key with a dot in it")
+        arrays[name] = np.asarray(leaf, order="C")
+    _write(os.fspath(path), serialize(arrays, metadata=dict(metadata) if metadata else None))
+
+
+def load(path: str | PathLike[str], like: Any = None) -> Any:
+    """The tensors of a file: as nested dicts, or, with `like`, as that tree with its leaves replaced.
+
+    With `like` (a ModelState of the model, say) names and shapes must be exactly those of its leaves; StructureError
+    lists the missing, the unexpected and those of another shape. ValueError when the file is damaged.
+
+    >>> save("/tmp/axon-example.safetensors", {"w": nx.ones(2)})
+    >>> load("/tmp/axon-example.safetensors", like={"w": nx.zeros(2)})
+    """
+    found = _read(os.fspath(path))
+    if like is None:
+        return _nested(found)
+    names = [tree.show(p) for p in tree.paths(like)]
+    _check(os.fspath(path), dict(zip(names, tree.leaves(like))), found)
+    return tree.unflatten(tree.structure(like), [found[name] for name in names])
+
+
+def _write(path: str, content: bytes) -> None:
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # so that the new name survives a power failure, too
+    finally:
+        os.close(directory)
+
+
+def _umask() -> int:
+    """The permissions that new files of this process do not get; there is no way to ask but to set."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, deserialize
+
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        entries = deserialize(content)
+    except SafetensorError as error:
+        raise ValueError(f"load: expected a safetensors file, got {path} ({error}); it is damaged or another format") from error
+    found = {}
+    for name, entry in entries:
+        if entry["dtype"] not in _DTYPES:
+            raise ValueError(f"load: expected one of {', '.join(_DTYPES)}, got {entry['dtype']} for {name} in {path}")
+        array = np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]].numpy).reshape(entry["shape"])
+        found[name] = nx.tensor(array)
+    return found
+
+
+def _nested(found: Mapping[str, Tensor]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, tensor in found.items():
+        *folders, last = name.split(".")
+        here = made
+        for folder in folders:
+            here = here.setdefault(folder, {})
+            if not isinstance(here, dict):
+                raise ValueError(f"load: expected {folder} to be a tensor or a folder, {name} makes it both; use like=")
+        here[last] = tensor
+    return made
+
+
+def _check(path: str, wanted: Mapping[str, Any], found: Mapping[str, Tensor]) -> None:
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name}: {wanted[name].shape} expected, {found[name].shape} found"
+        for name in wanted
+        if name in found and tuple(wanted[name].shape) != found[name].shape
+    ]
+    if not (missing or unexpected or shapes):
+        return
+    lines = [f"load: expected the names and shapes of `like`, got others in {path}"]
+    lines += [f"  missing: {name}{_near(name, unexpected)}" for name in missing]
+    lines += [f"  unexpected: {name}" for name in unexpected]
+    lines += [f"  shape: {text}" for text in shapes]
+    raise StructureError("\n".join([*lines, "load without `like` and pick what you need, or build the model that was saved"]))
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f" (the file has {near[0]})" if near else ""

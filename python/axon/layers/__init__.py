@@ -1,0 +1,31 @@
+"""Layers: plain numerical functions over (inputs, parameters, options), each declared once as a model layer too.
+
+`TABLE` has every layer by name; the activations are layers without parameters.
+"""
+
+from .. import activations as _activations
+from .combine import add as add
+from .combine import concatenate as concatenate
+from .combine import flatten as flatten
+from .combine import multiply as multiply
+from .combine import subtract as subtract
+from .conv import conv as conv
+from .declare import REQUIRED as REQUIRED
+from .declare import TABLE as TABLE
+from .declare import Layer as Layer
+from .declare import Mode as Mode
+from .declare import Parameter as Parameter
+from .declare import Spec as Spec
+from .declare import Stateful as Stateful
+from .declare import describe as describe
+from .declare import layer as layer
+from .dense import dense as dense
+from .dropout import dropout as dropout
+from .normalization import batch_norm as batch_norm
+from .pooling import avg_pool as avg_pool
+from .pooling import global_avg_pool as global_avg_pool
+from .pooling import global_max_pool as global_max_pool
+from .pooling import max_pool as max_pool
+
+for _name in _activations.__all__:
+    layer()(getattr(_activations, _name))

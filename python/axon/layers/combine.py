@@ -1,0 +1,56 @@
+"""Layers that combine several inputs, and flatten, which lays one out."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+from .. import nx
+from ..nx import Tensor
+from .declare import layer
+
+
+@layer()
+def add(*inputs: Tensor) -> Tensor:
+    """The sum of all inputs, broadcast together.
+
+    >>> add(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]), nx.tensor(0.5))
+    """
+    return reduce(nx.add, inputs)
+
+
+@layer()
+def subtract(*inputs: Tensor) -> Tensor:
+    """The first input less all others, broadcast together.
+
+    >>> subtract(nx.tensor([10.0, 20.0]), nx.tensor([1.0, 2.0]))
+    """
+    return reduce(nx.subtract, inputs)
+
+
+@layer()
+def multiply(*inputs: Tensor) -> Tensor:
+    """The product of all inputs, broadcast together.
+
+    >>> multiply(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]))
+    """
+    return reduce(nx.multiply, inputs)
+
+
+@layer()
+def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
+    """The inputs joined along one axis; their other axes must agree.
+
+    >>> concatenate(nx.tensor([[1.0]]), nx.tensor([[2.0, 3.0]]))
+    """
+    return nx.concat(inputs, axis=axis)
+
+
+@layer()
+def flatten(x: Tensor) -> Tensor:
+    """All axes but the first made one.
+
+    >>> flatten(nx.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
+    return x.reshape((x.shape[0], math.prod(x.shape[1:])))

@@ -1,0 +1,145 @@
+"""How a layer is declared: a plain numerical function over (inputs, parameters, options), and beside it what its
+parameters look like. From this one declaration the model has its function and its method."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from .. import initializers
+from ..dtypes import DType, float32
+from ..initializers import Initializer
+from ..nx import Tensor, TensorType
+
+F = TypeVar("F", bound=Callable[..., Any])
+Mode = Literal["train", "inference"]
+REQUIRED = inspect.Parameter.empty
+
+
+class Stateful(NamedTuple):
+    """What a layer with state gives in training: its output, and the state to keep for the next step."""
+
+    output: Tensor
+    state: Mapping[str, Tensor]
+
+
+class Spec(NamedTuple):
+    """A parameter of one node, all settled: its shape, dtype, first value, and whether it is trained or state."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    initializer: Initializer
+    kind: Literal["parameter", "state"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter relative to the layer's inputs.
+
+    `shape` is called with those of the inputs' types and the layer's options that it names; options that the numerical
+    function does not have (dense's `units`) are declared by being named there, in this order, with these defaults.
+    """
+
+    shape: Callable[..., tuple[int, ...]]
+    initializer: Initializer = field(default_factory=initializers.glorot_uniform)
+    dtype: DType = float32
+    kind: Literal["parameter", "state"] = "parameter"
+
+    def asks(self) -> Mapping[str, Any]:
+        """The names that `shape` asks for, each with its default or REQUIRED."""
+        return {p.name: p.default for p in inspect.signature(self.shape).parameters.values()}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of the table of layers.
+
+    `inputs` are the names of the tensors that come from other layers (`variadic`: any number of them). `building` are
+    options that only shape parameters, `options` those that the numerical function takes; each with its default.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    variadic: bool
+    parameters: Mapping[str, Parameter]
+    building: Mapping[str, Any]
+    options: Mapping[str, Any]
+    optional: frozenset[str]  # parameters that may be left out
+    takes_mode: bool
+
+    def specs(self, inputs: Sequence[TensorType], options: Mapping[str, Any]) -> dict[str, Spec]:
+        """The parameters of a node with these input types. `options` holds every option, `use_<parameter>` and
+        `<parameter>_initializer` included, where given."""
+        known = {**dict(zip(self.inputs, inputs)), **options}
+        specs = {}
+        for name, p in self.parameters.items():
+            if not options.get(f"use_{name}", True):
+                continue
+            shape = p.shape(**{k: known[k] for k in p.asks()})
+            initializer = options.get(f"{name}_initializer") or p.initializer
+            if isinstance(initializer, str):
+                initializer = getattr(initializers, initializer)()
+            specs[name] = Spec(tuple(shape), p.dtype, initializer, p.kind)
+        return specs
+
+    def __call__(
+        self, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], options: Mapping[str, Any], mode: Mode
+    ) -> Tensor | Stateful:
+        """Carry the layer out."""
+        tensors = [parameters.get(name) for name in self.parameters]
+        chosen = {k: options[k] for k in self.options if k in options}
+        if self.takes_mode:
+            chosen["mode"] = mode
+        return self.function(*inputs, *tensors, **chosen)
+
+
+TABLE: dict[str, Layer] = {}  # every layer by name, in order of declaration
+
+
+def layer(**parameters: Parameter) -> Callable[[F], F]:
+    """Declare the function below as a layer with these parameters; the function itself stays as it is.
+
+    Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
+    where `mode` is given by the model. A parameter with a default may be left out of a model by `use_<name>=False`.
+
+    >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
+    ... def shift_all(x, shift):
+    ...     return x + shift
+    >>> TABLE.pop("shift_all").inputs
+    ('x',)
+    """
+
+    def declare(function: F) -> F:
+        found = describe(function, parameters)
+        if found.name in TABLE:
+            raise ValueError(f"layer: expected a new name, got {found.name!r} again; rename the function")
+        TABLE[found.name] = found
+        return function
+
+    return declare
+
+
+def describe(function: Callable[..., Any], parameters: Mapping[str, Parameter] | None = None) -> Layer:
+    """The row of a function, by its signature."""
+    parameters = parameters or {}
+    signature = inspect.signature(function).parameters.values()
+    positional = [p for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
+    options = {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
+    inputs = tuple(p.name for p in positional if p.name not in parameters)
+    building = {
+        name: default
+        for parameter in parameters.values()
+        for name, default in parameter.asks().items()
+        if name not in inputs and name not in options
+    }
+    takes_mode = options.pop("mode", None) is not None
+    missing = set(parameters) - {p.name for p in positional}
+    if missing:
+        raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
+    optional = frozenset(p.name for p in positional if p.name in parameters and p.default is None)
+    name = function.__name__.strip("<>")
+    return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode)

@@ -1,0 +1,55 @@
+"""Normalization layers."""
+
+from __future__ import annotations
+
+from .. import nx
+from ..initializers import ones, zeros
+from ..nx import Tensor, TensorType
+from .declare import Mode, Parameter, Stateful, layer
+
+
+def _channels(x: TensorType, axis: int) -> tuple[int]:
+    return (x.shape[axis],)
+
+
+@layer(
+    gamma=Parameter(_channels, ones()),
+    beta=Parameter(_channels, zeros()),
+    mean=Parameter(_channels, zeros(), kind="state"),
+    var=Parameter(_channels, ones(), kind="state"),
+)
+def batch_norm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    mode: Mode = "inference",
+) -> Tensor | Stateful:
+    """(x - mean) / sqrt(var + epsilon) * gamma + beta, one mean and variance for each index of `axis`.
+
+    In training they are the batch's (the variance biased) and the running averages become
+    momentum * old + (1 - momentum) * batch; in inference they are the running averages. Ioffe and Szegedy 2015.
+    Shapes: x any with c at `axis`, the others [c]; result as x. Training gives Stateful(output, {"mean", "var"}).
+
+    >>> one, zero = nx.ones((2,)), nx.zeros((2,))
+    >>> batch_norm(nx.tensor([[1.0, 2.0]]), one, zero, zero, one, epsilon=0.0)
+    """
+    axis %= x.ndim
+    others = tuple(i for i in range(x.ndim) if i != axis)
+
+    def spread(v: Tensor) -> Tensor:
+        return v.reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim)))
+
+    used_mean, used_var = mean, var
+    if mode == "train":
+        used_mean, used_var = nx.mean(x, axis=others), nx.var(x, axis=others)
+    y = (x - spread(used_mean)) * spread(gamma * nx.rsqrt(used_var + epsilon)) + spread(beta)
+    if mode != "train":
+        return y
+    keep = 1 - momentum
+    return Stateful(y, {"mean": momentum * mean + keep * used_mean, "var": momentum * var + keep * used_var})

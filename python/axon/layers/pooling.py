@@ -1,0 +1,58 @@
+"""Pooling layers: windows over the spatial axes of channels-last images."""
+
+from __future__ import annotations
+
+from .. import nx
+from ..nx import Tensor
+from .declare import layer
+from .window import Padding, Sizes, over_images
+
+
+@layer()
+def max_pool(
+    x: Tensor, *, kernel_size: Sizes = 1, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
+) -> Tensor:
+    """The largest element of each window.
+
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
+    `strides` says how far apart they begin.
+
+    >>> max_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
+    """
+    return nx.window_max(x, **over_images(x, kernel_size, strides, padding, dilation))
+
+
+@layer()
+def avg_pool(
+    x: Tensor, *, kernel_size: Sizes = 1, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
+) -> Tensor:
+    """The mean of each window, whose padding counts as zeros.
+
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
+    `strides` says how far apart they begin.
+
+    >>> avg_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
+    """
+    return nx.window_mean(x, **over_images(x, kernel_size, strides, padding, dilation))
+
+
+@layer()
+def global_avg_pool(x: Tensor) -> Tensor:
+    """The mean over all spatial axes.
+
+    Shapes: x [batch, spatial..., channels]; result [batch, channels].
+
+    >>> global_avg_pool(nx.arange(4.0).reshape((1, 4, 1)))
+    """
+    return nx.mean(x, axis=tuple(range(1, x.ndim - 1)))
+
+
+@layer()
+def global_max_pool(x: Tensor) -> Tensor:
+    """The largest element over all spatial axes.
+
+    Shapes: x [batch, spatial..., channels]; result [batch, channels].
+
+    >>> global_max_pool(nx.arange(4.0).reshape((1, 4, 1)))
+    """
+    return nx.max(x, axis=tuple(range(1, x.ndim - 1)))

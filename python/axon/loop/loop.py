@@ -1,0 +1,163 @@
+"""Loop: how a model is trained, as a value. Its methods give new loops; `run` carries one out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
+
+from .. import metrics as named
+from .. import nx, tree
+from ..io import save
+from ..model import Model, ModelState, init
+from ..nx import Tensor
+from ..training import Loss, Optimizer, find_optimizer
+from .handlers import Dispatcher, Handle, Handler, handler
+from .run import Data, Functions, Run, measure, of_epoch
+from .state import Event, State, Status
+from .step import Metric, first, make_evaluation_step, make_train_step
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run has reached: the model's state, one dict of metrics an epoch, and the loop's last state, from which
+    `run(..., state=result.last)` goes on."""
+
+    state: ModelState
+    history: tuple[dict[str, float], ...]
+    last: State
+
+    @property
+    def status(self) -> Status:
+        """completed, halted (by a handler) or interrupted (by Ctrl-C)."""
+        return self.last.status
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model's state to a safetensors file."""
+        save(path, self.state)
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """How a model is trained. Made by `Loop.trainer`.
+
+    A step is one jitted call (forward, backward, optimizer, metrics) that reads nothing back.
+    """
+
+    model: Model
+    loss: Loss
+    optimizer: Any
+    metrics: Mapping[str, Metric]
+    handlers: tuple[Handler, ...] = ()
+    validation: tuple[Data, int] | None = None
+    progress: bool = True
+
+    @staticmethod
+    def trainer(model: Model, loss: Loss, optimizer: Optimizer, *, progress: bool = True) -> Loop:
+        """A loop that trains a model.
+
+        loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number; a model that ends in softmax or
+        sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init, update).
+        """
+        return Loop(model, loss, find_optimizer(optimizer), {}, progress=progress)
+
+    def metric(self, metric: str | Metric, name: str | None = None) -> Loop:
+        """Also report a metric: a name of `axon.metrics`, or a function (y_true, y_pred) -> number, which needs a name.
+        What is shown is its mean over the epoch's examples."""
+        name, metric = find_metric(metric, name)
+        if name == "loss" or name in self.metrics:
+            raise ValueError(f"metric: expected a new name, got {name!r} again; pass another name=")
+        return replace(self, metrics={**self.metrics, name: metric})
+
+    def handle(
+        self,
+        event: Event,
+        handle: Handle,
+        *,
+        every: int = 1,
+        after: int = 0,
+        before: int | None = None,
+        once: bool = False,
+        when: Callable[[State], bool] | None = None,
+    ) -> Loop:
+        """Call handle(state) at an event; it returns None, or the state to go on with (`state.halt()` ends the loop).
+
+        Events: started, epoch_started, iteration_started, iteration_completed, epoch_completed, epoch_halted, halted,
+        completed. The filters hold together: every n-th time, after and before a time, only once, when(state).
+        """
+        chosen = handler(event, handle, every=every, after=after, before=before, once=once, when=when)
+        return replace(self, handlers=(*self.handlers, chosen))
+
+    def validate(self, data: Data, *, every: int = 1) -> Loop:
+        """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>."""
+        return replace(self, validation=(data, every))
+
+    def run(
+        self,
+        data: Data,
+        *,
+        epochs: int = 1,
+        iterations: int | None = None,
+        state: ModelState | State | None = None,
+        key: Tensor | None = None,
+        compiler: str | None = None,
+    ) -> Result:
+        """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most).
+
+        state: where to begin (a ModelState), or a run's last State to go on from; else the model is initialized with
+        `key`. Ctrl-C ends the run after the step under way, with the state reached; a second one interrupts at once.
+        """
+        if isinstance(state, State):
+            # Steps use up what they are given: what the user keeps is copied.
+            now = state._replace(epochs=epochs, status="running", step=tree.map(nx.tensor, state.step))
+        else:
+            if state is None:
+                model = init(self.model, self._template(data), key=key, compiler=compiler)
+            else:
+                model = tree.map(nx.tensor, state)
+            now = State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
+        run = Run(self.functions(compiler), data, iterations, self.validation, Dispatcher(self.handlers), self.progress)
+        last = run.all(now)
+        return Result(last.step.model, last.history, last)
+
+    def functions(self, compiler: str | None = None) -> Functions:
+        """The jitted steps, made once and kept by the loop."""
+        kept: dict[str | None, Functions] = self.__dict__.setdefault("_kept", {})
+        if compiler not in kept:
+            kept[compiler] = Functions(
+                make_train_step(self.model, self.loss, self.optimizer, self.metrics, compiler),
+                make_evaluation_step(self.model, self.loss, self.metrics, compiler),
+            )
+        return kept[compiler]
+
+    def _template(self, data: Data) -> Any:
+        """The inputs of a batch, where the model does not say their shapes itself."""
+        shapes = [node.options["shape"] for node in self.model.inputs.values()]
+        return next(of_epoch(data, 1))[0] if any(s is None or None in s[1:] for s in shapes) else None
+
+
+def evaluate(
+    model: Model,
+    state: ModelState,
+    data: Data,
+    metrics: Iterable[str] | Mapping[str, Metric] = ("accuracy",),
+    loss: Loss | None = None,
+    *,
+    compiler: str | None = None,
+) -> dict[str, float]:
+    """The means over all examples of `data` of some metrics, and of the loss where given, in inference mode."""
+    found = dict(metrics) if isinstance(metrics, Mapping) else dict(find_metric(m) for m in metrics)
+    step = make_evaluation_step(model, loss, found, compiler)
+    return measure(step, state, data, [*(("loss",) if loss is not None else ()), *found])
+
+
+def find_metric(metric: str | Metric, name: str | None = None) -> tuple[str, Metric]:
+    """(name, function) of a metric given by name or as a function with a name."""
+    if isinstance(metric, str):
+        if metric not in named.__all__:
+            raise ValueError(f"metric: expected one of {', '.join(named.__all__)} or a function, got {metric!r}")
+        return name or metric, getattr(named, metric)
+    if name is None:
+        raise ValueError("metric: expected a name beside a function, got none; write metric(function, name=...)")
+    return name, metric

@@ -1,0 +1,47 @@
+"""The progress line: plain text, rewritten in place on a terminal, printed once an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from .step import Totals, read
+
+INTERVAL = 0.1  # seconds between two refreshes, so that reading the metrics costs nothing that can be felt
+
+
+class Progress:
+    """One epoch's line. `update` is cheap: it counts, and only now and then looks at the metrics."""
+
+    def __init__(self, epoch: int, epochs: int, batches: int | None, shown: bool, interval: float = INTERVAL) -> None:
+        self._head = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+        self._batches, self._interval = batches, interval
+        self._shown, self._live = shown, shown and sys.stdout.isatty()
+        self._batch = self._examples = self._width = 0
+        self._began = self._last = self._now = time.perf_counter()
+
+    def update(self, batch: int, examples: int, totals: Totals) -> None:
+        """Count a batch; refresh the line if it is on a terminal and a tenth of a second old."""
+        self._batch, self._now = batch, time.perf_counter()
+        self._examples += examples
+        if self._live and self._now - self._last >= self._interval:
+            self._last = self._now
+            self._write(self.text(read(totals)), "\r")
+
+    def finish(self, metrics: Mapping[str, float]) -> None:
+        """Print the epoch's last line; its rate is that of the batches alone."""
+        if self._shown:
+            self._write(self.text(metrics), "\n")
+
+    def text(self, metrics: Mapping[str, float]) -> str:
+        """The line: epoch, batch, metrics, examples a second."""
+        batch = f"{self._batch:>{len(str(self._batches))}}/{self._batches}" if self._batches else str(self._batch)
+        rate = self._examples / max(self._now - self._began, 1e-9)
+        named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items()]
+        return "   ".join([self._head, f"batch {batch}", *named, f"{rate:,.0f} examples/s"])
+
+    def _write(self, line: str, end: str) -> None:
+        sys.stdout.write(line.ljust(self._width) + end)
+        sys.stdout.flush()
+        self._width = len(line)

@@ -1,0 +1,73 @@
+"""Metrics: functions (y_true, y_pred) that give one number for a batch, as float32."""
+
+from __future__ import annotations
+
+from . import losses, nx
+from .losses import are_classes, check_same_shape
+from .nx import Tensor
+
+__all__ = ["accuracy", "mean_absolute_error", "mean_squared_error", "precision", "recall"]
+
+_TINY = 1e-16  # keeps a quotient of counts finite where nothing was counted
+
+
+def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from_logits: bool = False) -> Tensor:
+    """The share of rows whose largest prediction is at the true class; where rows have one value, a threshold decides:
+    0.5, or 0 for logits.
+
+    y_true holds one-hot rows or, with sparse, an integer class a row; without `sparse` its shape and dtype say which.
+    Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes.
+
+    >>> accuracy(nx.tensor([1, 0]), nx.tensor([[0.4, 0.6], [0.1, 0.9]]))
+    """
+    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    if y_pred.shape == y_true.shape and (y_pred.ndim < 2 or y_pred.shape[-1] == 1):
+        hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
+    else:
+        classes = are_classes("accuracy", y_true, y_pred, sparse)
+        hits = nx.argmax(y_pred, axis=-1) == (y_true if classes else nx.argmax(y_true, axis=-1))
+    return nx.mean(hits.astype(nx.float32))
+
+
+def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """True positives / all predicted positives, where a value above the threshold is positive; 0 where there are none.
+
+    Shapes: equal; result []. ShapeError when they differ.
+
+    >>> precision(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
+    """
+    true, predicted = _positives("precision", y_true, y_pred, threshold)
+    return nx.sum(true * predicted) / (nx.sum(predicted) + _TINY)
+
+
+def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """True positives / all that are positive, where a value above the threshold is predicted so; 0 where there are none.
+
+    Shapes: equal; result []. ShapeError when they differ.
+
+    >>> recall(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
+    """
+    true, predicted = _positives("recall", y_true, y_pred, threshold)
+    return nx.sum(true * predicted) / (nx.sum(true) + _TINY)
+
+
+def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The mean of |y_true - y_pred| over all elements.
+
+    >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
+    """
+    return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
+
+
+def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The mean of (y_true - y_pred)**2 over all elements.
+
+    >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
+    """
+    return losses.mean_squared_error(y_true, y_pred, reduction="mean")
+
+
+def _positives(name: str, y_true: Tensor, y_pred: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    check_same_shape(name, y_true, y_pred)
+    return (y_true > 0.5).astype(nx.float32), (y_pred > threshold).astype(nx.float32)

@@ -1,0 +1,21 @@
+"""Models: immutable graphs of layers, and the pure functions made of them. Every layer is a function here, too."""
+
+from collections.abc import Callable as _Callable
+from typing import Any as _Any
+
+from .build import Functions as Functions
+from .build import Prediction as Prediction
+from .build import build as build
+from .build import compile as compile
+from .build import forward as forward
+from .build import init as init
+from .build import predict as predict
+from .display import table as table
+from .graph import Model as Model
+from .graph import function as function
+from .graph import input as input
+from .state import ModelState as ModelState
+
+
+def __getattr__(name: str) -> _Callable[..., _Any]:
+    return function(name)

@@ -1,0 +1,132 @@
+"""From a model to its two pure functions: init (key -> state) and predict (state, inputs -> output)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from .. import nx
+from ..defn import jit
+from ..errors import ShapeError
+from ..layers import Mode, Spec
+from ..nx import Tensor
+from .graph import Model
+from .shapes import Run, checked, infer, run
+from .state import ModelState, Tensors
+
+
+class Prediction(NamedTuple):
+    """What predict gives in training: the output, and the new state of the layers that have one."""
+
+    output: Tensor
+    state: Tensors
+
+
+class Functions(NamedTuple):
+    """The two pure functions of a model; they may be called anywhere, and inside a traced function become part of it."""
+
+    init: Callable[..., ModelState]
+    predict: Callable[[ModelState, Any], Any]
+
+
+def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None) -> Functions:
+    """(init_fn, predict_fn) of a model.
+
+    init_fn(template=None, key=nx.random.key(0)) -> ModelState. The template (inputs, or their types) is needed only
+    where an input's shape is unknown apart from the batch.
+    predict_fn(state, inputs) -> output, or with mode "train" Prediction(output, new layer states). `inputs` is one
+    tensor, a tuple in the order of the model's inputs, or a dict by name.
+    ShapeError names the layer that does not fit, and the line that made it.
+
+    >>> init_fn, predict_fn = build(input("x", shape=(None, 3)).dense(2))
+    >>> predict_fn(init_fn(), nx.ones((1, 3))).shape
+    (1, 2)
+    """
+    if mode not in ("train", "inference"):
+        raise ValueError(f'build: expected mode "train" or "inference", got {mode!r}')
+    if all(n.options["shape"] is not None and None not in n.options["shape"][1:] for n in model.inputs.values()):
+        infer(model)
+
+    def predict(state: ModelState, inputs: Any) -> Any:
+        done = forward(model, state, inputs, mode)
+        output = done.values[model]
+        return Prediction(output, done.state) if mode == "train" else output
+
+    def init_fn(template: Any = None, key: Tensor | None = None) -> ModelState:
+        specs = {name: layout.parameters for name, layout in infer(model, template).items() if layout.parameters}
+
+        def init(key: Tensor) -> ModelState:
+            return first_state(specs, key)
+
+        return jit(init, compiler=compiler)(nx.random.key(0) if key is None else key)
+
+    return Functions(init_fn, jit(predict, compiler=compiler))
+
+
+def compile(model: Model, *, compiler: str | None = None) -> Functions:
+    """(init_fn, predict_fn) for inference: the seed's name for `build`.
+
+    >>> init_fn, predict_fn = compile(input("x", shape=(None, 3)).dense(2))
+    """
+    return build(model, compiler=compiler)
+
+
+def init(
+    model: Model, template: Any = None, *, key: Tensor | None = None, compiler: str | None = None
+) -> ModelState:
+    """The model's first state: parameters drawn by their initializers, each from a key of its own that depends on `key`
+    and on the parameter's name alone.
+
+    >>> init(input("x", shape=(None, 3)).dense(2))
+    """
+    return _built(model, "inference", compiler).init(template, key)
+
+
+def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
+    """The model's output for inference.
+
+    >>> model = input("x", shape=(None, 3)).dense(2)
+    >>> predict(model, init(model), nx.ones((1, 3))).shape
+    (1, 2)
+    """
+    return _built(model, "inference", compiler).predict(state, inputs)
+
+
+def _built(model: Model, mode: Mode, compiler: str | None) -> Functions:
+    """The model's functions, made once and kept by the model itself."""
+    kept: dict[Any, Functions] = model.__dict__.setdefault("_built", {})
+    if (mode, compiler) not in kept:
+        kept[mode, compiler] = build(model, mode=mode, compiler=compiler)
+    return kept[mode, compiler]
+
+
+def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Run:
+    """A run of the whole model with the parameters of a state, meant for a trace."""
+
+    def fetch(name: str, specs: Mapping[str, Spec]) -> Mapping[str, Tensor]:
+        found = state[name]
+        for parameter, spec in specs.items():
+            if parameter not in found:
+                raise ShapeError(f"expected a parameter {parameter}, found none in the state; init the model again")
+            if found[parameter].shape != spec.shape:
+                raise ShapeError(
+                    f"expected {parameter} of shape {spec.shape}, got {found[parameter].type}; "
+                    f"the state is of another model: init this one, or load its own"
+                )
+        return found
+
+    return run(model, checked(model, inputs), fetch, mode)
+
+
+def first_state(specs: Mapping[str, Mapping[str, Spec]], key: Tensor) -> ModelState:
+    """The state that the initializers give."""
+    made: dict[str, Tensors] = {"parameter": {}, "state": {}}
+    for layer, named in specs.items():
+        for name, spec in named.items():
+            own = nx.random.fold_in(key, crc32(f"{layer}.{name}".encode()))
+            tensor = spec.initializer(spec.shape, spec.dtype, own)
+            if tensor.shape != spec.shape:
+                raise ShapeError(f"layer {layer}: expected {name} of shape {spec.shape}, its initializer gave {tensor.type}")
+            made[spec.kind].setdefault(layer, {})[name] = tensor
+    return ModelState(made["parameter"], made["state"])

@@ -1,0 +1,47 @@
+"""A model as text: the table of its layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import ShapeError
+from .graph import Model, Shape
+from .shapes import infer
+
+
+def table(model: Model, template: Any = None) -> str:
+    """Layer, output shape and parameters of every layer, then the totals. With a template no shape is unknown.
+
+    >>> print(table(input("pixels", shape=(None, 784)).dense(128, activation="relu")))
+    """
+    try:
+        layouts = infer(model, template)
+    except ShapeError:
+        if template is not None or all(n.options["shape"] is not None for n in model.inputs.values()):
+            raise
+        layouts = {}
+    rows, total, memory = [], 0, 0
+    for node, name in model.names.items():
+        layout = layouts.get(name)
+        read = ", ".join(model.names[p] for p in node.parents)
+        shown = f"{name} ({node.op}: {read})" if len(node.parents) > 1 else f"{name} ({node.op})"
+        if layout is None:
+            rows.append((shown, "unknown", "unknown"))
+            continue
+        specs = [s for s in layout.parameters.values() if s.kind == "parameter"]
+        count = sum(math.prod(s.shape) for s in specs)
+        total += count
+        memory += sum(math.prod(s.shape) * s.dtype.itemsize for s in specs)
+        rows.append((shown, _shape(layout.shape), str(count)))
+    header = ("Layer", "Shape", "Parameters")
+    widths = [max(len(row[i]) for row in (header, *rows)) + 2 for i in range(3)]
+    lines = [" " + "".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in (header, *rows)]
+    width = sum(widths)
+    rule = "=" * width
+    totals = [f" Total parameters: {total}", f" Total parameter memory: {memory} bytes"] if layouts else []
+    return "\n".join(["-" * width, "Model".center(width).rstrip(), rule, lines[0], rule, *lines[1:], "-" * width, *totals])
+
+
+def _shape(shape: Shape) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

@@ -1,0 +1,187 @@
+"""The model: an immutable graph of layers. A Model is one layer with the layers it reads; the model that a user holds is
+the layer that gives its output. What runs it, names its shapes or prints it is in the files beside this one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from .. import layers
+from ..defn.trace import user_line
+from ..dtypes import DType, float32
+from ..dtypes import dtype as to_dtype
+from ..layers import Layer
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """One layer of a model and, through its parents, all that lead to it.
+
+    Every layer of `axon.layers` is a method: `x.dense(128)` is `axon.dense(x, 128)`. `+`, `-` and `*` between models
+    are the layers add, subtract and multiply.
+    """
+
+    op: str
+    layer: Layer | None  # None for an input
+    parents: tuple[Model, ...]
+    options: Mapping[str, Any]
+    given_name: str | None
+    source: str  # the user's line that made it
+
+    @cached_property
+    def nodes(self) -> tuple[Model, ...]:
+        """All layers of the model, each after those it reads; the first parent's come first."""
+        found: dict[Model, None] = {}
+        stack = [self]
+        while stack:
+            node = stack[-1]
+            pending = [p for p in node.parents if p not in found] if node not in found else []
+            if pending:
+                stack.extend(reversed(pending))
+            else:
+                found[stack.pop()] = None
+        return tuple(found)
+
+    @cached_property
+    def names(self) -> Mapping[Model, str]:
+        """The name of each layer: the one it was given, or `<op>_<n>`, counted by op in the order of `nodes`."""
+        counts: Counter[str] = Counter()
+        names: dict[Model, str] = {}
+        used: dict[str, Model] = {}
+        for node in self.nodes:
+            name = node.given_name or f"{node.op}_{counts[node.op]}"
+            counts[node.op] += 1
+            if name in used:
+                raise ValueError(
+                    f"model: expected one layer of a name, got {name!r} made at {used[name].source} and at "
+                    f"{node.source}; rename one"
+                )
+            used[name], names[node] = node, name
+        return MappingProxyType(names)
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Model]:
+        """The inputs by name, in the order of `nodes`."""
+        return MappingProxyType({self.names[n]: n for n in self.nodes if n.layer is None})
+
+    def nx(self, function: Callable[..., Any], *others: Model, name: str | None = None) -> Model:
+        """A layer of your own without parameters: function(x, *others) over tensors.
+
+        >>> input("x", shape=(None, 3)).nx(lambda x: 2 * x).nodes[-1].op
+        'nx'
+        """
+        made = replace(layers.describe(function), name="nx", variadic=True, options={}, takes_mode=False)
+        return Model("nx", made, (self, *others), {}, name, user_line())
+
+    def __getattr__(self, name: str) -> Callable[..., Model]:
+        return functools.partial(function(name), self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *layers.TABLE]
+
+    def __add__(self, other: Model) -> Model:
+        return function("add")(self, other)
+
+    def __sub__(self, other: Model) -> Model:
+        return function("subtract")(self, other)
+
+    def __mul__(self, other: Model) -> Model:
+        return function("multiply")(self, other)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.names[self]} ({self.op}), {len(self.nodes)} layers, inputs {', '.join(self.inputs)}>"
+
+    def __str__(self) -> str:
+        from .display import table
+
+        return table(self)
+
+
+def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType | str = float32) -> Model:
+    """An input of a model.
+
+    `shape` may hold None where an axis is unknown: None first is the batch; a template is needed to initialize a model
+    with other unknown axes. Data of another dtype is converted to `dtype`.
+
+    >>> print(input("pixels", shape=(None, 784)).dense(10))
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f'input: expected a name, got {name!r}; write input("name", shape={name!r})')
+    fixed = None if shape is None else tuple(shape)
+    return Model("input", None, (), {"shape": fixed, "dtype": to_dtype(dtype)}, name, user_line())
+
+
+@functools.cache
+def function(name: str) -> Callable[..., Model]:
+    """The model function of a layer: (models, options) -> model. AttributeError when there is no such layer."""
+    row = layers.TABLE.get(name)
+    if row is None:
+        near = get_close_matches(name, layers.TABLE, n=1)
+        raise AttributeError(f"model: no layer is called {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    return model_function(row)
+
+
+def model_function(row: Layer) -> Callable[..., Model]:
+    """See `function`, for a row that need not be in the table."""
+    signature = _signature(row)
+
+    @functools.wraps(row.function, assigned=("__name__", "__qualname__", "__doc__"), updated=())
+    def make(*args: Any, **options: Any) -> Model:
+        if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
+            args = tuple(args[0])
+        try:
+            bound = signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{row.name}: {error}; write {row.name}{signature}") from None
+        parents = bound.args if row.variadic else tuple(bound.arguments.pop(i) for i in row.inputs)
+        given = {} if row.variadic else bound.arguments
+        for parent in parents:
+            if not isinstance(parent, Model):
+                raise TypeError(
+                    f"{row.name}: expected a model, got {type(parent).__name__}; for tensors use axon.layers.{row.name}"
+                )
+        if row.variadic:
+            given = dict(bound.kwargs)
+        activation, name = given.pop("activation", None), given.pop("name", None)
+        defaults = {k: v for k, v in (row.building | row.options).items() if v is not layers.REQUIRED}
+        node = Model(row.name, row, parents, MappingProxyType(defaults | given), name, user_line())
+        return node if activation is None else _activate(node, activation)
+
+    make.__signature__ = signature  # type: ignore[attr-defined]
+    return make
+
+
+def _activate(node: Model, activation: str | Callable[..., Any]) -> Model:
+    """The activation as a layer of its own."""
+    if isinstance(activation, str):
+        return function(activation)(node)
+    return model_function(layers.describe(activation))(node)
+
+
+def _signature(row: Layer) -> inspect.Signature:
+    """What the model function takes: inputs, options that shape parameters, and by keyword everything else."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    if row.variadic:
+        made = [inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)]
+    else:
+        made = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in row.inputs]
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    made += [inspect.Parameter(n, positional, default=d) for n, d in row.building.items()]
+    made += [inspect.Parameter(n, keyword, default=d) for n, d in row.options.items()]
+    for name, parameter in row.parameters.items():
+        if parameter.kind == "parameter":
+            made.append(inspect.Parameter(f"{name}_initializer", keyword, default=None))
+        if name in row.optional:
+            made.append(inspect.Parameter(f"use_{name}", keyword, default=True))
+    made += [inspect.Parameter(n, keyword, default=None) for n in ("activation", "name")]
+    return inspect.Signature(made)
+

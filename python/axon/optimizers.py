@@ -1,0 +1,61 @@
+"""Optimizers: compositions of updates. A learning rate is a number or a schedule."""
+
+from __future__ import annotations
+
+from .schedules import Schedule
+from .updates import Update, add_decayed_weights, identity, scale, scale_by_adam, scale_by_schedule, trace
+
+__all__ = ["adam", "adamw", "sgd"]
+
+LearningRate = float | Schedule
+
+
+def descend(learning_rate: LearningRate) -> Update:
+    """The last step of an optimizer: against the gradient, by the learning rate."""
+    if callable(learning_rate):
+        return scale_by_schedule(learning_rate) | scale(-1.0)
+    return scale(-learning_rate)
+
+
+def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, nesterov: bool = False) -> Update:
+    """Stochastic gradient descent, with momentum where given.
+
+    >>> sgd(0.1, momentum=0.9)
+    trace(decay=0.9, nesterov=False) | scale(-0.1)
+    """
+    before = identity() if momentum is None else trace(decay=momentum, nesterov=nesterov)
+    return before | descend(learning_rate)
+
+
+def adam(
+    learning_rate: LearningRate = 1e-3,
+    *,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 1e-15,
+) -> Update:
+    """Adam. Kingma and Ba 2014.
+
+    >>> adam(0.01)
+    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=1e-15) | scale(-0.01)
+    """
+    return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | descend(learning_rate)
+
+
+def adamw(
+    learning_rate: LearningRate = 1e-3,
+    *,
+    decay: float = 0.0,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+) -> Update:
+    """Adam with decoupled weight decay: each step also takes learning_rate * decay of every parameter away.
+    Loshchilov and Hutter 2017. No decay unless you give one.
+
+    >>> adamw(0.01, decay=0.1)
+    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0) | add_decayed_weights(0.1) | scale(-0.01)
+    """
+    return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | add_decayed_weights(decay) | descend(learning_rate)

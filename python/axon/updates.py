@@ -1,0 +1,241 @@
+"""Updates: composable pairs of pure functions that turn gradients into what is added to the parameters.
+
+    init(params) -> state
+    update(gradients, state, params) -> (updates, state)
+
+An Update is a pipeline of such steps. `a | b` runs a, then b; every constructor here also takes the pipeline before it
+as its first argument, so `scale(scale_by_adam(), -0.001)` is `scale_by_adam() | scale(-0.001)`. The state is a tuple of
+the states of the steps that have one, the newest step's first.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, ParamSpec
+
+from . import nx, tree
+from .nx import Tensor
+from .schedules import Schedule
+
+__all__ = [
+    "Update", "add_decayed_weights", "apply_updates", "clip", "clip_by_global_norm", "identity", "scale",
+    "scale_by_adam", "scale_by_schedule", "stateful", "stateless", "trace",
+]  # fmt: skip
+
+P = ParamSpec("P")
+Tree = Any  # nested containers of tensors
+
+
+class Step(NamedTuple):
+    """One step of a pipeline. `init` is None where there is no state; `apply` is (updates, state, params) -> both new."""
+
+    text: str
+    init: Callable[[Tree], Tree] | None
+    apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+
+
+@dataclass(frozen=True, repr=False)
+class Update:
+    """A pipeline of steps; also the pair (init, update) it unpacks to, and text that reads as it was written."""
+
+    steps: tuple[Step, ...] = ()
+
+    def init(self, params: Tree) -> tuple[Tree, ...]:
+        """The state before the first update."""
+        return tuple(s.init(params) for s in reversed(self.steps) if s.init is not None)
+
+    def update(self, gradients: Tree, state: tuple[Tree, ...], params: Tree) -> tuple[Tree, tuple[Tree, ...]]:
+        """What to add to the parameters (trees of one structure), and the next state."""
+        oldest_first = iter(reversed(state))
+        updates, states = gradients, []
+        for step in self.steps:
+            if step.init is None:
+                updates, _ = step.apply(updates, (), params)
+            else:
+                updates, new = step.apply(updates, next(oldest_first), params)
+                states.append(new)
+        return updates, tuple(reversed(states))
+
+    def __or__(self, other: Update) -> Update:
+        return Update(self.steps + other.steps) if isinstance(other, Update) else NotImplemented
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        yield self.init
+        yield self.update
+
+    def __repr__(self) -> str:
+        return " | ".join(s.text for s in self.steps) or "identity()"
+
+
+def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
+    """Let a constructor take the pipeline before it as its first argument, and be printed as it was called."""
+
+    @functools.wraps(make)
+    def construct(*args: Any, **options: Any) -> Update:
+        before = Update()
+        if args and isinstance(args[0], Update):
+            before, *args = args
+        made = make(*args, **options)
+        if len(made.steps) == 1:
+            made = Update((made.steps[0]._replace(text=_call(make.__name__, args, options)),))
+        return before | made
+
+    return construct
+
+
+def _call(name: str, args: Any, options: Mapping[str, Any]) -> str:
+    shown = [*(_show(a) for a in args), *(f"{k}={_show(v)}" for k, v in options.items())]
+    return f"{name}({', '.join(shown)})"
+
+
+def _show(value: Any) -> str:
+    return getattr(value, "__qualname__", "").split(".")[0] or repr(value)
+
+
+@combinator
+def stateless(apply: Callable[[Tree, Tree], Tree]) -> Update:
+    """A step of your own without state: apply(updates, params) -> updates.
+
+    >>> stateless(lambda updates, params: updates).init({})
+    ()
+    """
+    return Update((Step("", None, lambda updates, state, params: (apply(updates, params), state)),))
+
+
+@combinator
+def stateful(init: Callable[[Tree], Tree], apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]) -> Update:
+    """A step of your own with state: init(params) -> state, apply(updates, state, params) -> (updates, state).
+
+    >>> stateful(lambda params: 0, lambda updates, count, params: (updates, count + 1)).init({})
+    (0,)
+    """
+    return Update((Step("", init, apply),))
+
+
+def _each(function: Callable[[Tensor], Tensor]) -> Update:
+    """A step that treats every tensor of the updates alike."""
+    return stateless(lambda updates, params: tree.map(function, updates))
+
+
+@combinator
+def identity() -> Update:
+    """The pipeline that leaves updates as they are.
+
+    >>> identity() | scale(2.0)
+    scale(2.0)
+    """
+    return Update()
+
+
+@combinator
+def scale(step_size: float) -> Update:
+    """Multiply by a number.
+
+    >>> scale_by_adam(b1=0.95) | scale(-0.01)
+    scale_by_adam(b1=0.95) | scale(-0.01)
+    """
+    return _each(lambda u: u * step_size)
+
+
+@combinator
+def scale_by_schedule(schedule: Schedule) -> Update:
+    """Multiply by schedule(step), the step counting from 0."""
+
+    def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
+        factor = schedule(count)
+        return tree.map(lambda u: u * factor.astype(u.dtype), updates), count + 1
+
+    return stateful(lambda params: _zero(), apply)
+
+
+class AdamState(NamedTuple):
+    """Running averages of the gradients and of their squares, and how many there were."""
+
+    mu: Tree
+    nu: Tree
+    count: Tensor
+
+
+@combinator
+def scale_by_adam(
+    *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_root: float = 1e-15
+) -> Update:
+    """mu / (sqrt(nu + eps_root) + eps), where mu and nu are running averages of the gradient and of its square, divided
+    by 1 - b**step to make up for starting at zero. Kingma and Ba 2014.
+    """
+
+    def init(params: Tree) -> AdamState:
+        return AdamState(tree.map(nx.zeros_like, params), tree.map(nx.zeros_like, params), _zero())
+
+    def apply(updates: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
+        mu = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
+        nu = tree.map(lambda n, g: b2 * n + (1 - b2) * g * g, state.nu, updates)
+        count = state.count + 1
+        mu_share, nu_share = _share(b1, count), _share(b2, count)
+
+        def direction(m: Tensor, n: Tensor) -> Tensor:
+            return (m / mu_share.astype(m.dtype)) / (nx.sqrt(n / nu_share.astype(n.dtype) + eps_root) + eps)
+
+        return tree.map(direction, mu, nu), AdamState(mu, nu, count)
+
+    return stateful(init, apply)
+
+
+@combinator
+def trace(*, decay: float = 0.9, nesterov: bool = False) -> Update:
+    """Momentum: the decaying sum of the updates so far, and with nesterov that sum looked at one step ahead.
+    Sutskever et al. 2013.
+    """
+
+    def apply(updates: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        total = tree.map(lambda u, t: u + decay * t, updates, state)
+        return (tree.map(lambda u, t: u + decay * t, updates, total) if nesterov else total), total
+
+    return stateful(lambda params: tree.map(nx.zeros_like, params), apply)
+
+
+@combinator
+def add_decayed_weights(decay: float = 0.0) -> Update:
+    """Add decay * parameter: before the (negative) learning rate this is decoupled weight decay.
+    Loshchilov and Hutter 2017.
+    """
+    return stateless(lambda updates, params: tree.map(lambda u, p: u + decay * p, updates, params))
+
+
+@combinator
+def clip(delta: float = 2.0) -> Update:
+    """Keep every element within [-delta, delta]."""
+    return _each(lambda u: nx.clip(u, -delta, delta))
+
+
+@combinator
+def clip_by_global_norm(max_norm: float = 1.0) -> Update:
+    """Scale all updates together so that their common 2-norm is at most max_norm. Pascanu et al. 2012."""
+
+    def apply(updates: Tree, params: Tree) -> Tree:
+        squares = [nx.sum(nx.square(u)) for u in tree.leaves(updates)]
+        norm = nx.sqrt(functools.reduce(lambda a, b: a + b, squares))
+        factor = max_norm / nx.maximum(norm, max_norm)
+        return tree.map(lambda u: u * factor.astype(u.dtype), updates)
+
+    return stateless(apply)
+
+
+def apply_updates(params: Tree, updates: Tree) -> Tree:
+    """params + updates, leaf by leaf, each in its parameter's dtype.
+
+    >>> apply_updates({"w": nx.tensor(1.0)}, {"w": nx.tensor(0.5)})
+    """
+    return tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
+
+
+def _zero() -> Tensor:
+    return nx.zeros((), dtype=nx.int32)
+
+
+def _share(decay: float, count: Tensor) -> Tensor:
+    """1 - decay**count: how much of a running average that began at zero is data."""
+    return -nx.expm1(count.astype(nx.float32) * math.log(decay))
