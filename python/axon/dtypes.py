@@ -1,4 +1,4 @@
-"""The dtypes, their kinds, and the one promotion rule. Nothing else in axon decides what a result's dtype is made of."""
+"""The dtypes, their kinds, and the one promotion rule: nothing else in axon decides what dtype a result has."""
 
 from __future__ import annotations
 

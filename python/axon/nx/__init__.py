@@ -129,6 +129,7 @@ from .movement import reshape as reshape
 from .movement import slice_ as slice_
 from .movement import squeeze as squeeze
 from .movement import stop_grad as stop_grad
+from .random import threefry2x32 as threefry2x32
 from .reductions import all as all
 from .reductions import any as any
 from .reductions import argmax as argmax
@@ -137,7 +138,6 @@ from .reductions import max as max
 from .reductions import min as min
 from .reductions import prod as prod
 from .reductions import sum as sum
-from .random import threefry2x32 as threefry2x32
 from .statistics import logsumexp as logsumexp
 from .statistics import mean as mean
 from .statistics import std as std

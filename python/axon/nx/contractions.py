@@ -166,7 +166,7 @@ def outer(a: Tensor, b: Tensor, /) -> Tensor:
 
 @composed
 def dot(a: Tensor, b: Tensor, /) -> Tensor:
-    """Product of numbers, vectors or matrices: the last axis of a with the last but one of b (the only one of a vector).
+    """Product of numbers, vectors or matrices: the last axis of a with the last but one, or only one, of b.
 
     >>> nx.dot(nx.ones(3), nx.ones(3))
     float32[] 3.

@@ -25,8 +25,8 @@ Types = Sequence[TensorType]
 
 
 def _settled(
-    name: str, x: Shape, kernel: Shape, shown: str, strides: Any, padding: Any, input_dilation: Any, kernel_dilation: Any,
-    groups: Any,
+    name: str, x: Shape, kernel: Shape, shown: str,
+    strides: Any, padding: Any, input_dilation: Any, kernel_dilation: Any, groups: Any,
 ) -> tuple[Shape, Mapping[str, Any]]:  # fmt: skip
     """The result's shape and the attributes in normal form; everything that can be wrong is found here."""
     rank = len(x) - 2
@@ -41,7 +41,7 @@ def _settled(
     (groups,) = integers(name, "groups", groups, 1)
     if groups < 1 or kernel[-2] * groups != x[-1] or kernel[-1] % groups:
         raise ShapeError(
-            f"{name}: expected {x[-1]} input channels to be groups x the kernel's, and its output channels a multiple of "
+            f"{name}: expected {x[-1]} input channels to be groups x the kernel's, and output channels a multiple of "
             f"groups, got groups {groups} and {shown}; kernels are (spatial..., C / groups, K)"
         )
     if any(d < 1 for d in input_dilation):
@@ -92,7 +92,8 @@ def _check_gradient(name: str, g: TensorType, wanted: Shape) -> None:
 
 
 def _patches(
-    xp: Any, x: Any, kernel: Shape, out: Shape, strides: Shape, padding: Pairs, input_dilation: Shape, kernel_dilation: Shape
+    xp: Any, x: Any, kernel: Shape, out: Shape,
+    strides: Shape, padding: Pairs, input_dilation: Shape, kernel_dilation: Shape,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The padded input, and a view of it: (N, out..., kernel..., C)."""
     config = [(0, 0, 0), *((lo, hi, d - 1) for (lo, hi), d in zip(padding, input_dilation)), (0, 0, 0)]
@@ -171,8 +172,8 @@ def _input_gradient_eager(xp: Any, g: Any, kernel: Any, *, input_shape: Shape, g
     eager=_conv_eager,
     extern="conv",
     vjp=lambda g, y, x, kernel, **attrs: (
-        conv_input_gradient(g, kernel, input_shape=x.shape, **attrs),
-        conv_kernel_gradient(x, g, kernel_shape=kernel.shape, **attrs),
+        g.conv_input_gradient(kernel, input_shape=x.shape, **attrs),
+        x.conv_kernel_gradient(g, kernel_shape=kernel.shape, **attrs),
     ),
 )
 def conv(
@@ -188,7 +189,7 @@ def conv(
 ) -> Tensor:
     """Convolution of (N, spatial..., C) with a kernel (spatial..., C / groups, K): (N, spatial..., K).
 
-    Padding is "valid", "same" (the odd cell on the high side), or (low, high) for each spatial axis; negative ones crop.
+    Padding is "valid", "same" (the odd cell on the high side), or (low, high) a spatial axis; negative ones crop.
     Half floats are summed in float32.
 
     >>> nx.conv(nx.ones((1, 4, 4, 2)), nx.ones((3, 3, 2, 5)), padding="same").shape
@@ -202,8 +203,8 @@ def conv(
     eager=_input_gradient_eager,
     extern="conv",
     vjp=lambda h, y, g, kernel, *, input_shape, **attrs: (
-        conv(h, kernel, **attrs),
-        conv_kernel_gradient(h, g, kernel_shape=kernel.shape, **attrs),
+        h.conv(kernel, **attrs),
+        h.conv_kernel_gradient(g, kernel_shape=kernel.shape, **attrs),
     ),
 )
 def conv_input_gradient(
@@ -231,8 +232,8 @@ def conv_input_gradient(
     eager=_kernel_gradient_eager,
     extern="conv",
     vjp=lambda h, y, x, g, *, kernel_shape, **attrs: (
-        conv_input_gradient(g, h, input_shape=x.shape, **attrs),
-        conv(x, h, **attrs),
+        g.conv_input_gradient(h, input_shape=x.shape, **attrs),
+        x.conv(h, **attrs),
     ),
 )
 def conv_kernel_gradient(

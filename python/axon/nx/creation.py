@@ -1,4 +1,4 @@
-"""Tensors out of Python values, other libraries' arrays, and nothing: literal and iota are rows, the rest is composed."""
+"""Tensors of Python values, other libraries' arrays, and nothing. literal and iota are rows, the rest is composed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import DTypeError, ShapeError
 from .backend import Backend, tracing
 from .elementwise import astype, multiply, where
 from .logic import greater_equal, less
-from .op import Inference, check_scalar, composed, row, scalar_type
+from .op import Inference, composed, row, scalar_of, scalar_type
 from .rules import axis_of, integer, names_of, shape_of
 from .tensor import Tensor, TensorType
 
@@ -25,8 +25,8 @@ P = ParamSpec("P")
 
 def _literal_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
     dtype = to_dtype(attrs["dtype"])
-    check_scalar("literal", attrs["value"], dtype)
-    return Inference((), (TensorType(dtype, ()),), {"value": attrs["value"], "dtype": dtype})
+    value = scalar_of("literal", attrs["value"], dtype)
+    return Inference((), (TensorType(dtype, ()),), {"value": value, "dtype": dtype})
 
 
 @row(
@@ -89,7 +89,7 @@ def tensor(
 
     if isinstance(data, Tensor):
         made, names = data if dtype is None else astype(data, dtype), data.names if names is None else names
-        if tracing.get() is not None or not backend and dtype is not None:
+        if tracing.get() is not None or (not backend and dtype is not None):
             return _renamed(made, names)
         backend, data = backend or data.backend.name, made.numpy()
     array = np.array(_array(data, dtype), copy=True, order="C")
@@ -227,16 +227,8 @@ def full(shape: int | Sequence[int], value: Any, dtype: DTypeLike | None = None)
     if weak is None:
         filled = asarray(value, dtype)
     else:
-        target = to_dtype(weak if dtype is None else dtype)
-        filled = literal(value=_converted(value, target), dtype=target)
+        filled = literal(value=value, dtype=weak if dtype is None else dtype)
     return broadcast_to(filled, shape_of("full", shape))
-
-
-def _converted(value: bool | int | float, dtype: DType) -> bool | int | float:
-    """A Python scalar in the Python type of the dtype's kind, so that equal literals are one."""
-    if dtype.is_float:
-        return float(value)
-    return bool(value) if dtype is bool_ else int(value)
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:

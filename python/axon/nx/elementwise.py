@@ -1,4 +1,4 @@
-"""Elementwise rows: arithmetic, powers, rounding, choice and conversion (logic.py and transcendental.py have the others).
+"""Elementwise rows: arithmetic, powers, rounding, choice and conversion (others: logic.py, transcendental.py).
 
 Names are those of the array-API standard and of the scalars of csrc/kernels/scalar.h. A gradient is with respect to
 operands already broadcast to the result's shape.
@@ -17,7 +17,6 @@ from .logic import Operand, equal, greater, less, signbit
 from .op import Inference, method, operator, row
 from .rules import choice, elementwise, floating, floats, full_floats, numeric
 from .tensor import Tensor, TensorType
-
 
 # Arithmetic
 

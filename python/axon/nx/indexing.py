@@ -47,8 +47,8 @@ def _scatter_shape(name: str, types: Types, *, axis: Any) -> Settled:
     wanted = (*x.shape[:a], *indices.shape, *x.shape[a + 1 :])
     if updates.shape != wanted:
         raise ShapeError(
-            f"{name}: expected updates of shape {wanted}, got {describe(types)}; axis {a} gives way to the indices' axes: "
-            f"broadcast_to or reshape the updates"
+            f"{name}: expected updates of shape {wanted}, got {describe(types)}; axis {a} gives way to those of "
+            f"the indices: broadcast_to or reshape the updates"
         )
     return x.shape, x.names, {"axis": a}
 
@@ -217,7 +217,7 @@ def _put(table: Tensor, flat: Tensor, inside: Tensor, updates: Tensor, add: bool
 
 
 def _rows(name: str, x: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x with the leading axes that rows of indices address made one, the positions on it, and whether all were inside."""
+    """x with the axes that rows of indices address made one, the positions on it, and whether all were inside."""
     if not indices.ndim or indices.shape[-1] > x.ndim:
         raise ShapeError(
             f"{name}: expected rows of at most {x.ndim} indices, got {indices.type} for {x.type}; reshape them"

@@ -32,6 +32,7 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
+@composed
 def unstack(x: Tensor, /, *, axis: int | str = 0) -> tuple[Tensor, ...]:
     """The tensors along an axis, without it.
 
@@ -124,7 +125,7 @@ def transpose(x: Tensor, /, axes: Sequence[int | str] | None = None) -> Tensor:
 
 @composed
 def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
-    """Elements moved by `shift` along axes, those leaving at one end coming in at the other; None rolls the flat tensor.
+    """Elements moved by `shift` along axes, coming in again at the other end; None rolls the flat tensor.
 
     >>> nx.roll(nx.arange(4), 1)
     int32[4] [3, 0, 1, 2]

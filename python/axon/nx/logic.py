@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .op import operator
 from .rules import bitwise, classifying, elementwise, equality, integral, logical, ordering, signs
 from .tensor import Tensor
 
-Operand = Tensor | bool | int | float
+if TYPE_CHECKING:
+    import numpy as np
+
+Operand: TypeAlias = "Tensor | np.ndarray | bool | int | float"
 
 
 # Comparison and classification

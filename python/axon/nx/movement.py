@@ -224,7 +224,7 @@ def _identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
     shape=_reshape_shape,
     index_map=lambda types, out, *, shape: RESHAPE,
     eager=lambda xp, x, shape: x.reshape(shape),
-    vjp=lambda g, y, x, *, shape: (reshape(g, x.shape),),
+    vjp=lambda g, y, x, *, shape: (g.reshape(x.shape),),
 )
 def reshape(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     """The elements in row-major order under another shape; one size may be -1, for what is left.
@@ -241,7 +241,7 @@ def reshape(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     shape=_permute_shape,
     index_map=_permute_map,
     eager=lambda xp, x, axes: x.transpose(axes),
-    vjp=lambda g, y, x, *, axes: (permute_dims(g, [axes.index(i) for i in range(len(axes))]),),
+    vjp=lambda g, y, x, *, axes: (g.permute_dims([axes.index(i) for i in range(len(axes))]),),
 )
 def permute_dims(x: Tensor, /, axes: Sequence[int | str]) -> Tensor:
     """The axes in another order.
@@ -275,7 +275,7 @@ def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
 @movement(
     shape=_expand_shape,
     index_map=_expand_map,
-    vjp=lambda g, y, x, *, axis: (squeeze(g, axis=axis),),
+    vjp=lambda g, y, x, *, axis: (g.squeeze(axis),),
 )
 def expand_dims(x: Tensor, /, *, axis: int | Sequence[int] = 0) -> Tensor:
     """New axes of size 1 at these places of the result.
@@ -289,7 +289,7 @@ def expand_dims(x: Tensor, /, *, axis: int | Sequence[int] = 0) -> Tensor:
 @movement(
     shape=_squeeze_shape,
     index_map=_squeeze_map,
-    vjp=lambda g, y, x, *, axis: (expand_dims(g, axis=axis),),
+    vjp=lambda g, y, x, *, axis: (g.expand_dims(axis=axis),),
 )
 def squeeze(x: Tensor, /, axis: int | str | Sequence[int | str]) -> Tensor:
     """Without these axes, whose size must be 1.
@@ -332,7 +332,7 @@ def pad(x: Tensor, /, config: int | Sequence[int | Sequence[int]], value: Tensor
     return pad_(x, value, config)
 
 
-@movement(shape=_flip_shape, index_map=_flip_map, vjp=lambda g, y, x, *, axis: (flip(g, axis=axis),))
+@movement(shape=_flip_shape, index_map=_flip_map, vjp=lambda g, y, x, *, axis: (g.flip(axis=axis),))
 def flip(x: Tensor, /, *, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
     """The elements in reverse along axes (None is all).
 
@@ -362,7 +362,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | str = 0) -> Tensor:
     shape=_rename_shape,
     index_map=_identity_map,
     eager=lambda xp, x, names: x,
-    vjp=lambda g, y, x, *, names: (rename(g, x.names),),
+    vjp=lambda g, y, x, *, names: (g.rename(x.names),),
 )
 def rename(x: Tensor, /, names: Sequence[str | None] | Mapping[str, str] | None) -> Tensor:
     """With other axis names: a name or None for each axis, a mapping from old names to new, or None for no names.

@@ -35,7 +35,7 @@ class Inference(NamedTuple):
 class Index(NamedTuple):
     """How one axis of a movement's operand is addressed from the result's index o[axis]:
 
-    t = o[axis] - lo must be in [0, size*div) and a multiple of div; then the operand's index is (t // div) * mul + start.
+    t = o[axis] - lo must be in [0, size*div) and a multiple of div; the operand's index is (t // div) * mul + start.
     axis None is index `start`. lo 0, div 1 and size None mean that every index of the result is inside.
     """
 
@@ -113,9 +113,8 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     args = []
     for o, dtype in zip(given, settled.operands, strict=True):
         if not isinstance(o, Tensor):
-            check_scalar(op.name, o, dtype)
             type_ = TensorType(dtype, ())
-            o = Tensor(type_, backend, backend.constant(o, type_))
+            o = Tensor(type_, backend, backend.constant(scalar_of(op.name, o, dtype), type_))
         else:
             if o.backend is not backend:
                 o = backend.adopt(o)
@@ -127,13 +126,14 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
-def check_scalar(name: str, value: Any, dtype: DType) -> None:
-    """Refuse a Python integer that the dtype it meets cannot hold."""
+def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
+    """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
     if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
         raise DTypeError(
             f"{name}: expected an integer in [{dtype.lowest}, {dtype.highest}] beside {dtype} data, got {value}; "
             f"cast the tensor to a wider dtype with astype first"
         )
+    return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
 
 
 Declare = Callable[[Callable[P, R]], Callable[P, R]]
@@ -185,7 +185,7 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def composed(function: Callable[P, R]) -> Callable[P, R]:
-    """Declare a function made of rows: other arrays given for its Tensor parameters are converted; it is a method too."""
+    """Declare a function made of rows: arrays given for its Tensor parameters are converted; it is a method too."""
     parameters = inspect.signature(function).parameters.values()
     places = [i for i, p in enumerate(parameters) if p.kind is p.POSITIONAL_ONLY and p.annotation == "Tensor"]
 

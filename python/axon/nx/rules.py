@@ -88,7 +88,7 @@ def choice(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ..
 
 
 def accumulating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
-    """Takes any dtype; bool and small integers are widened to int32, or uint32 if unsigned, before they are combined."""
+    """Takes any dtype; bool and small integers are widened to int32 (uint32 if unsigned) before they are combined."""
     common = result_type(*operands)
     if common.kind in "bi":
         common = int64 if common is int64 else int32
@@ -211,8 +211,8 @@ def broadcast_shapes(name: str, types: Sequence[TensorType]) -> Shape:
                 shape[i] = s
             elif s not in (1, shape[i]):
                 raise ShapeError(
-                    f"{name}: expected shapes that broadcast, got {describe(types)}; sizes must be equal or 1 counted from "
-                    f"the last axis: reshape or expand_dims one"
+                    f"{name}: expected shapes that broadcast, got {describe(types)}; sizes must be equal or 1, counted "
+                    f"from the last axis: reshape or expand_dims one"
                 )
     return tuple(shape)
 

@@ -1,4 +1,4 @@
-"""Error functions over any array namespace, to float64 accuracy: the eager rules of rows that NumPy has no function for.
+"""Error functions over any array namespace, to float64 accuracy: eager rules of rows that NumPy lacks.
 
 erf(x)/x on [-1, 1] and (1+2x) exp(x*x) erfc(x) on [0, inf) are Chebyshev series; their coefficients are discrete cosine
 transforms of values computed with 50 digits. The second variable is t = (x-3.75)/(x+3.75), the choice of Shepherd and

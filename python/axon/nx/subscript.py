@@ -85,7 +85,8 @@ def settle(x: Tensor, key: Any) -> Key:
     shape: list[int] = []
     for a, n in enumerate(sizes):
         shape += indices.shape if a == axis and indices is not None else () if a in dropped else (n,)
-    return Key(*map(tuple, (starts, stops, steps, flipped)), axis, indices, tuple(dropped), tuple(shape), tuple(new))
+    slices = tuple(starts), tuple(stops), tuple(steps), tuple(flipped)
+    return Key(*slices, axis, indices, tuple(dropped), tuple(shape), tuple(new))
 
 
 def _is_int(item: Any) -> bool:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .backend import Backend
+    from .methods import Methods  # pyright: ignore[reportMissingModuleSource]
+else:
+
+    class Methods:  # what is declared in methods.pyi is attached where the functions are
+        __slots__ = ()
+
 
 Shape = tuple[int, ...]
 Names = tuple[str | None, ...] | None
@@ -45,7 +51,7 @@ class TensorType(NamedTuple):
         return self.size * self.dtype.itemsize
 
 
-class Tensor:
+class Tensor(Methods):
     """An immutable array: a type, and data that only its backend understands.
 
     Operators and methods are the functions of `axon.nx`; each is attached where the function is declared. The methods

@@ -47,8 +47,8 @@ def placed(
     padded = [n + lo + hi for n, (lo, hi) in zip(sizes, pairs)]
     if any(p < span for p, span in zip(padded, spans)):
         raise ShapeError(
-            f"{name}: expected windows of at most {tuple(padded)} elements, the padded size, got {tuple(spans)}; pad more, "
-            f'or use padding="same"'
+            f"{name}: expected windows of at most {tuple(padded)} elements, the padded size, got {tuple(spans)}; pad "
+            f'more, or use padding="same"'
         )
     return tuple((p - span) // s + 1 for p, span, s in zip(padded, spans, strides)), pairs
 

@@ -1,0 +1,74 @@
+"""methods.pyi tells type checkers what declarations attach to Tensor: `python tests/nx/test_methods.py` writes it."""
+
+import ast
+import inspect
+import pathlib
+
+from axon import nx
+
+SOURCE = pathlib.Path(inspect.getfile(nx.Tensor))
+STUB = SOURCE.with_name("methods.pyi")
+
+HEAD = '''# ruff: noqa: E501
+"""The functions attached to Tensor where they are declared. Written by tests/nx/test_methods.py."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..dtypes import DTypeLike
+from .logic import Operand
+from .reductions import Axis
+from .subscript import At
+from .tensor import Tensor
+from .windows import Padding
+
+class Methods:
+    def __hash__(self) -> int: ...
+'''
+PROPERTIES = {"at": "At"}
+
+
+def attached() -> dict[str, object]:
+    """What Tensor has beyond its class body."""
+    (body,) = [n for n in ast.parse(SOURCE.read_text()).body if isinstance(n, ast.ClassDef) and n.name == "Tensor"]
+    own = {n.name for n in body.body if isinstance(n, ast.FunctionDef)}
+    plain = vars(type("Plain", (), {"__slots__": (*nx.Tensor.__slots__, "__array_priority__")}))
+    return {k: v for k, v in vars(nx.Tensor).items() if k not in own | plain.keys() | {"__annotations__", "__hash__"}}
+
+
+def line(name: str, value: object) -> str:
+    if isinstance(value, property):
+        return f"    @property\n    def {name}(self) -> {PROPERTIES.get(name, 'Tensor')}: ...\n"
+    assert callable(value)
+    signature = inspect.signature(value)
+    if name.startswith("__"):
+        other = list(signature.parameters)[1:]
+        kind = "key: Any" if name == "__getitem__" else "other: Operand" if other else ""
+        ignored = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
+        return f"    def {name}(self{', ' if kind else ''}{kind}, /) -> Tensor: ...{ignored}\n"
+    parameters = ["self"]
+    _, *rest = signature.parameters.values()
+    for before, p in zip(signature.parameters.values(), rest):
+        if before.kind is p.POSITIONAL_ONLY and p.kind is not p.POSITIONAL_ONLY:
+            parameters.append("/")
+        if p.kind is p.KEYWORD_ONLY and before.kind is not p.KEYWORD_ONLY:
+            parameters.append("*")
+        default = (
+            "" if p.default is p.empty else f" = {p.default}" if isinstance(p.default, DType) else f" = {p.default!r}"
+        )
+        parameters.append(f"{p.name}: {p.annotation}{default}")
+    if all(p.kind is p.POSITIONAL_ONLY for p in signature.parameters.values()):
+        parameters.append("/")
+    return f"    def {name}({', '.join(parameters)}) -> {signature.return_annotation}: ...\n"
+
+
+def render() -> str:
+    return HEAD + "".join(line(name, value) for name, value in sorted(attached().items()))
+
+
+def test_stub_lists_what_is_attached():
+    assert STUB.read_text() == render(), "python tests/nx/test_methods.py writes it again"
+
+
+if __name__ == "__main__":
+    STUB.write_text(render())
