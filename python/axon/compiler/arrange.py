@@ -132,7 +132,7 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
     inner = lowering.inner
     in_loop = [inner in d for d in depends]
     phase: list[int] = []
-    for k, instr in enumerate(code):
+    for instr in code:
         here = max((phase[a] for a in instr.args), default=0)
         phase.append(here + 1 if instr.op == "reduce" else here)
     needed = closure(code, [*(v for _, v in stores), *partials], {})
@@ -184,7 +184,7 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
             if whole[operand] and phase[value] == p:
                 writer.store(operand, local[value], inside)
         made = writer.reduces([k for k in reductions if phase[k] == p + 1], local, scope, partials)
-        if inside:
+        if inside or made:
             body.append(For(inner, tuple(inside), made))
     for operand, value in stores:
         if not whole[operand]:

@@ -34,7 +34,7 @@ class Statistics:
 
 @cache
 def folder() -> str | None:
-    """The cache's folder, made private to the user; None where AXON_CACHE_DIR is empty or the folder cannot be trusted."""
+    """The cache's folder, private to the user; None where AXON_CACHE_DIR is empty or the folder cannot be trusted."""
     chosen = os.environ.get("AXON_CACHE_DIR")
     if chosen == "":
         return None

@@ -50,16 +50,14 @@ def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[
     (operand,), out = inputs, node.types[0]
     axis = node.attrs["axis"]
     axes = sorted((axis,) if isinstance(axis, int) else axis)
-    if operand.type.size == 0 or not axes:
-        if not axes and operand.type.dtype is out.dtype:
-            return [operand]
-        value = node.op.identity(out.dtype) if node.op.identity is not None else 0
-        literal = builder.apply("literal", value=value, dtype=out.dtype)
-        return (
-            [builder.apply("broadcast_to", literal, shape=out.shape)]
-            if not axes or out.size
-            else [_full(builder, value, out)]
-        )
+    if operand.type.size == 0:
+        assert node.op.identity is not None
+        return [filled(builder, node.op.identity(out.dtype) + 0, out)]
+    if all(operand.type.shape[a] == 1 for a in axes):
+        if node.op.combine in ("argmax", "argmin"):
+            return [filled(builder, 0, out)]
+        made = operand if operand.type.dtype is out.dtype else builder.apply("astype", operand, dtype=out.dtype)
+        return [builder.apply("reshape", made, shape=out.shape)]
     value = operand
     half = value.type.dtype.is_half
     if half:
@@ -81,7 +79,8 @@ def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[
     return [value if value.type.shape == out.shape else builder.apply("reshape", value, shape=out.shape)]
 
 
-def _full(builder: Builder, value: object, out: TensorType) -> Value:
+def filled(builder: Builder, value: object, out: TensorType) -> Value:
+    """A literal, broadcast."""
     literal = builder.apply("literal", value=value, dtype=out.dtype)
     return builder.apply("broadcast_to", literal, shape=out.shape)
 

@@ -58,7 +58,7 @@ class Instr(NamedTuple):
 
 
 class Reduce(NamedTuple):
-    """Values combined over a loop's axis in the fixed order. argmax and argmin take (value, int32 index) and give both."""
+    """Values combined over a loop's axis in the fixed order. argmax and argmin take and give (value, int32 index)."""
 
     results: tuple[int, ...]
     values: tuple[int, ...]
@@ -77,7 +77,7 @@ class For(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Combines the partial results of a spans kernel: operands [outer..., spans, 64] (row) or [outer..., spans, inner]."""
+    """Combines partial results of a spans kernel: operands [outer..., spans, 64] (row) or [outer..., spans, inner]."""
 
     results: tuple[int, ...]
     operands: tuple[int, ...]

@@ -50,6 +50,6 @@ def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:
     for name, function in GRAPH_PASSES:
         core = timed(name, function, core)
     units = timed("fuse", lambda: Fusion(core).run())  # kernels to be, as sets of values
-    schedule = timed("lower", Schedule, core, units, region)  # loops over scalars, library calls, equal kernels together
+    schedule = timed("lower", Schedule, core, units, region)  # loops over scalars, library calls; equal kernels joined
     plan = timed("memory", Plan, schedule.own_outputs(), donate)  # offsets, in-place results, donated inputs
     return Lowered(graph, core, schedule, plan, spent)

@@ -173,7 +173,7 @@ class Schedule:
 
     def own_outputs(self) -> Schedule:
         """Give each output memory of its own: copies where it is an input, or an alias, or another output too."""
-        inputs = {v for v in self.graph.inputs}
+        inputs = set(self.graph.inputs)
         taken: set[Value] = set()
         self.results = []
         for k, value in enumerate(self.graph.outputs):

@@ -1,4 +1,4 @@
-"""Simplification: identities that hold exactly, bit for bit, as rows of (op, rule). What is not listed here is not done.
+"""Simplification: identities that hold bit for bit, as rows of (op, rule). What is not listed here is not done.
 
 A rule gets the builder, the node and its new inputs, and gives the value that replaces the node's, or None.
 """
@@ -81,7 +81,7 @@ def twice_negative(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> V
 
 
 def cast(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """A cast to the dtype it has is nothing; narrowing what was only widened is nothing; a literal's cast is a literal."""
+    """A cast to the dtype it has is nothing; narrowing what was only widened is nothing."""
     (x,), dtype = inputs, node.types[0].dtype
     if x.type.dtype is dtype:
         return x

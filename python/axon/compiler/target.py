@@ -77,11 +77,9 @@ def run(commands: list[list[str]]) -> None:
     """Run compilers at the same time, without a shell; CompileError holds the first one's complaint."""
     import subprocess
 
-    running = [
-        subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for c in commands
-    ]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    running = [subprocess.Popen(c, **pipes) for c in commands]
     said = [p.communicate()[0].decode(errors="replace") for p in running]
     for p, text in zip(running, said):
         if p.returncode:
-            raise CompileError(f"kernel compiler: {p.args[0]} ended with status {p.returncode}; it said: {text[:2000]}")  # type: ignore[index]
+            raise CompileError(f"kernel compiler: expected status 0, got {p.returncode}; it said: {text[:2000]}")
