@@ -53,9 +53,7 @@ def line(name: str, value: object) -> str:
             parameters.append("/")
         if p.kind is p.KEYWORD_ONLY and before.kind is not p.KEYWORD_ONLY:
             parameters.append("*")
-        default = (
-            "" if p.default is p.empty else f" = {p.default}" if isinstance(p.default, DType) else f" = {p.default!r}"
-        )
+        default = "" if p.default is p.empty else f" = {p.default!r}"
         parameters.append(f"{p.name}: {p.annotation}{default}")
     if all(p.kind is p.POSITIONAL_ONLY for p in signature.parameters.values()):
         parameters.append("/")
