@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .. import config, dtypes, tree
 from ..errors import AxonError
 from ..nx.creation import asarray
+from ..nx.op import scalar_type
 from ..nx.tensor import Tensor, TensorType
 
 Place = int | str  # of an argument: the position of a positional parameter, the name of any other
@@ -143,12 +144,12 @@ def _of_numpy() -> tuple[type, Mapping[Any, dtypes.DType]]:
 
 def _lift(value: Any) -> Tensor:
     """`asarray`, with short ways for what steps are fed with."""
-    cls = type(value)
-    if cls in _SCALARS and (cls is not int or -(2**31) <= value < 2**31):
+    cls = scalar_type(value)
+    if cls is not None and (cls is not int or -(2**31) <= value < 2**31):
         backend = config.lookup("backend", config.default_backend)
         return Tensor(_SCALARS[cls], backend, backend.constant(value, _SCALARS[cls]))
     ndarray, known = _of_numpy()
-    if cls is ndarray and (dtype := known.get(value.dtype)) is not None:
+    if type(value) is ndarray and (dtype := known.get(value.dtype)) is not None:
         backend = config.lookup("backend", config.default_backend)
         return Tensor(TensorType(dtype, value.shape), backend, backend.from_numpy(value))
     return asarray(value)

@@ -130,11 +130,18 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
     >>> fori_loop(0, 5, lambda i, c: c + i, nx.tensor(0)).item()
     10
     """
+    leaves, structure = _tensors(init)
+    types = [t.type for t in leaves]
+
+    def step(carry: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+        made, made_structure = _tensors(body_fn(*carry))
+        _same_carry("fori_loop", "body_fn", types, structure, made_structure, [t.type for t in made])
+        return carry[0] + 1, tree.unflatten(structure, made)
+
     if type(lower) is int and type(upper) is int:
-        step = lambda c, _: ((c[0] + 1, body_fn(c[0], c[1])), None)  # noqa: E731
-        return scan(step, (asarray(lower), init), length=max(upper - lower, 0))[0][1]
+        return scan(lambda c, _: (step(c), None), (lower, init), length=max(upper - lower, 0))[0][1]
     start, stop = (astype(asarray(bound), int32) for bound in (lower, upper))
-    return while_loop(lambda c: c[0] < stop, lambda c: (c[0] + 1, body_fn(c[0], c[1])), (start, init))[1]
+    return while_loop(lambda c: c[0] < stop, step, (start, init))[1]
 
 
 def _tensors(value: Any) -> tuple[list[Tensor], tree.Structure]:

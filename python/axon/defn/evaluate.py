@@ -160,7 +160,13 @@ class Evaluated:
 
     def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
         inputs = [Tensor(t, self.backend, d) for t, d in zip(self.types, data)]
-        return tuple([t.data for t in self.plan.run(self.backend, inputs, self.check)])
+        return tuple([_owned(t.data, data) for t in self.plan.run(self.backend, inputs, self.check)])
+
+
+def _owned(made: Any, given: tuple[Any, ...]) -> Any:
+    """A result with memory of its own: an argument's may be a caller's array, borrowed for the call."""
+    borrowed = getattr(made, "base", None) is not None or any(made is x for x in given)
+    return made.copy() if borrowed and hasattr(made, "copy") else made
 
 
 class Evaluate:

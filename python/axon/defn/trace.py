@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import config, tree
 from ..dtypes import dtype
-from ..errors import TraceError
+from ..errors import AxonError, TraceError
 from ..nx.backend import recording, tracing
 from ..nx.creation import asarray
 from ..nx.op import Op
@@ -151,9 +151,21 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[s
         with recording(record):
             placed_args, placed_kwargs = tree.map(placeholder, (args, dict(kwargs or {})))
             leaves, structure = tree.flatten(function(*placed_args, **placed_kwargs))
-            outputs = [record.adopt(asarray(leaf)).data for leaf in leaves]
+            outputs = [_result(record, leaf, structure, i) for i, leaf in enumerate(leaves)]
     finally:
         record.closed = True
     captured = list(record.captured.values())
     graph = Graph([*inputs, *(v for _, v in captured)], outputs)
     return Traced(graph, tuple(t for t, _ in captured), structure)
+
+
+def _result(record: Trace, leaf: Any, structure: tree.Structure, i: int) -> Value:
+    try:
+        tensor = asarray(leaf)
+    except (AxonError, TypeError, ValueError) as error:
+        path = tree.show(structure.paths()[i])
+        raise TraceError(
+            f"result{f' at {path}' if path else ''}: expected tensors, arrays or numbers, got a {type(leaf).__name__} "
+            f"({error}); return it outside the traced function"
+        ) from error
+    return record.adopt(tensor).data
