@@ -179,7 +179,7 @@ class CppEmitter(Emitter):
         for r in reduces:
             f = r.results[0]
             self.line(f"if ({spans} > 1) collect(a{f}, stack{f}, {spans}, ROW_LANES / W);")
-            self.line(f"const F{f} f{f} = halve(a{f});")
+            self.line(f"const F{f} f{f} = halve(a{f}, {vectors});")
             self.results(r, f"f{f}")
 
     def in_registers(self, r: Reduce) -> bool:

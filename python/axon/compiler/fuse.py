@@ -194,6 +194,7 @@ class Fusion:
                 group, at = Group(loops, "row", (first, count + rest)), (*identity(first), *[Idx(())] * rest)
             else:
                 group, at = Group(loops, "column", (first, count)), (*identity(first), *identity(rest, first + count))
+            group = self.sibling(value, group) or group
         elif value.type.size == 1 and (joined := self.scalar_group(value)) is not None:
             group, at = joined, identity(len(shape))
         else:
@@ -206,6 +207,26 @@ class Fusion:
         self.home[value] = group
         self.pull(value, group, [at])
         return group
+
+    def sibling(self, value: Value, made: Group) -> Group | None:
+        """A group that reduces the same axes of the same shape and reads some of the same values: one pass over them."""
+        found = [u for u in self.units if isinstance(u, Group) and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)]
+        if not found:
+            return None
+        near: set[Value] = set()
+        stack = [value.node.inputs[0]]
+        while stack and len(near) < 64:
+            v = stack.pop()
+            if v in near or v.type.size != value.node.inputs[0].type.size:
+                continue
+            near.add(v)
+            if v.node.op.kind in ("elementwise", "movement"):
+                stack.extend(v.node.inputs)
+        for group in found:
+            shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
+            if shares and not self.reaches(self.readers.get(value, ()), group) and group not in self.readers.get(value, ()):
+                return group
+        return None
 
     def scalar_group(self, value: Value) -> Group | None:
         """Rule 8: one kernel for all the work on single elements, as far as no cycle results."""

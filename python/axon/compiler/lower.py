@@ -158,6 +158,7 @@ def lower(group: Group, order: Sequence[Value]) -> list[Call]:
         at = group.roots[value]
         access = nest.access("out", value, value.type.dtype, value.type.shape, at)
         nest.stores.append((access, nest.value(value, at)))
+    nest.ordered()
     origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
     return Lowering(nest).calls(origin)
 

@@ -85,6 +85,21 @@ class Nest:
             made = self.emit("cast" if op.name == "astype" else op.name, type_.dtype, args, None, op.cost)
         self._values[value, at] = made
 
+    def ordered(self) -> None:
+        """Renumber instructions by first need, stores in order: groups that compute alike then read alike."""
+        order: dict[int, int] = {}
+        for _, made in self.stores:
+            stack = [made]
+            while stack:
+                k = stack[-1]
+                pending = [a for a in self.code[k].args if a not in order] if k not in order else []
+                if pending:
+                    stack.extend(reversed(pending))
+                else:
+                    order.setdefault(stack.pop(), len(order))
+        self.code = [self.code[k]._replace(args=tuple(order[a] for a in self.code[k].args)) for k in order]
+        self.stores = [(access, order[made]) for access, made in self.stores]
+
     def iota(self, value: Value, at: Map) -> int:
         """The index along one axis: the offset of an operand without memory that moves along that axis only."""
         axis = value.node.attrs["axis"]

@@ -148,18 +148,30 @@ def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) ->
     return Value(builder.node(node.op, tuple(made), attrs, node.types, node.source), 0)
 
 
+def folded(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """Arithmetic of literals is a literal, rounded as the op rounds."""
+    import numpy as np
+
+    dtype = node.types[0].dtype
+    if any(v.node.op.name != "literal" for v in inputs) or dtype.name not in ("float32", "float64"):
+        return None
+    with np.errstate(all="ignore"):
+        made = getattr(np, node.op.name)(*(np.asarray(v.node.attrs["value"], dtype.numpy) for v in inputs))
+    return builder.apply("literal", value=float(made), dtype=dtype)
+
+
 def same_choice(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """where(c, x, x) = x"""
     return inputs[1] if inputs[1] == inputs[2] else None
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "multiply": (times_one,),
-    "divide": (over_one,),
-    "add": (plus_zero,),
-    "subtract": (minus_zero,),
+    "multiply": (times_one, folded),
+    "divide": (over_one, folded),
+    "add": (plus_zero, folded),
+    "subtract": (minus_zero, folded),
     "pow": (power,),
-    "negative": (twice_negative,),
+    "negative": (twice_negative, folded),
     "logical_not": (twice_negative,),
     "astype": (cast,),
     "reshape": (same_shape, twice_shaped),
