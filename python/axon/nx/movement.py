@@ -148,8 +148,8 @@ def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]
     # Of each axis, the first element that a crop at the low end leaves, its place, and the stride between places.
     first = [max(0, -(lo // (inner + 1))) for lo, _, inner in config]
     target = tuple(slice(lo + f * (i + 1), None, i + 1) for f, (lo, _, i) in zip(first, config))
-    window = out[target]
-    source = x[tuple(slice(f, f + n) for f, n in zip(first, window.shape))]
+    window = out[(*target, ...)]  # the ... keeps an array of rank 0 an array
+    source = x[(*(slice(f, f + n) for f, n in zip(first, window.shape)), ...)]
     window[tuple(slice(0, n) for n in source.shape)] = source
     return out
 
