@@ -1,7 +1,4 @@
-// Arithmetic, comparisons, logic and integer operations, for lanes of any type they make sense for.
-//
-// Integers wrap at their width; x // 0, x % 0 are 0 and lowest // -1 is lowest; a shift by the width or more (or by a
-// negative count) gives 0, or the sign. No instruction that can trap is executed.
+// Arithmetic, comparisons and logic, for lanes of any type they make sense for. Integers wrap at their width.
 #ifndef AXON_ARITHMETIC_H
 #define AXON_ARITHMETIC_H
 
@@ -110,16 +107,12 @@ template <class V> AXON_FN V sign(V x) {
   else return pick(eq(x, zero), zero, one);
 }
 
-// Integers are whole and finite. (The float forms of floor, ceil, trunc and round are the target's own.)
-template <class V> AXON_FN Mask isnan(V x) { return Mask(ne(x, x)); }
-template <class V> AXON_FN Mask isinf(V x) {
-  if constexpr (is_floating<element<V>>) return Mask(eq(abs(x), all<V>(__builtin_inff())));
-  else return Mask(ne(x, x));
-}
-template <class V> AXON_FN Mask isfinite(V x) {
-  if constexpr (is_floating<element<V>>) return Mask(lt(abs(x), all<V>(__builtin_inff())));
-  else return Mask(eq(x, x));
-}
+AXON_FN Mask isnan(F32 x) { return Mask(ne(x, x)); }
+AXON_FN Mask isnan(F64 x) { return Mask(ne(x, x)); }
+AXON_FN Mask isinf(F32 x) { return Mask(eq(abs(x), all<F32>(__builtin_inff()))); }
+AXON_FN Mask isinf(F64 x) { return Mask(eq(abs(x), all<F64>(__builtin_inf()))); }
+AXON_FN Mask isfinite(F32 x) { return Mask(lt(abs(x), all<F32>(__builtin_inff()))); }
+AXON_FN Mask isfinite(F64 x) { return Mask(lt(abs(x), all<F64>(__builtin_inf()))); }
 
 // The next value after x towards y.
 template <class V> AXON_FN V next_after(V x, V y) {

@@ -1,4 +1,4 @@
-// Exponentials and logarithms of float32 lanes: exp exp2 expm1 log log2 log10 log1p sigmoid tanh sinh cosh logaddexp.
+// Exponentials of float32 lanes: exp exp2 expm1 sigmoid tanh sinh cosh.
 //
 // Arguments are reduced by powers of two, the rest is a minimax polynomial; no branches, no tables. Every step is one
 // IEEE operation, so the bits do not depend on the number of lanes.
@@ -15,9 +15,9 @@ template <class... C> AXON_FN F32 polynomial(F32 x, float c, C... rest) {
   else return fma(polynomial(x, rest...), x, f32(c));
 }
 
-// The whole number nearest to x, |x| < 2^22, as an integer and as a float.
-AXON_FN I32 nearest(F32 x, F32& whole) {
-  F32 shifted = x + 0x1.8p23f;
+// The whole number nearest to c x, |c x| < 2^22, as an integer and as a float.
+AXON_FN I32 nearest(F32 x, float c, F32& whole) {
+  F32 shifted = fma(x, f32(c), f32(0x1.8p23f));
   whole = shifted - 0x1.8p23f;
   return I32(bits(shifted) - 0x4b400000u);
 }
@@ -34,7 +34,7 @@ AXON_FN F32 scale(F32 y, I32 n) {
 // x = n ln2 + r with |r| <= ln2 / 2.
 AXON_FN F32 reduce_exp(F32 x, I32& n) {
   F32 whole;
-  n = nearest(x * 1.442695f, whole);
+  n = nearest(x, 1.442695f, whole);
   return fma(whole, f32(0x1.05c61p-29f), fma(whole, f32(-0x1.62e43p-1f), x));
 }
 
@@ -59,7 +59,7 @@ AXON_FN F32 exp2_reduced(F32 r) {
 AXON_FN F32 exp2(F32 x) {
   x = pick(lt(f32(129.0f), x), f32(129.0f), pick(lt(x, f32(-151.0f)), f32(-151.0f), x));
   F32 whole;
-  I32 n = nearest(x, whole);
+  I32 n = nearest(x, 1.0f, whole);
   return scale(exp2_reduced(x - whole), n);
 }
 
@@ -72,36 +72,6 @@ AXON_FN F32 expm1(F32 x) {
   F32 m = fma(r * r, p, r), half = power_of_two(n - 1);
   F32 y = 2.0f * fma(m, half, half - 0.5f);
   return pick(lt(abs(x), f32(0x1p-25f)), x, y);
-}
-
-// x = 2^k (1 + f) with -1/3 <= f < 1/3, for x finite and positive.
-AXON_FN F32 reduce_log(F32 x, I32& k) {
-  auto tiny = lt(x, f32(0x1p-126f));
-  U32 u = bits(pick(tiny, x * 0x1p23f, x));
-  I32 e = I32(u - 0x3f2aaaabu) >> 23;
-  k = e - pick(tiny, all<I32>(23), all<I32>(0));
-  return from_bits(u - (U32(e) << 23)) - 1.0f;
-}
-
-// log(1 + f) - f for -1/3 <= f < 1/3.
-AXON_FN F32 log1p_tail(F32 f) {
-  F32 p = polynomial(f, 0.333332151f, -0.249998048f, 0.200104445f, -0.166801795f, 0.140053406f, -0.121883817f,
-                     0.139867067f, -0.128742635f);
-  return fma(f, p, f32(-0.5f)) * (f * f);
-}
-
-// y, a logarithm of x > 0, or what the logarithm is elsewhere.
-AXON_FN F32 log_special(F32 x, F32 y) {
-  y = pick(lt(x, f32(__builtin_inff())), y, x);
-  y = pick(lt(x, f32(0.0f)), f32(__builtin_nanf("")), y);
-  return pick(eq(x, f32(0.0f)), f32(-__builtin_inff()), y);
-}
-
-AXON_FN F32 log(F32 x) {
-  I32 k;
-  F32 f = reduce_log(x, k), n = convert<float>(k);
-  F32 tail = fma(n, f32(1.4286068e-06f), log1p_tail(f));
-  return log_special(x, fma(n, f32(0x1.62e4p-1f), f + tail));
 }
 
 // e^-|x| never overflows, and keeps what lies below 2^-126.
@@ -119,6 +89,25 @@ AXON_FN F32 tanh(F32 x) {
   F32 large = 1.0f - 2.0f / (e + 1.0f);
   F32 p = polynomial(u, -0.333333164f, 0.133325458f, -0.0538478494f, 0.0210524723f, -0.00624599261f);
   return copysign(pick(lt(a, f32(0.55f)), fma(a * u, p, a), large), x);
+}
+
+// e^|x| / 2, which stays finite as long as sinh and cosh do.
+AXON_FN F32 half_exp(F32 a) {
+  a = pick(lt(f32(90.0f), a), f32(90.0f), a);
+  I32 n;
+  F32 r = reduce_exp(a, n);
+  return scale(1.0f + expm1_reduced(r), n - 1);
+}
+
+AXON_FN F32 sinh(F32 x) {
+  F32 a = abs(x), u = x * x, e = half_exp(a);
+  F32 p = polynomial(u, 0.166666672f, 0.00833331048f, 0.000198428956f, 2.78221319e-06f);
+  return copysign(pick(lt(a, f32(1.0f)), fma(a * u, p, a), e - 0.25f / e), x);
+}
+
+AXON_FN F32 cosh(F32 x) {
+  F32 e = half_exp(abs(x));
+  return e + 0.25f / e;
 }
 
 }  // namespace axon

@@ -55,9 +55,9 @@ AXON_FN float round(float x) { return AXON_BUILTIN(rintf)(x); }
 AXON_FN double round(double x) { return AXON_BUILTIN(rint)(x); }
 #undef AXON_BUILTIN
 
-// f applied a lane at a time: the double functions of the C library.
-template <class F, class... V> AXON_FN double each(F f, V... x) { return f(x...); }
-template <class F> AXON_FN float map_lanes(F f, float x) { return f(x); }
+// Lane i of x, for what goes a lane at a time.
+template <class V> AXON_FN V get(V x, int) { return x; }
+template <class V> AXON_FN void set(V& x, int, V value) { x = value; }
 
 }  // namespace axon
 

@@ -160,11 +160,9 @@ template <class V> AXON_FN V floor(V x) { return round_by<9>(x); }
 template <class V> AXON_FN V ceil(V x) { return round_by<10>(x); }
 template <class V> AXON_FN V trunc(V x) { return round_by<11>(x); }
 
-// f applied a lane at a time.
-template <class F> AXON_FN lanes<float> map_lanes(F f, lanes<float> x) {
-  for (int i = 0; i < W; i++) x[i] = f(x[i]);
-  return x;
-}
+// Lane i of x, for what goes a lane at a time.
+template <class V> AXON_FN element<V> get(V x, int i) { return x[i]; }
+template <class V> AXON_FN void set(V& x, int i, element<V> value) { x[i] = value; }
 
 }  // namespace axon
 #endif

@@ -7,7 +7,13 @@
 #include "arithmetic.h"
 #include "libm.h"
 #include "exponential.h"
+#include "logarithm.h"
+#include "trigonometric.h"
 #include "special.h"
+#include "power.h"
+#include "division.h"
+#include "integers.h"
+#include "random.h"
 
 #endif
 
@@ -18,6 +24,8 @@ AXON_OP(add, 2, number)
 AXON_OP(subtract, 2, number)
 AXON_OP(multiply, 2, number)
 AXON_OP(divide, 2, floating)
+AXON_OP(floor_divide, 2, number)
+AXON_OP(remainder, 2, number)
 AXON_OP(negative, 1, number)
 AXON_OP(positive, 1, number)
 AXON_OP(abs, 1, number)
@@ -48,10 +56,19 @@ AXON_OP(bitwise_and, 2, bits)
 AXON_OP(bitwise_or, 2, bits)
 AXON_OP(bitwise_xor, 2, bits)
 AXON_OP(bitwise_invert, 1, bits)
+AXON_OP(bitwise_left_shift, 2, integer)
+AXON_OP(bitwise_right_shift, 2, integer)
+AXON_OP(population_count, 1, integer)
+AXON_OP(count_leading_zeros, 1, integer)
+AXON_OP(threefry2x32, 2, counter)
+AXON_OP(bits, 1, floating)
+AXON_OP(from_bits, 1, words)
 AXON_OP(isfinite, 1, floating)
 AXON_OP(isinf, 1, floating)
 AXON_OP(isnan, 1, floating)
 AXON_OP(signbit, 1, floating)
+AXON_OP(hypot, 2, floating)
+AXON_OP(pow, 2, number)
 AXON_OP(copysign, 2, floating)
 AXON_OP(nextafter, 2, floating)
 AXON_OP(exp, 1, floating)
@@ -60,5 +77,24 @@ AXON_OP(expm1, 1, floating)
 AXON_OP(log, 1, floating)
 AXON_OP(sigmoid, 1, floating)
 AXON_OP(tanh, 1, floating)
+AXON_OP(log2, 1, floating)
+AXON_OP(log10, 1, floating)
+AXON_OP(log1p, 1, floating)
+AXON_OP(sin, 1, floating)
+AXON_OP(cos, 1, floating)
+AXON_OP(tan, 1, floating)
+AXON_OP(asin, 1, floating)
+AXON_OP(acos, 1, floating)
+AXON_OP(atan, 1, floating)
+AXON_OP(atan2, 2, floating)
+AXON_OP(sinh, 1, floating)
+AXON_OP(cosh, 1, floating)
+AXON_OP(asinh, 1, floating)
+AXON_OP(acosh, 1, floating)
+AXON_OP(atanh, 1, floating)
+AXON_OP(logaddexp, 2, floating)
 AXON_OP(erf, 1, floating)
+AXON_OP(cbrt, 1, floating)
+AXON_OP(erf_inv, 1, floating)
+AXON_OP(erfc, 1, floating)
 #endif
