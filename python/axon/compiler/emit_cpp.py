@@ -6,10 +6,13 @@ Row reductions keep 64 lanes as 64 / W vectors; column reductions keep a vector 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .emit import ARG, Emitter, cheap, ctype
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Reduce, Stmt, Tree
+
+# Where the accumulators of the vector at i are.
+ROW, COLUMN = "(i & (ROW_LANES - 1)) / W", "(i - low) / W"
 
 
 def emit_cpp(kernel: Kernel, symbol: str) -> str:
@@ -33,7 +36,7 @@ def scratch_bytes(kernel: Kernel, sizes: Mapping[str, int]) -> int:
         levels = spans.bit_length() if spans > 1 else 0
         for r in s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ():
             one = (LANES if row else -(-inner // LANES) * LANES) * _lane_bytes(r)
-            total += _round(one * levels) + (0 if row else _round(one))
+            total += _round(one) + _round(one * levels)
     return total
 
 
@@ -138,141 +141,143 @@ class CppEmitter(Emitter):
             self.instr(s, True)
 
     def inner_loop(self, body: Sequence[Stmt], reduces: Sequence[Reduce] = (), at: str = "") -> None:
-        """One vector a turn; `at` is the place of a vector's accumulators in a<reduction>."""
+        """One vector a turn; `at` is the place of a vector in the reductions' accumulators."""
         with self.block("for (int64 i = low; i < high; i += W)"):
             self.line("const part m = first(high - i);")
+            self.prefetch(body, at == COLUMN)
             self.body(body)
             for r in reduces:
-                self.line(f"fold(a{r.results[0]}[{at}], {self.fold_of(r)}, m);")
+                self.line(f"fold(a{r.results[0]}.at[{at}], {self.fold_of(r)}, m);")
+
+    def prefetch(self, body: Sequence[Stmt], column: bool) -> None:
+        """Ask for the rows of a column that come next; and for the streams of a map with much arithmetic, which some
+        CPUs run at half speed otherwise (one with little is as fast without)."""
+        kernel, seen = self.kernel, set[int]()
+        if not column and (kernel.form != "map" or cheap(body)):
+            return
+        for s in body:
+            assert isinstance(s, Instr)
+            operand = kernel.operands[s.attr] if s.op in ("load", "store") else None
+            if operand is None or s.attr in seen or operand.access[kernel.inner] != "1" or operand.space == "scratch":
+                continue
+            seen.add(s.attr)
+            if not column:
+                self.line(f"soon({self.addresses[s.attr]} + i + STREAM_AHEAD<{ctype(operand.dtype)}>);")
+            elif operand.access[kernel.reduced] == "s":
+                self.line(f"soon({self.addresses[s.attr]} + i + ROWS_AHEAD * s{s.attr}_{kernel.reduced});")
+
+    def tally(self, reduces: Sequence[Reduce | Tree], count: str, spans: str) -> None:
+        """Accumulators a<reduction>, of `count` places each."""
+        for r in reduces:
+            self.line(f"const auto a{r.results[0]} = tally_of<F{r.results[0]}>(memory, {count}, {spans});")
+
+    def each(self, function: str, reduces: Sequence[Reduce | Tree], rest: str = "") -> None:
+        for r in reduces:
+            self.line(f"{function}(a{r.results[0]}{rest});")
+
+    def halve(self, reduces: Sequence[Reduce | Tree], vectors: str) -> None:
+        """From the lanes of a row to the results, the same in every lane."""
+        for r in reduces:
+            f = r.results[0]
+            self.line(f"const F{f} f{f} = halve(a{f}.at, {vectors});")
+            self.results(r, f"f{f}")
+
+    def partials(self, reduces: Sequence[Reduce]) -> Iterator[tuple[str, str]]:
+        """Each partial output's address at this unit's span, and the name of what it receives, less the place."""
+        places = "ROW_LANES" if self.kernel.form == "row" else f"n{self.kernel.inner}"
+        for r in reduces:
+            for k, member in zip(r.partials, ("value", "index")):
+                yield f"{self.addresses[k]} + span * {places}", f"a{r.results[0]}.at[{{}}].{member}"
 
     # row form
 
     def row_reduction(self, s: For) -> None:
-        unrolled = len(s.reduces) == 1 and self.in_registers(s.reduces[0]) and cheap(s.body)
-        for r in s.reduces:
-            self.line(f"F{r.results[0]} a{r.results[0]}[ROW_LANES / W];")
+        size, first = f"n{self.kernel.inner}", f"a{s.reduces[0].results[0]}"
         if self.kernel.spans:
-            self.one_span(s, unrolled)
-            for r in s.reduces:
-                for k, member in zip(r.partials, ("value", "index")):
-                    self.line("for (int k = 0; k < ROW_LANES / W; k++)")
-                    self.line(f"  store({self.addresses[k]} + span * ROW_LANES + k * W, a{r.results[0]}[k].{member});")
+            self.tally(s.reduces, "ROW_LANES / W", "1")
+            self.row_span(s)
+            for address, value in self.partials(s.reduces):
+                self.line(f"for (int k = 0; k < ROW_LANES / W; k++) store({address} + k * W, {value.format('k')});")
             return
-        size = f"n{self.kernel.inner}"
-        first = s.reduces[0].results[0]
-        self.line(f"const int64 spans{first} = ceil_div({size}, ROW_SPAN);")
-        for r in s.reduces:
-            f = r.results[0]
-            self.line(f"fill(a{f}, ROW_LANES / W);")
-            self.line(
-                f"F{f}* const stack{f} = take<F{f}>(memory, ROW_LANES / W * (spans{first} > 1 ? levels(spans{first}) : 0));"
-            )
-        with self.block(f"for (int64 span = 0; span < spans{first}; span++)"):
+        self.tally(s.reduces, "ROW_LANES / W", f"ceil_div({size}, ROW_SPAN)")
+        with self.block(f"for (int64 span = 0; span < {first}.spans; span++)"):
             self.line(f"const int64 low = span * ROW_SPAN, high = least(low + ROW_SPAN, {size});")
-            self.one_span(s, unrolled)
-            for r in s.reduces:
-                self.line(f"if (spans{first} > 1) carry(a{r.results[0]}, stack{r.results[0]}, span, ROW_LANES / W);")
-        self.finish_rows(s.reduces, f"spans{first}")
+            self.row_span(s)
+            self.each("next", s.reduces, ", span")
+        self.each("finish", s.reduces)
+        self.halve(s.reduces, f"ceil_div({size}, W)")
 
-    def finish_rows(self, reduces: Sequence[Reduce | Tree], spans: str) -> None:
-        """From the accumulators of all spans to the result, in every lane."""
-        for r in reduces:
-            f = r.results[0]
-            self.line(f"if ({spans} > 1) collect(a{f}, stack{f}, {spans}, ROW_LANES / W);")
-            self.line(f"const F{f} f{f} = halve(a{f}, {vectors});")
-            self.results(r, f"f{f}")
-
-    def in_registers(self, r: Reduce) -> bool:
-        """Whether the accumulators of one reduction fit a target's vector registers."""
-        return r.combine not in ARG and r.dtypes[0].itemsize <= 4
-
-    def one_span(self, s: For, unrolled: bool) -> None:
-        """Accumulators of [low, high). Small bodies are unrolled over the 64 lanes, with accumulators in registers."""
-        if not unrolled:
-            for r in s.reduces:
-                self.line(f"fill(a{r.results[0]}, ROW_LANES / W);")
-            self.inner_loop(s.body, reduces=s.reduces, at="(i & (ROW_LANES - 1)) / W")
+    def row_span(self, s: For) -> None:
+        """Accumulators of [low, high). A small body is unrolled over the 64 lanes, with accumulators in registers."""
+        r = s.reduces[0]
+        if len(s.reduces) > 1 or r.combine in ARG or r.dtypes[0].itemsize > 4 or not cheap(s.body):
+            self.each("start", s.reduces)
+            self.inner_loop(s.body, s.reduces, ROW)
             return
-        f = s.reduces[0].results[0]
+        f = r.results[0]
         with self.block(""):
             self.line(f"F{f} x[ROW_LANES / W];")
             self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) x[k] = F{f}::identity();")
             with self.block(f"const auto turn = [&](int64 i, auto m, F{f}& y) __attribute__((always_inline))", "};"):
                 self.body(s.body)
-                self.line(f"fold(y, {self.fold_of(s.reduces[0])}, m);")
+                self.line(f"fold(y, {self.fold_of(r)}, m);")
             self.line("int64 i = low;")
             self.line("for (; i + ROW_LANES <= high; i += ROW_LANES)")
             self.line("  AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) turn(i + k * W, whole(), x[k]);")
             self.line("for (int k = 0; i < high; i += W, k++) turn(i, first(high - i), x[k]);")
-            self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) a{f}[k] = x[k];")
-
-    def tree(self, s: Tree) -> None:
-        """The partial results of spans, combined; a column's stay vectors over inner."""
-        f = s.results[0]
-        if s.row:
-            self.line(f"F{f} a{f}[ROW_LANES / W];")
-            count, start, at = "ROW_LANES / W", "span * ROW_LANES + k * W", ", whole()"
-        else:
-            count, start, at = f"chunks{f}", f"span * n{self.kernel.inner} + low + k * W", ", first(high - low - k * W)"
-            self.line(f"const int64 chunks{f} = ceil_div(high - low, W);")
-            self.line(f"F{f}* const a{f} = take<F{f}>(memory, {count});")
-        self.line(f"F{f}* const stack{f} = take<F{f}>(memory, {count} * (spans > 1 ? levels(spans) : 0));")
-        self.line(f"fill(a{f}, {count});")
-        with self.block("for (int64 span = 0; span < spans; span++)"):
-            loads = ", ".join(f"load({self.addresses[k]} + {start}{at})" for k in s.operands)
-            self.line(f"for (int64 k = 0; k < {count}; k++) a{f}[k] = F{f}{{{loads}}};")
-            self.line(f"if (spans > 1) carry(a{f}, stack{f}, span, {count});")
-        if s.row:
-            self.finish_rows([s], "spans")
-        else:
-            self.line(f"if (spans > 1) collect(a{f}, stack{f}, spans, {count});")
-            self.results(s, f"a{f}[(i - low) / W]", varying=True)
+            self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) a{f}.at[k] = x[k];")
 
     # column form
 
     def column_reduction(self, s: For) -> None:
         """The loop over the reduced axis around the loop over the block, whose accumulators are in scratch."""
-        size = f"n{s.axis}"
-        first = s.reduces[0].results[0]
-        self.line(f"const int64 chunks{first} = ceil_div(high - low, W);")
-        for r in s.reduces:
-            f = r.results[0]
-            self.line(f"F{f}* const a{f} = take<F{f}>(memory, chunks{first});")
+        size, first = f"n{s.axis}", f"a{s.reduces[0].results[0]}"
         if self.kernel.spans:
-            self.line("const int64 start = span * COLUMN_SPAN;")
-            self.column_span(s, f"least(start + COLUMN_SPAN, {size})", f"chunks{first}")
-            for r in s.reduces:
-                for k, member in zip(r.partials, ("value", "index")):
-                    at = f"{self.addresses[k]} + span * n{self.kernel.inner} + i"
-                    self.line("for (int64 i = low; i < high; i += W)")
-                    self.line(f"  store({at}, a{r.results[0]}[(i - low) / W].{member}, first(high - i));")
+            self.tally(s.reduces, "ceil_div(high - low, W)", "1")
+            self.column_span(s)
+            for address, value in self.partials(s.reduces):
+                self.line("for (int64 i = low; i < high; i += W)")
+                self.line(f"  store({address} + i, {value.format(COLUMN)}, first(high - i));")
             return
-        self.line(f"const int64 spans{first} = ceil_div({size}, COLUMN_SPAN);")
+        self.tally(s.reduces, "ceil_div(high - low, W)", f"ceil_div({size}, COLUMN_SPAN)")
+        with self.block(f"for (int64 span = 0; span < {first}.spans; span++)"):
+            self.column_span(s)
+            self.each("next", s.reduces, ", span")
+        self.each("finish", s.reduces)
         for r in s.reduces:
-            f = r.results[0]
-            self.line(f"fill(a{f}, chunks{first});")
-            self.line(
-                f"F{f}* const stack{f} = take<F{f}>(memory, chunks{first} * (spans{first} > 1 ? levels(spans{first}) : 0));"
-            )
-        with self.block(f"for (int64 span = 0; span < spans{first}; span++)"):
-            self.line("const int64 start = span * COLUMN_SPAN;")
-            self.column_span(s, f"least(start + COLUMN_SPAN, {size})", f"chunks{first}")
-            for r in s.reduces:
-                self.line(f"if (spans{first} > 1) carry(a{r.results[0]}, stack{r.results[0]}, span, chunks{first});")
-        for r in s.reduces:
-            f = r.results[0]
-            self.line(f"if (spans{first} > 1) collect(a{f}, stack{f}, spans{first}, chunks{first});")
-            self.results(r, f"a{f}[(i - low) / W]", varying=True)
+            self.results(r, f"a{r.results[0]}.at[{COLUMN}]", varying=True)
 
-    def column_span(self, s: For, stop: str, chunks: str) -> None:
-        for r in s.reduces:
-            self.line(f"fill(a{r.results[0]}, {chunks});")
-        with self.block(f"for (int64 i{s.axis} = start, stop = {stop}; i{s.axis} < stop; i{s.axis}++)"):
+    def column_span(self, s: For) -> None:
+        self.each("start", s.reduces)
+        axis = f"i{s.axis}"
+        self.line(f"const int64 stop = least((span + 1) * COLUMN_SPAN, n{s.axis});")
+        with self.block(f"for (int64 {axis} = span * COLUMN_SPAN; {axis} < stop; {axis}++)"):
             saved = self.enter_reduced()
             for inside in s.body:
                 if isinstance(inside, Instr):
                     self.instr(inside, False)
                 else:
                     assert isinstance(inside, For)
-                    self.inner_loop(inside.body, reduces=s.reduces, at="(i - low) / W")
+                    self.inner_loop(inside.body, s.reduces, COLUMN)
             self.addresses = saved
+
+    # the second kernel of a reduction in spans
+
+    def tree(self, s: Tree) -> None:
+        """The partial results of spans, combined; a column's stay vectors over inner."""
+        f = s.results[0]
+        if s.row:
+            count, place, extent = "ROW_LANES / W", "span * ROW_LANES", ""
+        else:
+            count, place = "ceil_div(high - low, W)", f"span * n{self.kernel.inner} + low"
+            extent = ", first(high - low - k * W)"
+        self.tally([s], count, "spans")
+        with self.block("for (int64 span = 0; span < spans; span++)"):
+            loads = ", ".join(f"load({self.addresses[k]} + {place} + k * W{extent})" for k in s.operands)
+            self.line(f"for (int64 k = 0; k < a{f}.count; k++) a{f}.at[k] = F{f}{{{loads}}};")
+            self.line(f"next(a{f}, span);")
+        self.line(f"finish(a{f});")
+        if s.row:
+            self.halve([s], count)
+        else:
+            self.results(s, f"a{f}.at[{COLUMN}]", varying=True)

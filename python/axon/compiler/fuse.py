@@ -12,7 +12,7 @@ from math import prod
 
 from ..defn.expr import INPUT, Graph, Node, Value
 from ..nx.op import RESHAPE
-from .index import Idx, Map, axes_of, compose, identity, innermost, reshape, strides
+from .index import Idx, Map, axes_of, compose, guards_of, identity, innermost, reshape, strides
 
 ROW_LIMIT = 64 * 1024
 FUSED = {"elementwise", "movement", "creation", "reduction"}
@@ -88,7 +88,12 @@ def operand_maps(node: Node, at: Map, loops: Sequence[int], run: tuple[int, int]
         if made is None or not run_merges(made, type_.shape, loops, run):
             return None
         found.append(made)
-    return found
+    return None if gathers(node) and guards_of(found[0]) else found
+
+
+def gathers(node: Node) -> bool:
+    """Whether a node reads its first operand, which is stored, at the values of its second (rule 7)."""
+    return node.op.kind == "indexing" and node.op.index_map is not None
 
 
 def run_merges(at: Map, shape: Sequence[int], loops: Sequence[int], run: tuple[int, int]) -> bool:
@@ -122,7 +127,7 @@ class Fusion:
             if node.op is INPUT:
                 for group, _ in self.uses.get(Value(node, 0), ()):
                     self.read(find(group), Value(node, 0))
-            elif node.op.kind in FUSED:
+            elif node.op.kind in FUSED or gathers(node):
                 self.place(Value(node, 0))
             else:
                 self.single(node)
@@ -179,11 +184,10 @@ class Fusion:
                 group.roots[value] = maps[0]
                 self.home[value] = group
                 return group
-        if node.op.kind == "movement":
-            if (
-                node.op.index_map([v.type for v in node.inputs], value.type, **node.attrs) == RESHAPE
-                or operand_maps(node, identity(len(shape)), shape, (0, 0)) is None
-            ):
+        if node.op.kind == "movement" or gathers(node):
+            assert node.op.index_map is not None
+            alias = node.op.index_map([v.type for v in node.inputs], value.type, **node.attrs) == RESHAPE
+            if alias or operand_maps(node, identity(len(shape)), shape, (0, 0)) is None:
                 self.single(node)
                 return self.home[value]
         if node.op.kind == "reduction":
@@ -210,7 +214,11 @@ class Fusion:
 
     def sibling(self, value: Value, made: Group) -> Group | None:
         """A group that reduces the same axes of the same shape and reads some of the same values: one pass over them."""
-        found = [u for u in self.units if isinstance(u, Group) and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)]
+        found = [
+            u
+            for u in self.units
+            if isinstance(u, Group) and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)
+        ]
         if not found:
             return None
         near: set[Value] = set()
@@ -224,7 +232,11 @@ class Fusion:
                 stack.extend(v.node.inputs)
         for group in found:
             shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
-            if shares and not self.reaches(self.readers.get(value, ()), group) and group not in self.readers.get(value, ()):
+            if (
+                shares
+                and not self.reaches(self.readers.get(value, ()), group)
+                and group not in self.readers.get(value, ())
+            ):
                 return group
         return None
 
@@ -241,7 +253,7 @@ class Fusion:
         node = value.node
         if node.op.kind == "reduction":
             return len(maps) == 1 and joins_rows(node, maps[0], group)
-        if node.op.kind == "movement":
+        if node.op.kind == "movement" or gathers(node):
             return all(operand_maps(node, at, group.shape, group.run) is not None for at in maps)
         if free(node):
             return True
@@ -254,14 +266,17 @@ class Fusion:
         node = value.node
         group.pulled.setdefault(value, []).extend(maps)
         for at in maps:
-            if node.op.kind == "movement":
+            if node.op.kind == "movement" or gathers(node):
                 operands = operand_maps(node, at, group.shape, group.run)
                 assert operands is not None
             elif node.op.kind == "reduction":
                 operands = [self.enter_rows(node, at, group)]
             else:
                 operands = [at] * len(node.inputs)
-            for operand, where in zip(node.inputs, operands):
+            wanted = list(zip(node.inputs, operands))
+            if gathers(node):
+                self.read(group, wanted.pop(0)[0])
+            for operand, where in wanted:
                 self.uses.setdefault(operand, []).append((group, where))
 
     def enter_rows(self, node: Node, at: Map, group: Group) -> Map:

@@ -16,7 +16,7 @@ from .arrange import column_body, map_body, row_body
 from .fuse import Group
 from .index import Guard, strides
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Stmt, Tree
-from .nest import Abstract, Access, Nest
+from .nest import ADDRESSED, Abstract, Access, Nest
 
 MAP_BLOCK, COLUMN_BLOCK = 4096, 512
 
@@ -168,7 +168,7 @@ class Lowering:
 
     def __init__(self, nest: Nest) -> None:
         self.nest, self.group = nest, nest.group
-        accesses = [i.attr for i in nest.code if i.op in ("load", "offset")] + [a for a, _ in nest.stores]
+        accesses = [i.attr for i in nest.code if i.op in ADDRESSED] + [a for a, _ in nest.stores]
         guards = [i.attr for i in nest.code if i.op == "guard"] + [g for a in accesses for g in a.guards]
         guards = list(dict.fromkeys(guards))
         self.axes = merge_axes(self.group, accesses, guards)
@@ -194,7 +194,7 @@ class Lowering:
     def attr(self, instr: Abstract) -> int:
         """The number an instruction's attribute has in the kernel."""
         match instr.op:
-            case "load" | "offset":
+            case "load" | "offset" | "gather":
                 return self.operand(instr.attr)
             case "guard":
                 return next(k for k, (_, g) in enumerate(self.assembly.guards) if g == instr.attr)
@@ -207,7 +207,7 @@ class Lowering:
         found: list[frozenset[int]] = []
         for instr in self.nest.code:
             axes = frozenset().union(*(found[a] for a in instr.args))
-            if instr.op in ("load", "offset"):
+            if instr.op in ADDRESSED:
                 axes |= {a for a, s in enumerate(self.steps(instr.attr)) if s}
             elif instr.op == "guard":
                 axes |= {self.axis_of[instr.attr.axis]}
@@ -220,7 +220,7 @@ class Lowering:
         """The kernel's call, and the call that combines its partial results where the reduction is cut."""
         group = self.group
         for instr in self.nest.code:  # inputs are numbered before outputs
-            if instr.op in ("load", "offset"):
+            if instr.op in ADDRESSED:
                 self.operand(instr.attr)
         length = self.axes.sizes[self.reduced]
         spans = group.long or (group.form == "column" and length > COLUMN_SPAN)

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 from ..defn.expr import Value
 from ..dtypes import DType, bool_, int32, int64
-from .fuse import Group, operand_maps, reduced_run
+from .fuse import Group, gathers, operand_maps, reduced_run
 from .index import Guard, Idx, Map, guards_of, strides
+
+
+ADDRESSED = ("load", "offset", "gather")  # instructions whose attribute is an Access
 
 
 class Access(NamedTuple):
@@ -78,6 +81,8 @@ class Nest:
             made = self.iota(value, at)
         elif op.kind == "movement":
             made = self.move(value, at)
+        elif gathers(node):
+            made = self.gather(value, at)
         elif op.kind == "reduction":
             made = self.reduce(value, at)
         else:
@@ -131,6 +136,25 @@ class Nest:
                 holds = self.emit("logical_and", bool_, (holds, self.emit("guard", bool_, (), guard)))
             made = self.emit("where", value.type.dtype, (holds, inside, made), None, 1)
         return made
+
+    def gather(self, value: Value, at: Map) -> int:
+        """An element of a stored table: the index counts from the end if negative, and stops at the edges."""
+        node = value.node
+        table, indices = node.inputs
+        maps = operand_maps(node, at, self.group.shape, self.group.run)
+        assert maps is not None
+        axis, shape = node.attrs["axis"], table.type.shape
+        number = lambda n: self.emit("literal", int64, (), n)  # noqa: E731
+        index = self.cast(self.value(indices, maps[1]), indices.type.dtype, int64)
+        wrapped = self.emit("add", int64, (index, number(shape[axis])), None, 1)
+        index = self.emit(
+            "where", int64, (self.emit("less", bool_, (index, number(0)), None, 1), wrapped, index), None, 1
+        )
+        index = self.emit("maximum", int64, (index, number(0)), None, 1)
+        index = self.emit("minimum", int64, (index, number(shape[axis] - 1)), None, 1)
+        offset = self.emit("multiply", int64, (index, number(strides(shape)[axis])), None, 1)
+        access = self.access("in", table, table.type.dtype, shape, maps[0])
+        return self.emit("gather", value.type.dtype, (offset,), access, 1)
 
     def reduce(self, value: Value, at: Map) -> int:
         node, group = value.node, self.group

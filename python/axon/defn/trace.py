@@ -31,10 +31,10 @@ class Trace:
 
     name = "trace"
 
-    def __init__(self) -> None:
+    def __init__(self, builder: Builder | None = None) -> None:
         outer = tracing.get()
         self.parent: Trace | None = outer if isinstance(outer, Trace) else None
-        self.builder = Builder()
+        self.builder = builder or Builder()
         self.captured: dict[Any, tuple[Tensor, Value]] = {}
         self.closed = False
         self.source = self.parent.source if self.parent else ""  # overrides the user's line, see `located`

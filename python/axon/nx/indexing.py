@@ -16,7 +16,7 @@ from .creation import full, iota, zeros_like
 from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, reshape, squeeze, take_slice
-from .op import composed, describe
+from .op import Index, composed, describe
 from .rules import Settled, axis_of, broadcast_shapes, indexing
 from .tensor import Shape, Tensor, TensorType
 
@@ -55,6 +55,14 @@ def _scatter_shape(name: str, types: Types, *, axis: Any) -> Settled:
 
 def _wrapped(xp: Any, indices: Any, n: int) -> Any:
     return xp.where(indices < 0, indices + n, indices)
+
+
+def _take_map(types: Types, out: TensorType, *, axis: int) -> tuple[tuple[Index, ...], ...]:
+    """x is read where the result is, but for the axis that gives way; there at the value of the indices."""
+    x, indices = types
+    after = indices.ndim - 1
+    table = tuple(Index(None) if a == axis else Index(a if a < axis else a + after) for a in range(x.ndim))
+    return table, tuple(Index(axis + a) for a in range(indices.ndim))
 
 
 def _take_eager(xp: Any, x: Any, indices: Any, axis: int) -> Any:
@@ -103,6 +111,7 @@ def _scatter_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis:
 @indexing(
     shape=_take_shape,
     eager=_take_eager,
+    index_map=_take_map,
     vjp=lambda g, y, x, i, *, axis: (scatter_add(zeros_like(x), i, g, axis=axis), None),
 )
 def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Tensor:
