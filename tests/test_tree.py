@@ -74,6 +74,27 @@ def test_structures_are_equal_only_for_trees_that_differ_in_leaves(a: Any, b: An
     assert same == (blank(a) == blank(b))
 
 
+@given(trees, trees)
+def test_straight_line_walks_agree_with_the_general_ones(value: Any, other: Any) -> None:
+    found, structure = tree.flatten(value)
+    assert tree.matcher(structure)(value) == found
+    assert tree.builder(structure)(found) == value
+    matched = tree.matcher(structure)(other)
+    if matched is not None and all(map(tree.is_leaf, matched)):
+        assert tree.structure(other) == structure
+        assert matched == tree.leaves(other)
+    else:
+        assert tree.structure(other) != structure
+
+
+@given(trees)
+def test_children_make_up_the_structure(value: Any) -> None:
+    structure = tree.structure(value)
+    children = structure.children()
+    assert sum(c.size for c in children) == (0 if tree.is_leaf(value) else structure.size)
+    assert tree.structure([value, value]).children() == [structure, structure]
+
+
 @given(trees)
 def test_map_visits_each_leaf_once_in_order(value: Any) -> None:
     seen: list[Any] = []

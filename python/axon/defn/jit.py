@@ -6,7 +6,7 @@ import functools
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from threading import RLock
+from threading import Lock, RLock
 from types import MethodType
 from typing import Any, NamedTuple, overload
 
@@ -63,7 +63,7 @@ class Definition:
         self._table: OrderedDict[Signature, Entry] = OrderedDict()
         self._recent: Entry | None = None
         self._told: set[Any] = set()
-        self._lock = RLock()
+        self._lock, self._building = Lock(), RLock()  # of the table, short; of making an entry, long
         self._gone = Donated(self.label)
 
     def __repr__(self) -> str:
@@ -142,21 +142,30 @@ class Definition:
         return Lowered(entry.graph, entry.executable)
 
     def _find(self, signature: Signature) -> Entry:
-        """The entry of a signature; the lock makes sure that threads trace each signature once."""
+        """The entry of a signature. Threads trace each signature once, and wait for no other thread's trace else."""
         recent = self._recent
         if recent is not None and recent.signature == signature:
             return recent
+        entry = self._known(signature)
+        if entry is None:
+            with self._building:
+                entry = self._known(signature)  # another thread may have made it meanwhile
+                if entry is None:
+                    self._announce(signature)
+                    entry = self._build(signature)
+                    self.traces += 1
+                    with self._lock:
+                        self._table[signature] = entry
+                        if len(self._table) > TABLE_SIZE:
+                            self._table.popitem(last=False)
+        self._recent = entry
+        return entry
+
+    def _known(self, signature: Signature) -> Entry | None:
         with self._lock:
             entry = self._table.get(signature)
-            if entry is None:
-                self._announce(signature)
-                entry = self._table[signature] = self._build(signature)
-                self.traces += 1
-                if len(self._table) > TABLE_SIZE:
-                    self._table.popitem(last=False)
-            else:
+            if entry is not None:
                 self._table.move_to_end(signature)
-            self._recent = entry
             return entry
 
     def _build(self, signature: Signature) -> Entry:

@@ -1,0 +1,30 @@
+"""The examples in the docs of axon.defn run as printed."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+
+import pytest
+from axon import config, defn, nx
+
+EXAMPLES = [
+    example
+    for module in ("control", "debugging", "grad", "jit")
+    for example in doctest.DocTestFinder(exclude_empty=True).find(
+        import_module(f"axon.defn.{module}"), globs={"nx": nx, **{name: getattr(defn, name) for name in defn.__all__}}
+    )
+    if example.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
+def test_example(example: doctest.DocTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "default_compiler", "evaluate")
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(example).failed == 0
+
+
+def test_every_public_function_has_an_example() -> None:
+    shown = {e.name.rpartition(".")[2] for e in EXAMPLES}
+    assert {n for n in defn.__all__ if n[0].islower()} - {"text"} <= shown

@@ -1,0 +1,91 @@
+"""Second derivatives of every row against finite differences (the table's sweep checks the first), and the places where
+gradients are a matter of convention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from axon import nx, testing
+from axon.defn import grad, vjp
+from axon.nx.op import Op
+
+SMOOTH = [op for op in testing.rows() if op.vjp is not None]
+
+
+def check_second(f: Callable[..., Any], *args: np.ndarray) -> None:
+    """The gradients of f's gradients by each argument."""
+    rng = np.random.default_rng(1)
+    out = f(*map(nx.asarray, args))
+    cotangent = nx.asarray(rng.standard_normal(out.shape))
+    for i in range(len(args)):
+        testing.check_grads(lambda *xs, i=i: vjp(f, *xs)[1](cotangent)[i], *args, rtol=1e-5)
+
+
+def row(op: Op, case: testing.Case) -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """The row over its float operands alone, and their values."""
+
+    def f(*given: Any) -> Any:
+        rest = iter(given)
+        tensors = [next(rest) if a.dtype == np.float64 else nx.asarray(a) for a in case.args]
+        function: Any = op.function
+        return function(tensors, **case.attrs) if op.name == "concat" else function(*tensors, **case.attrs)
+
+    return f, [a for a in case.args if a.dtype == np.float64]
+
+
+@pytest.mark.parametrize("op", SMOOTH, ids=lambda op: op.name)
+def test_second_derivatives(op: Op) -> None:
+    checked = 0
+    for case in testing.cases(op, nx.float64, special=False):
+        if not all(a.size for a in case.args) or max((a.size for a in case.args), default=0) > 3000:
+            continue
+        if op.name == "pow":
+            case = testing.Case(tuple(np.abs(a) + 0.1 for a in case.args), case.attrs)
+        f, args = row(op, case)
+        if f(*map(nx.asarray, args)).dtype is nx.float64:
+            check_second(f, *args)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, -1, -2])
+def test_integer_powers_of_negative_numbers(n: int) -> None:
+    f = lambda x: x**n  # noqa: E731
+    testing.check_grads(f, np.array([-1.5, 2.0, -0.3]))
+    check_second(f, np.array([-1.5, 2.0, -0.3]))
+
+
+@pytest.mark.parametrize("index", [1, (slice(None, None, -1), slice(3, 0, -2)), (..., None, 0), ([2, 0, 2],)], ids=str)
+def test_subscripts(index: Any) -> None:
+    testing.check_grads(lambda x: x[index] * x[index], np.arange(12.0).reshape(3, 4))
+
+
+@pytest.mark.parametrize("x", [[[2.0, 0.0, 3.0], [1.0, 2.0, 4.0]], [[2.0, 0.0, 0.0], [0.0, 1.0, 5.0]]])
+def test_products_with_zeros(x: Any) -> None:
+    testing.check_grads(lambda x: nx.prod(x, axis=1), np.array(x))
+
+
+@pytest.mark.parametrize("f", [nx.sum, nx.prod, lambda x: nx.sum(nx.exp(x @ nx.ones((2, 3))))])
+def test_empty_operands(f: Any) -> None:
+    assert grad(f)(nx.zeros((0, 2))).shape == (0, 2)
+
+
+@pytest.mark.parametrize("f", [nx.max, nx.min])
+def test_equal_extremes_share_the_gradient(f: Any) -> None:
+    assert grad(f)(nx.tensor([2.0, 2.0])).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("f", [nx.maximum, nx.minimum])
+def test_equal_operands_share_the_gradient(f: Any) -> None:
+    both = grad(lambda x, y: nx.sum(f(x, y)), (0, 1))(nx.tensor([2.0]), nx.tensor([2.0]))
+    assert [g.tolist() for g in both] == [[0.5], [0.5]]
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "expected"), [(nx.abs, 0.0, 0.0), (nx.sign, 0.5, 0.0), (lambda x: nx.clip(x, -1.0, 1.0), 0.5, 1.0)]
+)
+def test_kinks(f: Any, at: float, expected: float) -> None:
+    assert grad(f)(nx.tensor(at)).item() == expected
