@@ -40,7 +40,7 @@ def constant(value: bool | int | float, dtype: DType) -> str:
         return f"lowest<{ctype(dtype)}>" if value == dtype.lowest else f"{ctype(dtype)}({value}u)"
     suffix = "f" if dtype is float32 else ""
     if math.isinf(value):
-        return ("-" if value < 0 else "") + f"__builtin_inf{suffix}()"
+        return ("-" if value < 0 else "") + "INFINITE"
     return f"{float(value)!r}{suffix}"
 
 

@@ -114,11 +114,11 @@ class CppEmitter(Emitter):
             self.statement(s)
 
     def scratch(self) -> None:
-        """Scratch operands; those of a block are addressed from the axis' start, as all memory is."""
+        """The scratch operands of a row."""
         self.line("[[maybe_unused]] char* memory = scratch;")
         for k, operand in enumerate(self.kernel.operands):
             if operand.space == "scratch":
-                self.line(f"auto* const p{k} = take<{ctype(operand.dtype)}>(memory, high - low) - low;")
+                self.line(f"auto* const p{k} = take<{ctype(operand.dtype)}>(memory, high);")
 
     # statements
 

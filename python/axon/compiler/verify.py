@@ -79,9 +79,9 @@ class Verifier:
             self.operand(operand)
         self.where = ""
         if kernel.spans:
-            loops = [s for s in kernel.body if not isinstance(s, Instr)]
-            self.check(len(loops) == 1 and isinstance(loops[0], For) and loops[0].reduces and kernel.body[-1] is loops[0],
-                       "a spans kernel to end with its only loop, which reduces", [type(s).__name__ for s in kernel.body])  # fmt: skip
+            kinds = [type(s) for s in kernel.body]
+            ends = kinds.count(Instr) == len(kinds) - 1 and isinstance(last := kernel.body[-1], For) and last.reduces
+            self.check(ends, "a spans kernel to end with its only loop, which reduces", [k.__name__ for k in kinds])
         self.body(kernel.body)
         self.where = ""
         missing = [k for k, o in enumerate(kernel.operands) if o.space == "out" and k not in self.stored]
@@ -98,6 +98,7 @@ class Verifier:
             fits = 0 <= g < len(kernel.guards) and kernel.guards[g] == a
             self.check(fits, f"a guard of axis {a}", f"g{g}")
         if o.space == "scratch":
+            self.check(kernel.form == "row", "scratch in row kernels only", kernel.form)
             self.check(o.access == "0" * kernel.inner + "1", "scratch to move with inner only", repr(o.access))
         if o.space == "iota":
             self.check(o.dtype is int64, "an int64 iota", o.dtype)
@@ -108,7 +109,7 @@ class Verifier:
     # statements
 
     def body(self, body: Sequence[Stmt]) -> dict[int, DType]:
-        """Check statements in order; returns the values of the loops among them, which only reductions may still read."""
+        """Check statements in order; returns the values of the loops among them, which only reductions still read."""
         within: dict[int, DType] = {}
         for s in body:
             if isinstance(s, Instr):
@@ -196,15 +197,15 @@ class Verifier:
         kernel = self.kernel
         self.check(not self.loops, "a tree outside loops", "one inside")
         self.check(not kernel.spans, "a tree in a kernel without spans", "one with them")
-        forms = ("map", "row") if s.row else ("map", "column")
-        self.check(kernel.form in forms, f"form {' or '.join(forms)} for this tree", kernel.form)
+        form = "row" if s.row else "map"
+        self.check(kernel.form == form, f"a {form} kernel for this tree", kernel.form)
         self.check(len(s.operands) == len(s.dtypes), f"{len(s.dtypes)} operands", list(s.operands))
         self.combine(s)
         for k, dtype in zip(s.operands, s.dtypes):
             self.check(0 <= k < len(kernel.operands), "operands of the kernel", f"p{k}")
             o = kernel.operands[k]
             self.check(o.space == "in" and o.dtype is dtype, f"{dtype} inputs", f"{o.space} of {o.dtype}")
-            access = "s" * kernel.outer + ("0" if s.row else "1" if kernel.form == "map" else "01")
+            access = "s" * kernel.outer + ("0" if s.row else "1")
             self.check(o.access == access, f"access {access!r}", repr(o.access))
         self.define(s.results, s.dtypes)
         if not s.row:
@@ -275,11 +276,6 @@ class Verifier:
         """A store is executed once for each element: at the level of the last axis its operand moves with."""
         kernel = self.kernel
         if o.space == "scratch":
-            self.check(
-                kernel.form != "column" or kernel.reduced not in self.loops,
-                "scratch outside the reduced loop",
-                "inside",
-            )
             return
         if kernel.form == "map":
             self.check(self.loops == [kernel.inner], "stores of a map inside its loop", "one outside")
