@@ -90,6 +90,11 @@ def _scatter_eager(xp: Any, x: Any, indices: Any, updates: Any, axis: int) -> An
     return _written(xp, x, indices, updates, axis, lambda target, i, u: target.__setitem__(i, u))
 
 
+def _read(indices: Tensor, n: int) -> Tensor:
+    """The indices of the elements that take reads: none negative, none outside."""
+    return clip(where(less(indices, 0), indices + n, indices), 0, max(n - 1, 0))
+
+
 def _inside(indices: Tensor, n: int) -> Tensor:
     return logical_and(greater_equal(indices, -n), less(indices, n))
 
@@ -112,7 +117,7 @@ def _scatter_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis:
     shape=_take_shape,
     eager=_take_eager,
     index_map=_take_map,
-    vjp=lambda g, y, x, i, *, axis: (scatter_add(zeros_like(x), i, g, axis=axis), None),
+    vjp=lambda g, y, x, i, *, axis: (zeros_like(x).scatter_add(_read(i, x.shape[axis]), g, axis=axis), None),
 )
 def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Tensor:
     """The slices of x at these indices of an axis; the indices' axes stand where the axis was.
@@ -169,8 +174,7 @@ def _flat(x: Shape, parts: Sequence[Tensor | None], shape: Shape) -> tuple[Tenso
         if part is None:
             flat = flat + iota(shape, k, dtype) * stride
         else:
-            i = where(less(part, 0), part + n, part)
-            flat = flat + clip(astype(i, dtype), 0, max(n - 1, 0)) * stride
+            flat = flat + astype(_read(part, n), dtype) * stride
             inside = logical_and(inside, _inside(part, n))
     return flat, inside
 

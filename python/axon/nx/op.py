@@ -74,10 +74,15 @@ class Op:
         return f"<op {self.name}>"
 
     def __reduce__(self) -> Any:
-        return (TABLE.__getitem__, (self.name,))
+        return find, (self.name,)
 
 
 TABLE: dict[str, Op] = {}  # every row by name, in order of declaration
+
+
+def find(name: str) -> Op:
+    """The row of that name; KeyError where there is none."""
+    return TABLE[name]
 
 
 def describe(operands: Sequence[Operand]) -> str:
