@@ -82,7 +82,7 @@ class Definition:
                 backend = entry.backend
                 data = [
                     x.data
-                    for x, t in zip(leaves, entry.signature.types, strict=True)
+                    for x, t in zip(leaves, entry.signature.types)
                     if type(x) is Tensor and x.backend is backend and (x.type is t or x.type == t)
                 ]
                 if len(data) == len(leaves):
@@ -127,7 +127,7 @@ class Definition:
             tensors[i].backend, tensors[i].data = self._gone, None
         if entry.build is None:
             return Tensor(entry.out_types[0], backend, results[0])
-        return entry.build([Tensor(t, backend, d) for t, d in zip(entry.out_types, results, strict=True)])
+        return entry.build([Tensor(t, backend, d) for t, d in zip(entry.out_types, results)])
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments would run, to look at; TensorTypes may stand for tensors."""
