@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
-from axon.defn import grad, jit
+from axon.defn import grad, jit, scan
 from axon.defn.evaluate import replay
 from axon.defn.text import text
 from axon.defn.trace import trace
@@ -98,6 +98,20 @@ def test_text_is_stable() -> None:
             "  return %8",
         ]
     )
+
+
+def test_text_of_regions() -> None:
+    made = trace(lambda x, w: scan(lambda c, r: (c + r * w, c), 0.0, x, reverse=True), (VECTOR, nx.template(())))
+    assert text(made.graph).splitlines() == [
+        "graph(%0: float32[3], %1: float32[])",
+        "  %2 = literal(value=0.0, dtype=float32): float32[]",
+        "  %3, %4 = call(%2, %0, %1, kind='scan', carry=1, xs=1, length=3, reverse=True): float32[], float32[3]",
+        "    region 0(%0: float32[], %1: float32[], %2: float32[])",
+        "      %3 = multiply(%1, %2): float32[]",
+        "      %4 = add(%0, %3): float32[]",
+        "      return %4, %0",
+        "  return %3, %4",
+    ]
 
 
 def test_text_with_sources() -> None:

@@ -233,7 +233,8 @@ def jit(
     Arguments are trees of tensors, arrays or numbers (traced as bool, int32 or float32 of rank 0, never constants).
     static: parameters passed as they are; hashable, each value has its own trace. donate: parameters whose memory the
     call may reuse; using such a tensor afterwards raises DonationError. max_traces: TraceError instead of one trace
-    more. compiler: "native" or "evaluate". Inside another trace the function is inlined.
+    more. compiler: "native" or "evaluate"; device: "cpu", or one that a "compiler:device" is registered for. Inside
+    another trace the function is inlined.
 
     Tensors the function captures become inputs at the first trace; that a captured variable was bound to another tensor
     later cannot be seen: pass what changes as an argument.
