@@ -250,7 +250,7 @@ def test_blocks_are_differentiated_through_their_body(run: Any) -> None:
         ),
         (
             lambda: grad(lambda x: x, has_aux=True)(nx.tensor(1.0)),
-            r"expected \(scalar, aux\) with has_aux=True, got float32",
+            r"expected \(result, aux\) with has_aux=True, got float32",
         ),
         (lambda: grad(lambda x: x, 1)(nx.tensor(1.0)), "expected argnums among the 1 arguments given, got 1"),
         (lambda: grad(lambda x: x, "y")(nx.tensor(1.0)), "expected argnums among the 1 arguments given, got 'y'"),

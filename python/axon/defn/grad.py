@@ -55,11 +55,7 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_au
         picked, rebuild = _pick(function, argnums, args, kwargs)
         record = _record("grad", rebuild, picked, function)
         value = record.value
-        if has_aux and not (isinstance(value, tuple) and len(value) == 2):
-            raise GradientError(
-                f"grad: expected (scalar, aux) with has_aux=True, got {_describe(value)}; return a pair"
-            )
-        scalar = value[0] if has_aux else value
+        scalar = _first("grad", value) if has_aux else value
         if not isinstance(scalar, Tensor):
             raise GradientError(f"grad: expected a float scalar result, got {_describe(value)}; {_RESULT_ADVICE}")
         if scalar.ndim or not scalar.dtype.is_float:
@@ -85,9 +81,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     """
     record = _record("vjp", lambda picked: function(*picked), args, function)
     result = record.value
-    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-        raise GradientError(f"vjp: expected (result, aux) with has_aux=True, got {_describe(result)}; return a pair")
-    primal = result[0] if has_aux else result
+    primal = _first("vjp", result) if has_aux else result
     outputs, structure = tree.flatten(primal)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -99,6 +93,12 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
         return record.pull(list(zip(record.outputs, given)))
 
     return (primal, pullback, result[1]) if has_aux else (primal, pullback)
+
+
+def _first(name: str, value: Any) -> Any:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise GradientError(f"{name}: expected (result, aux) with has_aux=True, got {_describe(value)}; return a pair")
+    return value[0]
 
 
 def stop_grad(value: Any) -> Any:
