@@ -31,6 +31,7 @@ def full(value: float) -> Initializer:
     """A tensor filled with one value.
 
     >>> full(0.5)((2,), nx.float32, nx.random.key(0))
+    float32[2] [0.5, 0.5]
     """
     return lambda shape, dtype, key: nx.full(shape, value, dtype=dtype)
 
@@ -39,6 +40,7 @@ def zeros() -> Initializer:
     """A tensor of zeros.
 
     >>> zeros()((2,), nx.float32, nx.random.key(0))
+    float32[2] [0., 0.]
     """
     return full(0)
 
@@ -47,6 +49,7 @@ def ones() -> Initializer:
     """A tensor of ones.
 
     >>> ones()((2,), nx.float32, nx.random.key(0))
+    float32[2] [1., 1.]
     """
     return full(1)
 
@@ -82,11 +85,8 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[-2] * field, shape[-1] * field
 
 
-def variance_scaling(
-    scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal"
-) -> Initializer:
-    """Mean 0 and variance scale / fan; truncated_normal is cut at two standard deviations, and widened to make up for it.
-
+def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
+    """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
     ValueError names an unknown mode or distribution.
 
     >>> variance_scaling(2.0, "fan_avg", "uniform")((4, 4), nx.float32, nx.random.key(0)).shape

@@ -19,6 +19,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes.
 
     >>> accuracy(nx.tensor([1, 0]), nx.tensor([[0.4, 0.6], [0.1, 0.9]]))
+    float32[] 0.5
     """
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
     if y_pred.shape == y_true.shape and (y_pred.ndim < 2 or y_pred.shape[-1] == 1):
@@ -35,17 +36,19 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tens
     Shapes: equal; result []. ShapeError when they differ.
 
     >>> precision(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
+    float32[] 0.5
     """
     true, predicted = _positives("precision", y_true, y_pred, threshold)
     return nx.sum(true * predicted) / (nx.sum(predicted) + _TINY)
 
 
 def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tensor:
-    """True positives / all that are positive, where a value above the threshold is predicted so; 0 where there are none.
+    """True positives / all that are positive, a value above the threshold being predicted so; 0 where there are none.
 
     Shapes: equal; result []. ShapeError when they differ.
 
     >>> recall(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
+    float32[] 0.5
     """
     true, predicted = _positives("recall", y_true, y_pred, threshold)
     return nx.sum(true * predicted) / (nx.sum(true) + _TINY)
@@ -55,6 +58,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of |y_true - y_pred| over all elements.
 
     >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
+    float32[] 1.5
     """
     return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
 
@@ -63,6 +67,7 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of (y_true - y_pred)**2 over all elements.
 
     >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
+    float32[] 2.5
     """
     return losses.mean_squared_error(y_true, y_pred, reduction="mean")
 

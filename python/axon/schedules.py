@@ -17,6 +17,7 @@ def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step.
 
     >>> constant(0.1)(nx.tensor(7))
+    float32[] 0.1
     """
     return lambda step: nx.full_like(_real(step), init_value)
 
@@ -33,6 +34,7 @@ def exponential_decay(
     staircase; init_value before transition_begin.
 
     >>> exponential_decay(1.0, decay_rate=0.5)(nx.tensor(20))
+    float32[] 0.25
     """
 
     def rate(step: Tensor) -> Tensor:
@@ -49,6 +51,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
     Loshchilov and Hutter 2016.
 
     >>> cosine_decay(1.0, decay_steps=10)(nx.tensor(5))
+    float32[] 0.5
     """
 
     def rate(step: Tensor) -> Tensor:
@@ -69,6 +72,7 @@ def polynomial_decay(
     """From init_value to end_value over transition_steps by (1 - progress) ** power, and constant before and after.
 
     >>> polynomial_decay(1.0, end_value=0.0, power=1, transition_steps=10)(nx.tensor(5))
+    float32[] 0.5
     """
 
     def rate(step: Tensor) -> Tensor:

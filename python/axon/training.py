@@ -117,6 +117,7 @@ def step(
     >>> init_fn, step_fn = step((lambda: nx.tensor(3.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.1))
     >>> state, loss = step_fn(init_fn(), 1.0, 1.0)
     >>> loss
+    float32[] 4.
     """
     if not isinstance(model, Model):
         return _step_of_pairs(model, find_optimizer(loss), compiler)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ Tree = Any  # nested containers of tensors
 
 
 class Step(NamedTuple):
-    """One step of a pipeline. `init` is None where there is no state; `apply` is (updates, state, params) -> both new."""
+    """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state)."""
 
     text: str
     init: Callable[[Tree], Tree] | None
@@ -77,7 +77,7 @@ def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
     def construct(*args: Any, **options: Any) -> Update:
         before = Update()
         if args and isinstance(args[0], Update):
-            before, *args = args
+            before, args = args[0], args[1:]
         made = make(*args, **options)
         if len(made.steps) == 1:
             made = Update((made.steps[0]._replace(text=_call(make.__name__, args, options)),))
@@ -156,13 +156,11 @@ class AdamState(NamedTuple):
 
     mu: Tree
     nu: Tree
-    count: Tensor
+    steps: Tensor
 
 
 @combinator
-def scale_by_adam(
-    *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_root: float = 1e-15
-) -> Update:
+def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_root: float = 1e-15) -> Update:
     """mu / (sqrt(nu + eps_root) + eps), where mu and nu are running averages of the gradient and of its square, divided
     by 1 - b**step to make up for starting at zero. Kingma and Ba 2014.
     """
@@ -173,13 +171,13 @@ def scale_by_adam(
     def apply(updates: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
         mu = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
         nu = tree.map(lambda n, g: b2 * n + (1 - b2) * g * g, state.nu, updates)
-        count = state.count + 1
-        mu_share, nu_share = _share(b1, count), _share(b2, count)
+        steps = state.steps + 1
+        mu_share, nu_share = _share(b1, steps), _share(b2, steps)
 
         def direction(m: Tensor, n: Tensor) -> Tensor:
             return (m / mu_share.astype(m.dtype)) / (nx.sqrt(n / nu_share.astype(n.dtype) + eps_root) + eps)
 
-        return tree.map(direction, mu, nu), AdamState(mu, nu, count)
+        return tree.map(direction, mu, nu), AdamState(mu, nu, steps)
 
     return stateful(init, apply)
 
@@ -228,6 +226,7 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
     """params + updates, leaf by leaf, each in its parameter's dtype.
 
     >>> apply_updates({"w": nx.tensor(1.0)}, {"w": nx.tensor(0.5)})
+    {'w': float32[] 1.5}
     """
     return tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
 

@@ -37,7 +37,9 @@ class Batches:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise ShapeError(f"batches: expected as many labels as examples, got {len(self.y)} and {len(self.x)}; pair them")
+            raise ShapeError(
+                f"batches: expected as many labels as examples, got {len(self.y)} and {len(self.x)}; pair them"
+            )
         if self.size < 1:
             raise ValueError(f"batches: expected a size of at least 1, got {self.size}")
 

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8 by 8: the 1,797 of the UCI test set (Alpaydin and Kaynak 1998), as scikit-learn bundles them."""
+"""Handwritten digits, 8 by 8: the 1,797 of the UCI test set (Alpaydin and Kaynak 1998) that scikit-learn bundles."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def digits() -> Split:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("digits: the data comes with scikit-learn; run: pip install scikit-learn") from error
-    found = load_digits()
-    order = permutation(len(found.target), _SEED)
-    images = (found.images[order, :, :, None] / 16).astype(np.float32)
-    labels = found.target[order].astype(np.int32)
+    pixels, targets = load_digits(return_X_y=True)
+    order = permutation(len(targets), _SEED)
+    images = (pixels.reshape(-1, 8, 8, 1)[order] / 16).astype(np.float32)
+    labels = targets[order].astype(np.int32)
     return Split(images[:-_TEST], labels[:-_TEST], images[-_TEST:], labels[-_TEST:], tuple(map(str, range(10))))

@@ -21,11 +21,12 @@ def fashion_mnist(folder: Path = FOLDER) -> Split:
     """
     if not (folder / "train-images-idx3-ubyte.gz").exists():
         raise FileNotFoundError(f"fashion_mnist: no data in {folder}; run: apt-get install dataset-fashion-mnist")
-    arrays = []
-    for part in ("train", "t10k"):
-        arrays.append((_idx(folder / f"{part}-images-idx3-ubyte.gz")[..., None] / np.float32(255)).astype(np.float32))
-        arrays.append(_idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int32))
-    return Split(*arrays, _CLASSES)
+    return Split(*_part(folder, "train"), *_part(folder, "t10k"), _CLASSES)
+
+
+def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    images = _idx(folder / f"{part}-images-idx3-ubyte.gz")[..., None] / np.float32(255)
+    return images, _idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int32)
 
 
 def _idx(path: Path) -> np.ndarray:

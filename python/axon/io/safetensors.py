@@ -55,6 +55,7 @@ def load(path: str | PathLike[str], like: Any = None) -> Any:
 
     >>> save("/tmp/axon-example.safetensors", {"w": nx.ones(2)})
     >>> load("/tmp/axon-example.safetensors", like={"w": nx.zeros(2)})
+    {'w': float32[2] [1., 1.]}
     """
     found = _read(os.fspath(path))
     if like is None:
@@ -100,26 +101,28 @@ def _read(path: str) -> dict[str, Tensor]:
     try:
         entries = deserialize(content)
     except SafetensorError as error:
-        raise ValueError(f"load: expected a safetensors file, got {path} ({error}); it is damaged or another format") from error
+        raise ValueError(
+            f"load: expected a safetensors file, got {path} ({error}); it is damaged or another format"
+        ) from error
     found = {}
     for name, entry in entries:
         if entry["dtype"] not in _DTYPES:
             raise ValueError(f"load: expected one of {', '.join(_DTYPES)}, got {entry['dtype']} for {name} in {path}")
         array = np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]].numpy).reshape(entry["shape"])
-        found[name] = nx.tensor(array)
+        found[name] = nx.asarray(array, copy=True)
     return found
 
 
 def _nested(found: Mapping[str, Tensor]) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for name, tensor in found.items():
+    for name in sorted(found, key=lambda name: name.count(".")):
         *folders, last = name.split(".")
         here = made
         for folder in folders:
             here = here.setdefault(folder, {})
             if not isinstance(here, dict):
                 raise ValueError(f"load: expected {folder} to be a tensor or a folder, {name} makes it both; use like=")
-        here[last] = tensor
+        here[last] = found[name]
     return made
 
 
@@ -137,7 +140,9 @@ def _check(path: str, wanted: Mapping[str, Any], found: Mapping[str, Tensor]) ->
     lines += [f"  missing: {name}{_near(name, unexpected)}" for name in missing]
     lines += [f"  unexpected: {name}" for name in unexpected]
     lines += [f"  shape: {text}" for text in shapes]
-    raise StructureError("\n".join([*lines, "load without `like` and pick what you need, or build the model that was saved"]))
+    raise StructureError(
+        "\n".join([*lines, "load without `like` and pick what you need, or build the model that was saved"])
+    )
 
 
 def _near(name: str, names: Sequence[str]) -> str:

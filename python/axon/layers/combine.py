@@ -15,6 +15,7 @@ def add(*inputs: Tensor) -> Tensor:
     """The sum of all inputs, broadcast together.
 
     >>> add(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]), nx.tensor(0.5))
+    float32[2] [11.5, 22.5]
     """
     return reduce(nx.add, inputs)
 
@@ -24,6 +25,7 @@ def subtract(*inputs: Tensor) -> Tensor:
     """The first input less all others, broadcast together.
 
     >>> subtract(nx.tensor([10.0, 20.0]), nx.tensor([1.0, 2.0]))
+    float32[2] [ 9., 18.]
     """
     return reduce(nx.subtract, inputs)
 
@@ -33,6 +35,7 @@ def multiply(*inputs: Tensor) -> Tensor:
     """The product of all inputs, broadcast together.
 
     >>> multiply(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]))
+    float32[2] [10., 40.]
     """
     return reduce(nx.multiply, inputs)
 
@@ -42,6 +45,8 @@ def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
     """The inputs joined along one axis; their other axes must agree.
 
     >>> concatenate(nx.tensor([[1.0]]), nx.tensor([[2.0, 3.0]]))
+    float32[1,3]
+    [[1., 2., 3.]]
     """
     return nx.concat(inputs, axis=axis)
 

@@ -34,6 +34,7 @@ def conv(
     units]. padding: "valid", "same" (the size divided by the stride, rounded up), or (low, high) for each spatial axis.
 
     >>> conv(nx.arange(4.0).reshape((1, 4, 1)), nx.ones((2, 1, 1))).reshape((3,))
+    float32[3] [1., 3., 5.]
     """
     y = nx.conv(
         x,

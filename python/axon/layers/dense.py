@@ -18,6 +18,8 @@ def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     Shapes: x [..., n], kernel [n, units], bias [units]; result [..., units].
 
     >>> dense(nx.tensor([[1.0, 2.0]]), nx.tensor([[1.0], [10.0]]), nx.tensor([0.5]))
+    float32[1,1]
+    [[21.5]]
     """
     y = nx.matmul(x, kernel)
     return y if bias is None else y + bias

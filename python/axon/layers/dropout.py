@@ -15,6 +15,7 @@ def dropout(x: Tensor, key: Tensor, *, rate: float = 0.5, mode: Mode = "inferenc
     gives Stateful(output, {"key": the next step's key}).
 
     >>> dropout(nx.tensor([1.0, 2.0]), nx.random.key(0), rate=0.9)
+    float32[2] [1., 2.]
     """
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: expected a rate in [0, 1), got {rate}; it is the share of elements set to zero")

@@ -38,6 +38,8 @@ def batch_norm(
 
     >>> one, zero = nx.ones((2,)), nx.zeros((2,))
     >>> batch_norm(nx.tensor([[1.0, 2.0]]), one, zero, zero, one, epsilon=0.0)
+    float32[1,2]
+    [[1., 2.]]
     """
     axis %= x.ndim
     others = tuple(i for i in range(x.ndim) if i != axis)

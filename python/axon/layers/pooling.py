@@ -18,6 +18,7 @@ def max_pool(
     `strides` says how far apart they begin.
 
     >>> max_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
+    float32[2] [1., 3.]
     """
     return nx.window_max(x, **over_images(x, kernel_size, strides, padding, dilation))
 
@@ -32,6 +33,7 @@ def avg_pool(
     `strides` says how far apart they begin.
 
     >>> avg_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
+    float32[2] [0.5, 2.5]
     """
     return nx.window_mean(x, **over_images(x, kernel_size, strides, padding, dilation))
 
@@ -43,6 +45,8 @@ def global_avg_pool(x: Tensor) -> Tensor:
     Shapes: x [batch, spatial..., channels]; result [batch, channels].
 
     >>> global_avg_pool(nx.arange(4.0).reshape((1, 4, 1)))
+    float32[1,1]
+    [[1.5]]
     """
     return nx.mean(x, axis=tuple(range(1, x.ndim - 1)))
 
@@ -54,5 +58,7 @@ def global_max_pool(x: Tensor) -> Tensor:
     Shapes: x [batch, spatial..., channels]; result [batch, channels].
 
     >>> global_max_pool(nx.arange(4.0).reshape((1, 4, 1)))
+    float32[1,1]
+    [[3.]]
     """
     return nx.max(x, axis=tuple(range(1, x.ndim - 1)))

@@ -13,7 +13,7 @@ Padding = str | Sequence[tuple[int, int]]  # "valid", "same", or (low, high) for
 
 
 def spatial(x: Tensor | TensorType) -> tuple[int, ...]:
-    """The sizes of the spatial axes: all but the first (batch) and the last (channels). ShapeError when there are none."""
+    """The sizes of the spatial axes: all but the batch (first) and the channels (last); ShapeError without any."""
     if len(x.shape) < 3:
         raise ShapeError(f"expected images [batch, spatial..., channels], got {x.dtype}{list(x.shape)}; add an axis")
     return tuple(x.shape[1:-1])
@@ -28,7 +28,9 @@ def each(sizes: Sizes, x: Tensor | TensorType, what: str) -> tuple[int, ...]:
     return made
 
 
-def over_images(x: Tensor, kernel_size: Sizes, strides: Sizes | None, padding: Padding, dilation: Sizes) -> dict[str, Any]:
+def over_images(
+    x: Tensor, kernel_size: Sizes, strides: Sizes | None, padding: Padding, dilation: Sizes
+) -> dict[str, Any]:
     """The arguments of a window function over all axes of x. Strides default to the size of the window."""
     size = each(kernel_size, x, "kernel_size")
     pairs = padding if isinstance(padding, str) else ((0, 0), *(tuple(p) for p in padding), (0, 0))

@@ -10,7 +10,7 @@ from typing import Any
 from .. import metrics as named
 from .. import nx, tree
 from ..io import save
-from ..model import Model, ModelState, init
+from ..model import Model, ModelState, init, needs_template
 from ..nx import Tensor
 from ..training import Loss, Optimizer, find_optimizer
 from .handlers import Dispatcher, Handle, Handler, handler
@@ -109,13 +109,12 @@ class Loop:
         `key`. Ctrl-C ends the run after the step under way, with the state reached; a second one interrupts at once.
         """
         if isinstance(state, State):
-            # Steps use up what they are given: what the user keeps is copied.
-            now = state._replace(epochs=epochs, status="running", step=tree.map(nx.tensor, state.step))
+            now = state._replace(epochs=epochs, status="running", step=_copied(state.step))
         else:
             if state is None:
                 model = init(self.model, self._template(data), key=key, compiler=compiler)
             else:
-                model = tree.map(nx.tensor, state)
+                model = _copied(state)
             now = State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
         run = Run(self.functions(compiler), data, iterations, self.validation, Dispatcher(self.handlers), self.progress)
         last = run.all(now)
@@ -133,8 +132,7 @@ class Loop:
 
     def _template(self, data: Data) -> Any:
         """The inputs of a batch, where the model does not say their shapes itself."""
-        shapes = [node.options["shape"] for node in self.model.inputs.values()]
-        return next(of_epoch(data, 1))[0] if any(s is None or None in s[1:] for s in shapes) else None
+        return next(of_epoch(data, 1))[0] if needs_template(self.model) else None
 
 
 def evaluate(
@@ -150,6 +148,11 @@ def evaluate(
     found = dict(metrics) if isinstance(metrics, Mapping) else dict(find_metric(m) for m in metrics)
     step = make_evaluation_step(model, loss, found, compiler)
     return measure(step, state, data, [*(("loss",) if loss is not None else ()), *found])
+
+
+def _copied(state: Any) -> Any:
+    """A state for steps to use up, while the user keeps the one given."""
+    return tree.map(lambda t: nx.asarray(t, copy=True), state)
 
 
 def find_metric(metric: str | Metric, name: str | None = None) -> tuple[str, Metric]:

@@ -57,7 +57,9 @@ class Run(NamedTuple):
             step=now.step._replace(totals=no_totals(now.step.totals.sums)),
         )
         now = self.fire("epoch_started", now)
-        line = Progress(now.epoch, now.epochs, self.iterations or operator.length_hint(self.data) or None, self.progress)
+        line = Progress(
+            now.epoch, now.epochs, self.iterations or operator.length_hint(self.data) or None, self.progress
+        )
         began, now = time.perf_counter(), self.batches(now, line, interrupted)
         means, seconds = read(now.step.totals), time.perf_counter() - began
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
@@ -81,7 +83,9 @@ class Run(NamedTuple):
             if now.status != "running" or now.iteration == self.iterations:
                 break
         if now.iteration == 0:
-            raise ValueError(f"run: expected batches in epoch {now.epoch}, got none; pass a list, not a used-up generator")
+            raise ValueError(
+                f"run: expected batches in epoch {now.epoch}, got none; pass a list, not a used-up generator"
+            )
         return now
 
 

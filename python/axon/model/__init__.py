@@ -14,6 +14,7 @@ from .display import table as table
 from .graph import Model as Model
 from .graph import function as function
 from .graph import input as input
+from .shapes import needs_template as needs_template
 from .state import ModelState as ModelState
 
 

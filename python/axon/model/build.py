@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..layers import Mode, Spec
 from ..nx import Tensor
 from .graph import Model
-from .shapes import Run, checked, infer, run
+from .shapes import Run, checked, infer, needs_template, run
 from .state import ModelState, Tensors
 
 
@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
 
 
 class Functions(NamedTuple):
-    """The two pure functions of a model; they may be called anywhere, and inside a traced function become part of it."""
+    """The two pure functions of a model. They may be called anywhere; inside a traced function they are part of it."""
 
     init: Callable[..., ModelState]
     predict: Callable[[ModelState, Any], Any]
@@ -39,13 +39,14 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     tensor, a tuple in the order of the model's inputs, or a dict by name.
     ShapeError names the layer that does not fit, and the line that made it.
 
+    >>> from axon.model import input
     >>> init_fn, predict_fn = build(input("x", shape=(None, 3)).dense(2))
     >>> predict_fn(init_fn(), nx.ones((1, 3))).shape
     (1, 2)
     """
     if mode not in ("train", "inference"):
         raise ValueError(f'build: expected mode "train" or "inference", got {mode!r}')
-    if all(n.options["shape"] is not None and None not in n.options["shape"][1:] for n in model.inputs.values()):
+    if not needs_template(model):
         infer(model)
 
     def predict(state: ModelState, inputs: Any) -> Any:
@@ -67,18 +68,22 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
 def compile(model: Model, *, compiler: str | None = None) -> Functions:
     """(init_fn, predict_fn) for inference: the seed's name for `build`.
 
+    >>> from axon.model import input
     >>> init_fn, predict_fn = compile(input("x", shape=(None, 3)).dense(2))
     """
     return build(model, compiler=compiler)
 
 
-def init(
-    model: Model, template: Any = None, *, key: Tensor | None = None, compiler: str | None = None
-) -> ModelState:
+def init(model: Model, template: Any = None, *, key: Tensor | None = None, compiler: str | None = None) -> ModelState:
     """The model's first state: parameters drawn by their initializers, each from a key of its own that depends on `key`
     and on the parameter's name alone.
 
-    >>> init(input("x", shape=(None, 3)).dense(2))
+    >>> from axon.model import input
+    >>> init(input("x", shape=(None, 3)).dense(2), compiler="evaluate")
+    ModelState
+      parameters: 8 values, 32 bytes
+        dense_0.kernel: float32[3,2]
+        dense_0.bias: float32[2]
     """
     return _built(model, "inference", compiler).init(template, key)
 
@@ -86,6 +91,7 @@ def init(
 def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
     """The model's output for inference.
 
+    >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).dense(2)
     >>> predict(model, init(model), nx.ones((1, 3))).shape
     (1, 2)
@@ -127,6 +133,8 @@ def first_state(specs: Mapping[str, Mapping[str, Spec]], key: Tensor) -> ModelSt
             own = nx.random.fold_in(key, crc32(f"{layer}.{name}".encode()))
             tensor = spec.initializer(spec.shape, spec.dtype, own)
             if tensor.shape != spec.shape:
-                raise ShapeError(f"layer {layer}: expected {name} of shape {spec.shape}, its initializer gave {tensor.type}")
+                raise ShapeError(
+                    f"layer {layer}: expected {name} of shape {spec.shape}, its initializer gave {tensor.type}"
+                )
             made[spec.kind].setdefault(layer, {})[name] = tensor
     return ModelState(made["parameter"], made["state"])

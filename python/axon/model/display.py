@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ShapeError
 from .graph import Model, Shape
-from .shapes import infer
+from .shapes import infer, needs_template
 
 
 def table(model: Model, template: Any = None) -> str:
     """Layer, output shape and parameters of every layer, then the totals. With a template no shape is unknown.
 
-    >>> print(table(input("pixels", shape=(None, 784)).dense(128, activation="relu")))
+    >>> from axon.model import input
+    >>> print(table(input("x", shape=(None, 4)).dense(2, activation="relu")))
+    ----------------------------------------
+                     Model
+    ========================================
+     Layer            Shape      Parameters
+    ========================================
+     x (input)        (None, 4)  0
+     dense_0 (dense)  (None, 2)  10
+     relu_0 (relu)    (None, 2)  0
+    ----------------------------------------
+     Total parameters: 10
+     Total parameter memory: 40 bytes
     """
-    try:
-        layouts = infer(model, template)
-    except ShapeError:
-        if template is not None or all(n.options["shape"] is not None for n in model.inputs.values()):
-            raise
-        layouts = {}
+    layouts = {} if template is None and needs_template(model) else infer(model, template)
     rows, total, memory = [], 0, 0
     for node, name in model.names.items():
         layout = layouts.get(name)
@@ -40,7 +46,9 @@ def table(model: Model, template: Any = None) -> str:
     width = sum(widths)
     rule = "=" * width
     totals = [f" Total parameters: {total}", f" Total parameter memory: {memory} bytes"] if layouts else []
-    return "\n".join(["-" * width, "Model".center(width).rstrip(), rule, lines[0], rule, *lines[1:], "-" * width, *totals])
+    return "\n".join(
+        ["-" * width, "Model".center(width).rstrip(), rule, lines[0], rule, *lines[1:], "-" * width, *totals]
+    )
 
 
 def _shape(shape: Shape) -> str:

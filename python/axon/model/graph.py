@@ -1,5 +1,5 @@
-"""The model: an immutable graph of layers. A Model is one layer with the layers it reads; the model that a user holds is
-the layer that gives its output. What runs it, names its shapes or prints it is in the files beside this one."""
+"""The model: an immutable graph of layers. A Model is one layer with the layers it reads; the model a user holds is the
+layer that gives its output. What runs it, finds its shapes or prints it is in the files beside this one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Model:
     def nodes(self) -> tuple[Model, ...]:
         """All layers of the model, each after those it reads; the first parent's come first."""
         found: dict[Model, None] = {}
-        stack = [self]
+        stack: list[Model] = [self]
         while stack:
             node = stack[-1]
             pending = [p for p in node.parents if p not in found] if node not in found else []
@@ -112,7 +112,8 @@ def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType |
     `shape` may hold None where an axis is unknown: None first is the batch; a template is needed to initialize a model
     with other unknown axes. Data of another dtype is converted to `dtype`.
 
-    >>> print(input("pixels", shape=(None, 784)).dense(10))
+    >>> input("pixels", shape=(None, 28, 28, 1)).flatten()
+    <Model flatten_0 (flatten), 2 layers, inputs pixels>
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(f'input: expected a name, got {name!r}; write input("name", shape={name!r})')
@@ -138,6 +139,11 @@ def model_function(row: Layer) -> Callable[..., Model]:
     def make(*args: Any, **options: Any) -> Model:
         if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = tuple(args[0])
+        unknown = options.keys() - signature.parameters.keys()
+        if unknown:
+            raise TypeError(
+                f"{row.name}: got an unknown option {', '.join(sorted(unknown))}; write {row.name}{signature}"
+            )
         try:
             bound = signature.bind(*args, **options)
         except TypeError as error:
@@ -152,7 +158,7 @@ def model_function(row: Layer) -> Callable[..., Model]:
         if row.variadic:
             given = dict(bound.kwargs)
         activation, name = given.pop("activation", None), given.pop("name", None)
-        defaults = {k: v for k, v in (row.building | row.options).items() if v is not layers.REQUIRED}
+        defaults = {k: v for k, v in {**row.building, **row.options}.items() if v is not layers.REQUIRED}
         node = Model(row.name, row, parents, MappingProxyType(defaults | given), name, user_line())
         return node if activation is None else _activate(node, activation)
 
@@ -184,4 +190,3 @@ def _signature(row: Layer) -> inspect.Signature:
             made.append(inspect.Parameter(f"use_{name}", keyword, default=True))
     made += [inspect.Parameter(n, keyword, default=None) for n in ("activation", "name")]
     return inspect.Signature(made)
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ def by_name(model: Model, inputs: Any) -> dict[str, Any]:
     names = list(model.inputs)
     if isinstance(inputs, Mapping):
         given = dict(inputs)
-    elif isinstance(inputs, (tuple, list)):
+    elif isinstance(inputs, (tuple, list)) and not isinstance(inputs, TensorType):
         given = dict(zip(names, inputs)) if len(inputs) == len(names) else {}
     else:
         given = {names[0]: inputs} if len(names) == 1 else {}
@@ -107,6 +107,12 @@ def _check_shape(node: Model, name: str, type_: TensorType) -> None:
         raise ShapeError(f"input {name} (made at {node.source}): expected shape {shape}, got {type_}; reshape the data")
 
 
+def needs_template(model: Model) -> bool:
+    """Whether some input's shape is unknown apart from the batch."""
+    shapes = [node.options["shape"] for node in model.inputs.values()]
+    return any(shape is None or None in shape[1:] for shape in shapes)
+
+
 def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType]:
     """The type of each input: the template's, or the declared one with that batch. ShapeError where it is not known."""
     given = {} if template is None else by_name(model, template)
@@ -125,23 +131,29 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
                 f"input {name} (made at {node.source}): expected a shape known but for its batch, got {shape}; "
                 f"pass a template (an input, or nx.template(shape))"
             )
-        known = shape[1:]
-        types[name] = TensorType(dtype, shape if not shape else (batch if shape[0] is None else shape[0], *known))
+        types[name] = TensorType(dtype, tuple(batch if size is None else size for size in shape))  # type: ignore[union-attr]
     return types
 
 
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
+    types = [input_types(model, template, batch) for batch in BATCHES]
     try:
-        small, large = (_layouts(model, input_types(model, template, batch)) for batch in BATCHES)
+        small, large = (_layouts(model, t) for t in types)
     except AxonError as error:
-        raise error if template is not None else type(error)(f"{error} (an unknown batch was taken as {BATCHES[0]})") from None
+        raise (
+            error if template is not None else type(error)(f"{error} (an unknown batch was taken as {BATCHES[0]})")
+        ) from None
     found = {}
     for name, one in small.items():
         other = large[name]
-        if len(one.shape) != len(other.shape) or any(s.shape != other.parameters[p].shape for p, s in one.parameters.items()):
-            raise ShapeError(f"layer {name}: expected a rank and parameters that do not depend on the batch, got "
-                             f"{one.shape} and {other.shape} for batches of {BATCHES}; fix the batch in the input's shape")
+        if len(one.shape) != len(other.shape) or any(
+            s.shape != other.parameters[p].shape for p, s in one.parameters.items()
+        ):
+            raise ShapeError(
+                f"layer {name}: expected a rank and parameters that do not depend on the batch, got "
+                f"{one.shape} and {other.shape} for batches of {BATCHES}; fix the batch in the input's shape"
+            )
         shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape))
         found[name] = one._replace(shape=shape)
     return found

@@ -1,0 +1,279 @@
+"""Loops: learning, metrics, events, validation, resuming, interruption; and what they do not do: read back, retrace."""
+
+import io
+import os
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from axon import losses, metrics, model, nx, optimizers, tree
+from axon.datasets import Batches, batches
+from axon.loop import Loop, State, early_stop, evaluate, log, progress, step
+from axon.model import Model, input
+
+EVALUATE = {"compiler": "evaluate"}
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(70, 4)).astype(np.float32)
+Y = (X @ RNG.normal(size=(4, 3))).argmax(-1).astype(np.int32)
+
+
+def mlp() -> Model:
+    return input("x", shape=(None, 4)).dense(16, activation="tanh").dense(3, activation="softmax")
+
+
+def trainer(m: Model | None = None, rate: float = 0.02, **options: Any) -> Loop:
+    return Loop.trainer(m or mlp(), "categorical_cross_entropy", optimizers.adam(rate), **options).metric("accuracy")
+
+
+def data(seed: int | None = 0) -> Batches:
+    return batches(X, Y, 16, seed=seed)  # 70 = 4 * 16 + 6: the last batch is ragged
+
+
+def test_it_learns_and_its_history_tells() -> None:
+    result = trainer(progress=False).run(data(), epochs=30, **EVALUATE)
+    assert result.status == "completed" and len(result.history) == 30
+    assert [h["epoch"] for h in result.history] == list(range(1, 31))
+    assert result.history[-1]["accuracy"] > 0.95 > result.history[0]["accuracy"]
+    assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
+
+
+def test_reported_means_are_over_examples_though_the_last_batch_is_ragged() -> None:
+    """With a learning rate of zero the epoch's means are those of the whole data."""
+    m = mlp()
+    state = model.init(m, **EVALUATE)
+    loop = trainer(m, rate=0.0, progress=False).metric(lambda y, p: nx.mean(nx.max(p, axis=-1)), "confidence")
+    found = loop.run(data(), epochs=2, state=state, **EVALUATE).history[-1]
+    p = model.predict(m, state, X, **EVALUATE)
+    assert found["loss"] == pytest.approx(losses.categorical_cross_entropy(Y, p, reduction="mean").item(), rel=1e-5)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy(Y, p).item(), rel=1e-5)
+    assert found["confidence"] == pytest.approx(p.numpy().max(-1).mean(), rel=1e-5)
+
+
+def test_validation_is_the_same_measure_in_inference_mode() -> None:
+    m = input("x", shape=(None, 4)).batch_norm().dropout(rate=0.5).dense(3, activation="softmax")
+    loop = trainer(m, progress=False).validate(batches(X, Y, 32, seed=None), every=2)
+    result = loop.run(data(), epochs=4, **EVALUATE)
+    assert ["validation_loss" in h for h in result.history] == [False, True, False, True]
+    p = model.predict(m, result.state, X, **EVALUATE)
+    expected = losses.categorical_cross_entropy(Y, p, reduction="mean").item()
+    assert result.history[-1]["validation_loss"] == pytest.approx(expected, rel=1e-4)
+    assert result.history[-1]["validation_accuracy"] == pytest.approx(metrics.accuracy(Y, p).item())
+    found = evaluate(m, result.state, batches(X, Y, 9), ["accuracy"], "categorical_cross_entropy", **EVALUATE)
+    assert found == pytest.approx({"loss": expected, "accuracy": metrics.accuracy(Y, p).item()}, rel=1e-4)
+
+
+def test_a_run_is_a_function_of_its_arguments() -> None:
+    m = input("x", shape=(None, 4)).dropout(rate=0.2).dense(3, activation="softmax")
+    one, two = (trainer(m, progress=False).run(data(), epochs=3, **EVALUATE) for _ in range(2))
+    other = trainer(m, progress=False).run(data(seed=1), epochs=3, **EVALUATE)
+    for a, b, c in zip(*(tree.leaves(r.state.parameters) for r in (one, two, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_going_on_is_as_if_never_stopped() -> None:
+    m = input("x", shape=(None, 4)).batch_norm().dropout(rate=0.2).dense(3, activation="softmax")
+    loop = trainer(m, progress=False)
+    straight = loop.run(data(), epochs=5, **EVALUATE)
+    half = loop.run(data(), epochs=2, **EVALUATE)
+    for _ in range(2):  # the state kept is not used up
+        rest = loop.run(data(), epochs=5, state=half.last, **EVALUATE)
+    assert [h["loss"] for h in rest.history] == [h["loss"] for h in straight.history]
+    for a, b in zip(tree.leaves(straight.last.step), tree.leaves(rest.last.step), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_state_given_is_not_used_up() -> None:
+    state = model.init(mlp(), **EVALUATE)
+    trainer(progress=False).run(data(), state=state, **EVALUATE)
+    assert np.isfinite(state["dense_0"]["kernel"].numpy()).all()
+
+
+def test_events_come_in_order() -> None:
+    seen: list[str] = []
+    loop = trainer(progress=False)
+    for event in (
+        "started",
+        "epoch_started",
+        "iteration_started",
+        "iteration_completed",
+        "epoch_completed",
+        "completed",
+    ):
+        loop = loop.handle(event, lambda s, event=event: seen.append(f"{event} {s.epoch}.{s.iteration}"))  # type: ignore[arg-type]
+    loop.run([(X[:8], Y[:8])] * 2, epochs=2, **EVALUATE)
+    epoch = lambda e: [  # noqa: E731
+        f"epoch_started {e}.0",
+        *(f"iteration_{what} {e}.{i}" for i in (1, 2) for what in ("started", "completed")),
+        f"epoch_completed {e}.2",
+    ]
+    assert seen == ["started 0.0", *epoch(1), *epoch(2), "completed 2.2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"every": 3}, [3, 6, 9]),
+        ({"after": 7}, [8, 9, 10]),
+        ({"before": 3}, [1, 2]),
+        ({"once": True}, [1]),
+        ({"every": 2, "after": 3, "before": 9}, [4, 6, 8]),
+        ({"when": lambda s: s.iteration > 8}, [9, 10]),
+    ],
+)
+def test_filters(options: dict[str, Any], expected: list[int]) -> None:
+    seen: list[int] = []
+    loop = trainer(progress=False).handle("iteration_completed", lambda s: seen.append(s.iteration), **options)
+    loop.run([(X[:8], Y[:8])] * 10, **EVALUATE)
+    assert seen == expected
+
+
+def test_handlers_halt_epochs_and_loops() -> None:
+    loop = trainer(progress=False)
+    result = loop.handle("iteration_completed", lambda s: s.halt_epoch() if s.iteration == 2 else None).run(
+        data(), epochs=3, **EVALUATE
+    )
+    assert result.status == "completed" and len(result.history) == 3 and result.last.iteration == 2
+    seen: list[int] = []
+    halting = loop.handle("epoch_completed", lambda s: s.halt() if s.metrics["loss"] < 1e9 else None)
+    result = halting.handle("halted", lambda s: seen.append(s.epoch)).run(data(), epochs=5, **EVALUATE)
+    assert result.status == "halted" and len(result.history) == 1 and seen == [1]
+
+
+def test_early_stop() -> None:
+    """A rate of zero never gets better after the first epoch: it stops with the fourth bad check in a row."""
+    stopping = (
+        trainer(rate=0.0, progress=False).validate(data(None)).handle("epoch_completed", early_stop("validation_loss"))
+    )
+    assert len(stopping.run(data(), epochs=20, **EVALUATE).history) == 5
+    with pytest.raises(ValueError, match="early_stop: expected one of loss, accuracy, got 'validation_loss'"):
+        trainer(progress=False).handle("epoch_completed", early_stop("validation_loss")).run(data(), **EVALUATE)
+
+
+def test_iterations_cap_an_epoch() -> None:
+    result = trainer(progress=False).run(data(), epochs=2, iterations=3, **EVALUATE)
+    assert result.last.iteration == 3
+
+
+def test_a_shape_unknown_but_for_data() -> None:
+    m = input("x", shape=(None, None)).dense(3, activation="softmax")
+    assert trainer(m, progress=False).run(data(), **EVALUATE).state["dense_0"]["kernel"].shape == (4, 3)
+
+
+def test_one_trace_a_batch_shape_over_all_epochs_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = trainer(progress=False).validate(data(None))
+    for _ in range(2):
+        loop.run(data(), epochs=3, **EVALUATE)
+    functions = loop.functions("evaluate")
+    assert functions.train.traces == functions.evaluate.traces == 2  # type: ignore[attr-defined]
+    assert capsys.readouterr().err.count("train_step: trace 2") == 1
+
+
+def test_no_read_back_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values leave the device through Tensor.numpy: once a metric an epoch, however many steps there are."""
+    reads: list[int] = []
+    numpy = nx.Tensor.numpy
+    monkeypatch.setattr(nx.Tensor, "numpy", lambda self: (reads.append(1), numpy(self))[1])
+    counts = []
+    for n in (2, 20):
+        loop = trainer(progress=False)
+        loop.run([(X[:8], Y[:8])] * n, epochs=1, **EVALUATE)
+        reads.clear()
+        loop.run([(X[:8], Y[:8])] * n, epochs=1, state=loop.run([(X[:8], Y[:8])], **EVALUATE).last, **EVALUATE)
+        counts.append(len(reads))
+    assert counts[0] == counts[1]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    reads: list[int] = []
+    monkeypatch.setattr(progress, "read", lambda totals: (reads.append(1), step.read(totals))[1])
+    line = progress.Progress(1, 2, 1000, True)
+    totals = step.Totals({"loss": nx.tensor(6.0)}, nx.tensor(3.0))
+    for i in range(1, 1001):
+        clock[0] += 0.001
+        line.update(i, 32, totals)
+    line.finish({"loss": 2.0})
+    assert 9 <= len(reads) <= 10
+    assert terminal.getvalue().endswith("epoch 1/2   batch 1000/1000   loss 2.0000   32,000 examples/s\n")
+    assert terminal.getvalue().count("\n") == 1
+
+
+def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    trainer().validate(data(None)).handle("epoch_completed", log(lambda s: f"at {s.epoch}")).run(
+        data(), epochs=2, **EVALUATE
+    )
+    first, note, second, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("epoch 1/2   batch 5/5   loss ") and first.endswith(" examples/s") and "\r" not in first
+    assert "validation accuracy" in second and note == "at 1"
+
+
+def test_ctrl_c_gives_the_state_reached() -> None:
+    def interrupt(state: State) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    loop = trainer(progress=False).handle("iteration_completed", interrupt, after=7, once=False, before=9)
+    result = loop.run(data(), epochs=10, **EVALUATE)
+    assert result.status == "interrupted" and (result.last.epoch, result.last.iteration) == (2, 3)
+    assert len(result.history) == 2 and np.isfinite(result.state["dense_0"]["kernel"].numpy()).all()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    def impatient() -> Any:
+        yield X[:8], Y[:8]
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield X[:8], Y[:8]
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(progress=False).run(impatient(), **EVALUATE)
+
+
+def test_loops_are_values() -> None:
+    loop = trainer()
+    loop.metric("mean_absolute_error", "error").validate([]).handle("started", lambda s: None)
+    assert list(loop.metrics) == ["accuracy"] and loop.validation is None and not loop.handlers
+
+
+def test_what_loops_refuse() -> None:
+    with pytest.raises(ValueError, match="metric: expected a new name, got 'accuracy' again"):
+        trainer().metric("accuracy")
+    with pytest.raises(ValueError, match=r"metric: expected one of .*, got 'f1'"):
+        trainer().metric("f1")
+    with pytest.raises(ValueError, match="expected a name beside a function"):
+        trainer().metric(lambda y, p: nx.mean(p))
+    with pytest.raises(ValueError, match=r"handle: expected one of started, .*, got 'epoch_end'"):
+        trainer().handle("epoch_end", lambda s: None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="run: expected batches in epoch 2, got none; pass a list"):
+        trainer(progress=False).run(iter([(X, Y)]), epochs=2, **EVALUATE)
+
+
+def test_saving(tmp_path: Any) -> None:
+    from axon.io import load
+
+    result = trainer(progress=False).run(data(), **EVALUATE)
+    result.save(tmp_path / "model.safetensors")
+    found = load(tmp_path / "model.safetensors", like=result.state)
+    for a, b in zip(tree.leaves(found), tree.leaves(result.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_native_trains_as_evaluate_does() -> None:
+    m = mlp()
+    state = model.init(m, **EVALUATE)
+    one, two = (
+        trainer(m, progress=False).run(data(), epochs=2, state=state, compiler=c) for c in ("evaluate", "native")
+    )
+    for a, b in zip(tree.leaves(one.state), tree.leaves(two.state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)

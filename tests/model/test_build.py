@@ -1,0 +1,215 @@
+"""init, predict, build: shapes, modes, inputs, state, and errors that name the layer and the user's line."""
+
+import inspect
+
+import numpy as np
+import pytest
+from axon import initializers, layers, model, nx, tree
+from axon.defn import grad, jit
+from axon.errors import DTypeError, ShapeError
+from axon.model import Model, ModelState, Prediction, input
+
+EVALUATE = {"compiler": "evaluate"}
+
+
+def small() -> Model:
+    return input("x", shape=(None, 4)).dense(3, activation="tanh").batch_norm().dropout(rate=0.5).dense(2)
+
+
+def test_predict_is_its_layers() -> None:
+    m = small()
+    state = model.init(m, **EVALUATE)
+    x = nx.tensor(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32))
+    h = nx.tanh(layers.dense(x, state["dense_0"]["kernel"], state["dense_0"]["bias"]))
+    h = layers.batch_norm(h, *(state["batch_norm_0"][n] for n in ("gamma", "beta", "mean", "var")))
+    expected = layers.dense(h, state["dense_1"]["kernel"], state["dense_1"]["bias"])  # type: ignore[arg-type]
+    np.testing.assert_allclose(model.predict(m, state, x, **EVALUATE), expected, rtol=1e-6)
+
+
+def test_first_state() -> None:
+    state = model.init(small(), **EVALUATE)
+    assert list(state.parameters) == ["dense_0", "batch_norm_0", "dense_1"]
+    assert list(state.state) == ["batch_norm_0", "dropout_0"]
+    assert list(state["batch_norm_0"]) == ["gamma", "beta", "mean", "var"]
+    assert (state["batch_norm_0"]["gamma"].numpy() == 1).all() and (state["batch_norm_0"]["var"].numpy() == 1).all()
+    assert state["dropout_0"]["key"].dtype is nx.uint32
+    assert not np.array_equal(state["dense_0"]["kernel"].numpy()[:2, :2], state["dense_1"]["kernel"].numpy()[:2])
+
+
+def test_parameters_depend_on_key_and_name_alone() -> None:
+    a = model.init(small(), **EVALUATE)
+    longer = small().relu().dense(7)
+    b = model.init(longer, **EVALUATE)
+    np.testing.assert_array_equal(a["dense_1"]["kernel"], b["dense_1"]["kernel"])
+    c = model.init(small(), key=nx.random.key(1), **EVALUATE)
+    assert not np.array_equal(a["dense_1"]["kernel"], c["dense_1"]["kernel"])
+
+
+def test_training_mode_gives_the_new_state() -> None:
+    m = small()
+    init_fn, train_fn = model.build(m, mode="train", **EVALUATE)
+    state = init_fn()
+    x = nx.tensor(np.random.default_rng(0).normal(3, 2, size=(64, 4)).astype(np.float32))
+    first = train_fn(state, x)
+    assert isinstance(first, Prediction)
+    following = state.with_state(first.state)
+    assert tree.structure(following) == tree.structure(state)
+    h = np.tanh(x.numpy() @ state["dense_0"]["kernel"].numpy() + state["dense_0"]["bias"].numpy())
+    np.testing.assert_allclose(following["batch_norm_0"]["mean"], 0.1 * h.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(following["batch_norm_0"]["var"], 0.9 + 0.1 * h.var(0), rtol=1e-4)
+    second = train_fn(following, x)
+    assert not np.array_equal(first.output, second.output), "the dropout key has advanced"
+    np.testing.assert_array_equal(train_fn(state, x).output, first.output)
+
+
+def test_inside_a_definition() -> None:
+    m = input("x", shape=(None, 4)).dense(1)
+    state = model.init(m, **EVALUATE)
+    x = nx.ones((3, 4))
+
+    def loss(parameters: object) -> nx.Tensor:
+        return nx.sum(model.predict(m, ModelState(parameters), x))  # type: ignore[arg-type]
+
+    gradients = jit(grad(loss), **EVALUATE)(state.parameters)
+    np.testing.assert_allclose(gradients["dense_0"]["kernel"], np.full((4, 1), 3.0))
+    inner = jit(lambda key: model.init(m, key=key), **EVALUATE)(nx.random.key(0))
+    np.testing.assert_array_equal(inner["dense_0"]["kernel"], state["dense_0"]["kernel"])
+
+
+def test_predict_traces_once_a_shape() -> None:
+    m = small()
+    init_fn, predict_fn = model.compile(m, **EVALUATE)
+    state = init_fn()
+    for _ in range(3):
+        predict_fn(state, nx.ones((2, 4)))
+    assert predict_fn.traces == 1  # type: ignore[attr-defined]
+
+
+def test_several_inputs() -> None:
+    m = input("a", shape=(None, 2)).concatenate(input("b", shape=(None, 3)))
+    state = model.init(m, **EVALUATE)
+    a, b = np.ones((4, 2), np.float32), np.zeros((4, 3), np.float32)
+    expected = np.concatenate([a, b], 1)
+    for given in ((a, b), [a, b], {"b": b, "a": a}):
+        np.testing.assert_array_equal(model.predict(m, state, given, **EVALUATE), expected)
+    for wrong in (a, (a,), {"a": a}, {"a": a, "c": b}):
+        with pytest.raises(ValueError, match="model: expected inputs a, b, got"):
+            model.predict(m, state, wrong, **EVALUATE)
+
+
+def test_inputs_are_checked_and_converted() -> None:
+    m = input("x", shape=(None, 4)).dense(2)
+    state = model.init(m, **EVALUATE)
+    out = model.predict(m, state, np.ones((2, 4), np.uint8), **EVALUATE)
+    assert out.dtype is nx.float32
+    assert model.predict(m, state, np.ones((2, 4), np.float64), **EVALUATE).dtype is nx.float32
+    with pytest.raises(
+        ShapeError, match=r"input x \(made at .*test_build.py:\d+\): expected shape \(None, 4\), got float32\[4\]"
+    ):
+        model.predict(m, state, nx.ones(4), **EVALUATE)
+    words = input("words", shape=(None,), dtype="int32").nx(lambda w: w + 1)
+    with pytest.raises(DTypeError, match=r"input words: expected int32, got float32\[3\]"):
+        model.predict(words, ModelState(), nx.ones(3), **EVALUATE)
+
+
+def test_a_template_is_needed_only_for_unknown_shapes() -> None:
+    m = input("image", shape=(None, None, None, 3)).conv(4, kernel_size=3).global_avg_pool().dense(2)
+    with pytest.raises(
+        ShapeError, match=r"expected a shape known but for its batch, got \(None, None, None, 3\); pass a template"
+    ):
+        model.init(m, **EVALUATE)
+    for template in (nx.template((1, 8, 9, 3)), np.zeros((2, 5, 5, 3), np.float32), {"image": nx.zeros((1, 6, 6, 3))}):
+        assert model.init(m, template, **EVALUATE)["dense_0"]["kernel"].shape == (4, 2)
+
+
+def test_shape_errors_name_layer_and_line_at_build() -> None:
+    x = input("x", shape=(None, 4))
+    line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
+    bad = x.dense(3) + x
+    with pytest.raises(
+        ShapeError, match=rf"layer add_0 \(add, made at .*test_build.py:{line}\): .*batch was taken as 2"
+    ):
+        model.build(bad.relu())
+
+
+def test_errors_of_ones_own_layer_keep_their_type() -> None:
+    def broken(x: nx.Tensor) -> nx.Tensor:
+        raise KeyError("no such thing")
+
+    with pytest.raises(KeyError) as caught:
+        model.build(input("x", shape=(None, 4)).nx(broken))
+    assert "in layer nx_0 (nx, made at" in caught.value.__notes__[0]
+
+
+def test_parameters_must_not_depend_on_the_batch() -> None:
+    m = input("x", shape=(None, 4)).nx(lambda x: nx.permute_dims(x, (1, 0))).dense(3)
+    with pytest.raises(
+        ShapeError, match="layer dense_0: expected a rank and parameters that do not depend on the batch"
+    ):
+        model.build(m)
+
+
+def test_the_state_of_another_model() -> None:
+    state = model.init(small(), **EVALUATE)
+    with pytest.raises(ShapeError, match=r"layer dense_1 .*expected kernel of shape \(9, 2\), got float32\[3,2\]"):
+        model.predict(
+            input("x", shape=(None, 4)).dense(3).nx(lambda x: nx.tile(x, (1, 3))).dense(2),
+            state,
+            nx.ones((1, 4)),
+            **EVALUATE,
+        )
+    with pytest.raises(ShapeError, match=r"layer conv_0 .*expected a parameter kernel, found none in the state"):
+        model.predict(input("x", shape=(None, 4, 4, 1)).conv(2), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
+
+
+def test_an_initializer_of_the_wrong_shape() -> None:
+    m = input("x", shape=(None, 4)).dense(2, kernel_initializer=lambda shape, dtype, key: nx.zeros(3))
+    with pytest.raises(
+        ShapeError, match=r"layer dense_0: expected kernel of shape \(4, 2\), its initializer gave float32\[3\]"
+    ):
+        model.init(m, **EVALUATE)
+
+
+def test_options_reach_the_layer() -> None:
+    m = input("x", shape=(None, 4)).dense(2, use_bias=False, kernel_initializer="ones").celu(alpha=2.0)
+    state = model.init(m, **EVALUATE)
+    assert list(state["dense_0"]) == ["kernel"]
+    expected = 2 * np.expm1(-4 / 2)
+    np.testing.assert_allclose(model.predict(m, state, -nx.ones((1, 4)), **EVALUATE), [[expected] * 2], rtol=1e-6)
+    zero = input("x", shape=(None, 4)).dense(2, kernel_initializer=initializers.full(0.5))
+    assert (model.init(zero, **EVALUATE)["dense_0"]["kernel"].numpy() == 0.5).all()
+
+
+def test_freezing() -> None:
+    state = model.init(small(), **EVALUATE)
+    frozen = state.freeze(lambda layer, parameter: layer == "dense_0" or parameter == "bias")
+    assert list(frozen.parameters) == ["batch_norm_0", "dense_1"] and list(frozen.parameters["dense_1"]) == ["kernel"]
+    assert set(frozen.frozen) == {"dense_0", "dense_1"}
+    x = nx.ones((2, 4))
+    m = small()
+    np.testing.assert_array_equal(model.predict(m, frozen, x, **EVALUATE), model.predict(m, state, x, **EVALUATE))
+    thawed = frozen.unfreeze()
+    assert not thawed.frozen and thawed["dense_0"].keys() == state["dense_0"].keys()
+
+
+def test_modes() -> None:
+    with pytest.raises(ValueError, match='expected mode "train" or "inference", got \'training\''):
+        model.build(small(), mode="training")  # type: ignore[arg-type]
+
+
+def test_native_gives_what_evaluate_gives() -> None:
+    m = (
+        input("x", shape=(None, 6, 6, 1))
+        .conv(3, kernel_size=3, padding="same")
+        .batch_norm()
+        .relu()
+        .max_pool(kernel_size=2)
+    )
+    m = m.flatten().dense(4, activation="softmax")
+    state = model.init(m, **EVALUATE)
+    x = np.random.default_rng(0).normal(size=(5, 6, 6, 1)).astype(np.float32)
+    np.testing.assert_allclose(
+        model.predict(m, state, x, compiler="native"), model.predict(m, state, x, **EVALUATE), rtol=1e-5, atol=1e-6
+    )
+    for a, b in zip(tree.leaves(model.init(m, compiler="native")), tree.leaves(state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)

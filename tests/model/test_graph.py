@@ -1,0 +1,85 @@
+"""Models as values: names, sharing, options, where errors point."""
+
+import pytest
+from axon import activations, layers, model, nx
+from axon.model import Model, dense, flatten, input, relu
+
+
+def digits() -> Model:
+    return (
+        input("pixels", shape=(None, 4))
+        .dense(8, activation="relu")
+        .dense(8, name="head")
+        .dense(2, activation="softmax")
+    )
+
+
+def test_names_count_by_op_and_depend_on_the_model_alone() -> None:
+    expected = ["pixels", "dense_0", "relu_0", "head", "dense_2", "softmax_0"]
+    assert list(digits().names.values()) == expected
+    input(shape=(None, 3)).dense(5).dense(5)
+    assert list(digits().names.values()) == expected
+
+
+def test_function_and_method_are_the_same() -> None:
+    x = input("x", shape=(None, 2, 3))
+    one, other = relu(dense(flatten(x), 4)), x.flatten().dense(4).relu()
+    assert [n.op for n in one.nodes] == [n.op for n in other.nodes]
+    assert dense.__doc__ == layers.dense.__doc__
+    assert set(layers.TABLE) <= set(dir(x))
+
+
+def test_a_layer_used_twice_is_one_layer() -> None:
+    x = input("x", shape=(None, 3))
+    shared = x.dense(3)
+    y = (shared + shared.relu()) * x - shared
+    assert [y.names[n] for n in y.nodes] == ["x", "dense_0", "relu_0", "add_0", "multiply_0", "subtract_0"]
+    assert len(model.init(y, compiler="evaluate").parameters) == 1
+
+
+def test_inputs_are_in_the_order_of_the_graph() -> None:
+    a, b = input("a", shape=(None, 2)), input("b", shape=(None, 3))
+    assert list(a.concatenate(b).inputs) == ["a", "b"]
+    assert list(b.concatenate([a][0]).inputs) == ["b", "a"]
+    assert list(model.add([a.dense(2), b.dense(2), a]).inputs) == ["a", "b"]
+
+
+def test_activation_by_function_is_a_layer_of_its_own() -> None:
+    y = input("x", shape=(None, 3)).dense(2, activation=activations.mish)
+    assert y.op == "mish" and y.parents[0].op == "dense"
+    assert input("x", shape=(None, 3)).dense(2, activation=lambda x: x * 2).op == "lambda"
+
+
+def test_models_are_immutable() -> None:
+    with pytest.raises(AttributeError):
+        digits().op = "conv"  # type: ignore[misc]
+
+
+def test_deep_models_need_no_recursion() -> None:
+    x = input("x", shape=(None, 3))
+    for _ in range(3000):
+        x = x.relu()
+    assert x.names[x] == "relu_2999"
+
+
+def test_wrong_options_are_named_with_the_right_ones() -> None:
+    x = input("x", shape=(None, 3))
+    with pytest.raises(TypeError, match=r"dense: got an unknown option unit; write dense\(x, /, units, \*, kernel"):
+        x.dense(unit=3)
+    with pytest.raises(TypeError, match="dense: missing a required argument: 'units'"):
+        x.dense()
+    with pytest.raises(AttributeError, match=r"no layer is called 'dens'; did you mean dense?"):
+        x.dens(3)
+    with pytest.raises(TypeError, match=r"relu: expected a model, got Tensor; for tensors use axon.layers.relu"):
+        relu(nx.ones(3))
+    with pytest.raises(TypeError, match='write input\\("name", shape='):
+        input((None, 3))  # type: ignore[arg-type]
+
+
+def test_two_layers_of_one_name() -> None:
+    with pytest.raises(ValueError, match=r"got 'a' made at .*test_graph.py:\d+ and at .*test_graph.py:\d+; rename one"):
+        _ = input("a", shape=(None, 3)).dense(2, name="a").names
+
+
+def test_repr() -> None:
+    assert repr(digits()) == "<Model softmax_0 (softmax), 6 layers, inputs pixels>"

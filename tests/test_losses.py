@@ -1,0 +1,103 @@
+"""Losses against optax, and what they refuse."""
+
+import numpy as np
+import optax
+import pytest
+from axon import activations, losses, nx
+from axon.defn import grad
+from axon.errors import ShapeError
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(0, 3, (6, 4)).astype(np.float32)
+CLASSES = np.array([0, 3, 1, 2, 2, 0], np.int32)
+ONE_HOT = np.eye(4, dtype=np.float32)[CLASSES]
+PROBABILITIES = np.asarray(activations.softmax(nx.tensor(LOGITS)))
+
+
+def test_categorical_cross_entropy() -> None:
+    theirs = optax.softmax_cross_entropy(LOGITS, ONE_HOT)
+    for y in (ONE_HOT, CLASSES):
+        np.testing.assert_allclose(losses.categorical_cross_entropy(y, LOGITS, from_logits=True), theirs, rtol=1e-5)
+        np.testing.assert_allclose(losses.categorical_cross_entropy(y, PROBABILITIES), theirs, rtol=1e-4)
+
+
+def test_soft_labels() -> None:
+    soft = RNG.dirichlet(np.ones(4), 6).astype(np.float32)
+    theirs = optax.softmax_cross_entropy(LOGITS, soft)
+    np.testing.assert_allclose(losses.categorical_cross_entropy(soft, LOGITS, from_logits=True), theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("y", [ONE_HOT, CLASSES])
+def test_class_weights(y: np.ndarray) -> None:
+    weights = [1.0, 2.0, 0.5, 4.0]
+    rows = np.asarray(optax.softmax_cross_entropy(LOGITS, ONE_HOT)) * np.array(weights)[CLASSES]
+
+    def ours(reduction: losses.Reduction) -> np.ndarray:
+        return np.asarray(
+            losses.categorical_cross_entropy(y, LOGITS, from_logits=True, class_weights=weights, reduction=reduction)
+        )
+
+    np.testing.assert_allclose(ours("none"), rows, rtol=1e-5)
+    np.testing.assert_allclose(ours("sum"), rows.sum(), rtol=1e-5)
+    np.testing.assert_allclose(ours("mean"), rows.sum() / np.array(weights)[CLASSES].sum(), rtol=1e-5)
+    with pytest.raises(ShapeError, match="expected 4 class_weights, got 1"):
+        losses.categorical_cross_entropy(y, LOGITS, class_weights=[1.0])
+
+
+def test_binary_cross_entropy() -> None:
+    y = RNG.integers(0, 2, (6, 4)).astype(np.float32)
+    theirs = np.asarray(optax.sigmoid_binary_cross_entropy(LOGITS, y)).mean(-1)
+    np.testing.assert_allclose(losses.binary_cross_entropy(y, LOGITS, from_logits=True), theirs, rtol=1e-5)
+    p = np.asarray(activations.sigmoid(nx.tensor(LOGITS)))
+    np.testing.assert_allclose(losses.binary_cross_entropy(y, p), theirs, rtol=1e-4)
+
+
+def test_differences() -> None:
+    y, p = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+    np.testing.assert_allclose(losses.mean_squared_error(y, p), ((y - p) ** 2).mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(losses.mean_absolute_error(y, p), np.abs(y - p).mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(losses.mean_squared_error(y, p, reduction="mean"), ((y - p) ** 2).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.mean_squared_error(y, p, reduction="sum"), ((y - p) ** 2).mean(-1).sum(), rtol=1e-5
+    )
+
+
+def test_certain_predictions_give_finite_losses_and_gradients() -> None:
+    logits = nx.tensor([[200.0, -200.0], [-200.0, 200.0]])
+    y = nx.tensor([1, 1])
+    assert losses.categorical_cross_entropy(y, logits, from_logits=True).tolist() == [400.0, 0.0]
+    p = nx.tensor([[1.0, 0.0], [0.0, 1.0]])
+    hot = nx.tensor([[0.0, 1.0], [0.0, 1.0]])
+    for loss in (losses.categorical_cross_entropy, losses.binary_cross_entropy):
+        assert np.isfinite(np.asarray(loss(hot, p))).all()
+        gradient = grad(lambda p, loss=loss: loss(hot, p, reduction="mean"))(p)
+        assert np.isfinite(np.asarray(gradient)).all()
+
+
+def test_a_class_out_of_range_is_nan_and_does_not_hide() -> None:
+    found = np.asarray(losses.categorical_cross_entropy(nx.tensor([0, 4, -1]), nx.zeros((3, 4)), from_logits=True))
+    assert np.isfinite(found[0]) and np.isnan(found[1:]).all()
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_targets_are_never_broadcast(name: str) -> None:
+    loss = getattr(losses, name)
+    with pytest.raises(ShapeError, match=rf"{name}: .*float32\[8,1\] and float32\[8\]; write y_true.reshape\(\(8,\)\)"):
+        loss(nx.zeros((8, 1)), nx.zeros(8))
+    with pytest.raises(ShapeError, match=name):
+        loss(nx.zeros((1, 4)), nx.zeros((8, 4)))
+
+
+def test_sparse_says_what_it_wants() -> None:
+    p = nx.zeros((8, 4))
+    with pytest.raises(ShapeError, match=r"write y_true.reshape\(\(8,\)\)"):
+        losses.categorical_cross_entropy(nx.zeros((8, 1), dtype=nx.int32), p, sparse=True)
+    with pytest.raises(ShapeError, match="cast it with astype"):
+        losses.categorical_cross_entropy(nx.zeros(8), p, sparse=True)
+    with pytest.raises(ShapeError, match="categorical_cross_entropy"):
+        losses.categorical_cross_entropy(nx.zeros(8, dtype=nx.int32), p, sparse=False)
+
+
+def test_reduction_words() -> None:
+    with pytest.raises(ValueError, match='expected "none", "mean" or "sum", got \'average\''):
+        losses.mean_squared_error(nx.zeros(2), nx.zeros(2), reduction="average")  # type: ignore[arg-type]

@@ -1,0 +1,47 @@
+"""Metrics against scikit-learn."""
+
+import numpy as np
+import pytest
+from axon import metrics, nx
+from axon.errors import ShapeError
+from sklearn import metrics as theirs
+
+RNG = np.random.default_rng(0)
+
+
+def test_accuracy() -> None:
+    p = RNG.random((50, 5)).astype(np.float32)
+    y = RNG.integers(0, 5, 50).astype(np.int32)
+    expected = theirs.accuracy_score(y, p.argmax(-1))
+    assert metrics.accuracy(y, p).item() == pytest.approx(expected)
+    assert metrics.accuracy(np.eye(5)[y], p).item() == pytest.approx(expected)
+    assert metrics.accuracy(y, p, sparse=True).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 1)])
+def test_binary(shape: tuple[int, ...]) -> None:
+    p, y = RNG.random(shape).astype(np.float32), RNG.integers(0, 2, shape)
+    hard = (p > 0.5).ravel()
+    assert metrics.accuracy(y, p).item() == pytest.approx(theirs.accuracy_score(y.ravel(), hard))
+    assert metrics.precision(y, p).item() == pytest.approx(theirs.precision_score(y.ravel(), hard))
+    assert metrics.recall(y, p).item() == pytest.approx(theirs.recall_score(y.ravel(), hard))
+    logits = np.log(p / (1 - p))
+    assert metrics.accuracy(y, logits, from_logits=True).item() == metrics.accuracy(y, p).item()
+
+
+def test_nothing_counted_is_zero() -> None:
+    zeros = nx.zeros(4)
+    assert metrics.precision(zeros, zeros).item() == 0 and metrics.recall(zeros, zeros).item() == 0
+
+
+def test_errors() -> None:
+    y, p = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+    assert metrics.mean_absolute_error(y, p).item() == pytest.approx(np.abs(y - p).mean(), rel=1e-5)
+    assert metrics.mean_squared_error(y, p).item() == pytest.approx(((y - p) ** 2).mean(), rel=1e-5)
+
+
+def test_shapes_are_not_broadcast() -> None:
+    with pytest.raises(ShapeError, match="accuracy"):
+        metrics.accuracy(nx.zeros((8, 1)), nx.zeros((8, 4)))
+    with pytest.raises(ShapeError, match="precision"):
+        metrics.precision(nx.zeros((8, 1)), nx.zeros(8))

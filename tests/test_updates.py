@@ -1,0 +1,124 @@
+"""Updates and optimizers against optax over many steps, their state, composition and text."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+from axon import nx, optimizers, schedules, tree, updates
+from axon.defn import jit
+from axon.updates import Update
+
+RNG = np.random.default_rng(0)
+PARAMS = {"a": {"kernel": RNG.normal(size=(3, 4)), "bias": np.zeros(4)}, "b": {"scale": RNG.normal(size=5)}}
+GRADIENTS = [jax.tree.map(lambda p, i=i: RNG.normal(0, 10.0 ** (i % 3 - 1), p.shape), PARAMS) for i in range(30)]
+
+OURS_AND_THEIRS = {
+    "scale": (updates.scale(-0.5), optax.scale(-0.5)),
+    "clip": (updates.clip(0.3), optax.clip(0.3)),
+    "clip_by_global_norm": (updates.clip_by_global_norm(2.0), optax.clip_by_global_norm(2.0)),
+    "trace": (updates.trace(decay=0.8), optax.trace(0.8)),
+    "nesterov": (updates.trace(decay=0.8, nesterov=True), optax.trace(0.8, nesterov=True)),
+    "add_decayed_weights": (updates.add_decayed_weights(0.1), optax.add_decayed_weights(0.1)),
+    "scale_by_adam": (updates.scale_by_adam(eps_root=1e-15), optax.scale_by_adam(eps_root=1e-15)),
+    "scale_by_schedule": (
+        updates.scale_by_schedule(schedules.cosine_decay(0.1, decay_steps=20)),
+        optax.scale_by_schedule(optax.cosine_decay_schedule(0.1, 20)),
+    ),
+    "sgd": (optimizers.sgd(0.1), optax.sgd(0.1)),
+    "momentum": (optimizers.sgd(0.1, momentum=0.9, nesterov=True), optax.sgd(0.1, momentum=0.9, nesterov=True)),
+    "adam": (optimizers.adam(0.01, eps_root=0.0), optax.adam(0.01)),
+    "adamw": (optimizers.adamw(0.01, decay=0.1), optax.adamw(0.01, weight_decay=0.1)),
+    "adam with a schedule": (
+        optimizers.adam(schedules.exponential_decay(0.1, decay_rate=0.5, transition_steps=7), b1=0.8, eps_root=0.0),
+        optax.adam(optax.exponential_decay(0.1, 7, 0.5), b1=0.8),
+    ),
+    "a chain": (
+        updates.clip_by_global_norm(1.0) | updates.scale_by_adam() | updates.trace(decay=0.5) | updates.scale(-0.1),
+        optax.chain(
+            optax.clip_by_global_norm(1.0), optax.scale_by_adam(eps_root=1e-15), optax.trace(0.5), optax.scale(-0.1)
+        ),
+    ),
+}
+
+
+def to_axon(values: Any) -> Any:
+    return tree.map(lambda p: nx.tensor(p.astype(np.float32)), values)
+
+
+@pytest.mark.parametrize("name", OURS_AND_THEIRS)
+def test_thirty_steps(name: str) -> None:
+    """Parameters after each of 30 steps with gradients whose size jumps by tens."""
+    ours, theirs = OURS_AND_THEIRS[name]
+    params, state = to_axon(PARAMS), ours.init(to_axon(PARAMS))
+    their_params = jax.tree.map(lambda p: p.astype(np.float32), PARAMS)
+    their_state, their_update = theirs.init(their_params), jax.jit(theirs.update)
+    for gradients in GRADIENTS:
+        change, state = ours.update(to_axon(gradients), state, params)
+        params = updates.apply_updates(params, change)
+        their_change, their_state = their_update(gradients, their_state, their_params)
+        their_params = optax.apply_updates(their_params, their_change)
+    for path, mine in zip(tree.paths(params), tree.leaves(params), strict=True):
+        expected = their_params[path[0]][path[1]]
+        np.testing.assert_allclose(mine, expected, rtol=2e-4, atol=2e-5, err_msg=tree.show(path))
+
+
+@pytest.mark.parametrize("name", OURS_AND_THEIRS)
+def test_dtype_structure_and_no_retrace(name: str) -> None:
+    ours, _ = OURS_AND_THEIRS[name]
+    params = tree.map(lambda p: nx.tensor(p, dtype="float16"), PARAMS)
+    step = jit(ours.update, compiler="evaluate")
+    state = ours.init(params)
+    change, following = step(params, state, params)
+    assert tree.structure(change) == tree.structure(params)
+    assert [t.type for t in tree.leaves(following)] == [t.type for t in tree.leaves(state)]
+    assert all(t.dtype is nx.float16 for t in tree.leaves(change))
+    step(params, following, params)
+    assert step.traces == 1
+
+
+def test_a_preceding_pipeline_is_the_first_argument() -> None:
+    nested = updates.scale(updates.add_decayed_weights(updates.scale_by_adam(b1=0.8), 0.1), -0.01)
+    piped = updates.scale_by_adam(b1=0.8) | updates.add_decayed_weights(0.1) | updates.scale(-0.01)
+    assert repr(nested) == repr(piped) == "scale_by_adam(b1=0.8) | add_decayed_weights(0.1) | scale(-0.01)"
+    a, b = (tree.leaves(u.update(to_axon(PARAMS), u.init(to_axon(PARAMS)), to_axon(PARAMS))) for u in (nested, piped))
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_state_is_newest_first() -> None:
+    state = (updates.trace(decay=0.5) | updates.scale(2.0) | updates.scale_by_adam()).init(to_axon(PARAMS))
+    assert len(state) == 2 and isinstance(state[0], updates.AdamState) and isinstance(state[1], dict)
+
+
+def test_steps_of_your_own() -> None:
+    halve = updates.stateless(lambda u, p: tree.map(lambda x: x / 2, u))
+    count = updates.stateful(halve, lambda p: nx.tensor(0), lambda u, s, p: (tree.map(lambda x: x * s, u), s + 1))
+    init, update = count
+    change, state = update({"w": nx.tensor(8.0)}, init({}), {})
+    assert change["w"].item() == 0 and state[0].item() == 1
+    change, state = update({"w": nx.tensor(8.0)}, state, {})
+    assert change["w"].item() == 4
+
+
+def test_identity_does_nothing_and_vanishes() -> None:
+    pipeline = updates.identity() | updates.scale(2.0) | updates.identity()
+    assert len(pipeline.steps) == 1 and repr(updates.identity()) == "identity()"
+    assert updates.identity().update({"w": 1}, (), {}) == ({"w": 1}, ())
+
+
+def test_printing() -> None:
+    assert repr(optimizers.sgd(0.1)) == "scale(-0.1)"
+    printed = repr(optimizers.adam(schedules.cosine_decay(0.1)))
+    assert printed.endswith("| scale_by_schedule(cosine_decay) | scale(-1.0)")
+
+
+def test_only_updates_compose() -> None:
+    with pytest.raises(TypeError):
+        Update() | 3  # type: ignore[operator]
+
+
+def test_parameters_keep_their_dtype() -> None:
+    params = {"w": nx.tensor([1.0], dtype="bfloat16")}
+    assert updates.apply_updates(params, {"w": nx.tensor([0.5])})["w"].dtype is nx.bfloat16
