@@ -1,0 +1,173 @@
+"""take and scatter rows, subscripts and functional updates against NumPy."""
+
+import numpy as np
+import pytest
+from axon import nx, testing
+from axon.defn import grad, jit
+from axon.errors import DTypeError, ShapeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+DTYPES = [nx.float32, nx.bfloat16, nx.int8, nx.uint64, nx.bool]
+
+
+def clamped(indices, n):
+    return np.clip(np.where(indices < 0, indices.astype(int) + n, indices), 0, max(n - 1, 0)).astype(int)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_take(dtype):
+    for case in testing.cases(nx.take.op, dtype):
+        x, i = case.args
+        axis = case.attrs["axis"]
+        want = np.take(x, clamped(i, x.shape[axis]), axis=axis)
+        np.testing.assert_array_equal(nx.take(nx.asarray(x), nx.asarray(i), axis=axis).numpy(), want)
+
+
+@pytest.mark.parametrize("row", [nx.scatter_add, nx.scatter], ids=lambda r: r.op.name)
+@pytest.mark.parametrize("dtype", [nx.float64, nx.float16, nx.int32], ids=str)
+def test_scatter(row, dtype):
+    for case in testing.cases(row.op, dtype):
+        x, i, u = case.args
+        axis = case.attrs["axis"] % x.ndim
+        want = np.moveaxis(x.astype(np.float64), axis, 0).copy()
+        n = want.shape[0]
+        rows = np.moveaxis(u.reshape(*u.shape[:axis], i.size, *u.shape[axis + i.ndim :]), axis, 0)
+        for k, r in zip(np.where(i < 0, i.astype(int) + n, i).ravel(), rows):
+            if 0 <= k < n:
+                want[k] = r.astype(float) + (want[k] if row is nx.scatter_add else 0)
+        got = row(nx.asarray(x), nx.asarray(i), nx.asarray(u), axis=axis).numpy()
+        tolerance = testing.EPSILON.get(dtype.name, 0)
+        np.testing.assert_allclose(
+            got.astype(float), np.moveaxis(want, 0, axis), rtol=4 * tolerance, atol=4 * tolerance
+        )
+
+
+def test_updates_of_one_element_are_added_in_order():
+    big, small = 1e8, 1.0
+    x = nx.scatter_add(nx.zeros(1), nx.tensor([0, 0, 0]), nx.tensor([big, small, -big]))
+    assert x.item() == np.float32(np.float32(np.float32(big) + np.float32(small)) - np.float32(big))
+
+
+def test_the_last_update_stays_and_has_the_gradient():
+    f = lambda u: nx.sum(nx.scatter(nx.zeros(2), nx.tensor([0, 1, 0]), u) * nx.tensor([3.0, 5.0]))  # noqa: E731
+    assert f(nx.tensor([1.0, 1.0, 2.0])).item() == 11.0
+    assert grad(f)(nx.tensor([1.0, 1.0, 2.0])).tolist() == [0.0, 5.0, 3.0]
+
+
+def test_outside_reads_the_edge_and_writes_nothing():
+    x = nx.tensor([1.0, 2.0])
+    assert nx.take(x, nx.tensor([5, -5])).tolist() == [2.0, 1.0]
+    assert nx.scatter_add(x, nx.tensor([5, -5]), nx.ones(2)).tolist() == [1.0, 2.0]
+
+
+def test_along_axis():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 4, 5))
+    for axis in (-1, 0, 1):
+        i = rng.integers(0, x.shape[axis], (3, 4, 5) if axis else (2, 4, 5))
+        np.testing.assert_array_equal(nx.take_along_axis(x, i, axis=axis).numpy(), np.take_along_axis(x, i, axis))
+        order = np.argsort(x, axis=axis)
+        want = np.zeros_like(x)
+        np.put_along_axis(want, order, x, axis)
+        np.testing.assert_array_equal(nx.put_along_axis(np.zeros_like(x), order, x, axis=axis).numpy(), want)
+    labels = np.array([[1], [0], [3]])
+    picked = nx.take_along_axis(nx.asarray(x[:, :, 0]), nx.asarray(labels))
+    np.testing.assert_array_equal(picked.numpy(), np.take_along_axis(x[:, :, 0], labels, 1))
+    testing.check_grads(lambda x: nx.take_along_axis(x, nx.asarray(labels)), x[:, :, 0])
+
+
+def test_gather_and_indexed():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    rows = np.array([[[0, 1], [1, 2]], [[1, 0], [0, 0]]])
+    np.testing.assert_array_equal(nx.gather(x, rows).numpy(), x[rows[..., 0], rows[..., 1]])
+    want = x.copy()
+    np.add.at(want, (rows[..., 0], rows[..., 1]), np.ones((2, 2, 4)))
+    np.testing.assert_array_equal(nx.indexed_add(x, rows, np.ones((2, 2, 4))).numpy(), want)
+    put = nx.indexed_put(x, np.array([[1, 2, 3]]), np.array([7.0])).numpy()
+    assert put[1, 2, 3] == 7 and (put != x).sum() == 1
+
+
+@st.composite
+def keys(draw):
+    """A shape and a subscript for it: ints, slices, None, ..., at most one list of integers."""
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    items, listed = [], False
+    for n in shape[: draw(st.integers(0, len(shape)))]:
+        kind = draw(st.sampled_from("isssl" if not listed and not any(isinstance(i, int) for i in items) else "sss"))
+        if kind == "i":
+            items.append(draw(st.integers(-n, n - 1)))
+        elif kind == "l":
+            items.append(np.array(draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=4))))
+            listed = True
+        else:
+            bound = st.none() | st.integers(-n - 1, n + 1)
+            items.append(slice(draw(bound), draw(bound), draw(st.sampled_from([None, 1, 2, 3, -1, -2]))))
+    if draw(st.booleans()):
+        items.insert(draw(st.integers(0, len(items))), None)
+    if draw(st.booleans()):
+        items.append(Ellipsis)
+    return shape, tuple(items)
+
+
+@given(keys())
+def test_subscripts_are_numpys(drawn):
+    shape, key = drawn
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    want = x[key]
+    got = nx.asarray(x)[key]
+    assert got.shape == want.shape
+    np.testing.assert_array_equal(got.numpy(), want)
+
+
+@given(keys(), st.booleans())
+def test_updates_are_numpys(drawn, add):
+    shape, key = drawn
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    value = np.arange(x[key].size, dtype=np.float32).reshape(x[key].shape) + 100
+    want = x.copy()
+    if add:
+        np.add.at(want, key, value)
+        got = nx.asarray(x).at[key].add(value)
+    else:
+        want[key] = value
+        got = nx.asarray(x).at[key].set(value)
+    np.testing.assert_array_equal(got.numpy(), want)
+    np.testing.assert_array_equal(x, np.arange(x.size).reshape(shape))
+
+
+def test_updates_broadcast_and_cast():
+    assert nx.zeros((2, 3)).at[:, 1].set(5).tolist() == [[0, 5, 0], [0, 5, 0]]
+    assert nx.zeros(3, "int32").at[::2].add(nx.tensor([1, 2])).tolist() == [1, 0, 2]
+    assert nx.zeros(3).at[nx.tensor([1, 1])].add(1.0).tolist() == [0, 2, 0]
+
+
+def test_index_that_is_traced():
+    x = nx.tensor([[1, 2], [3, 4]])
+    assert jit(lambda x, i: x[i], compiler="evaluate")(x, nx.tensor(1)).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "key, error, said",
+    [
+        (3, IndexError, r"\[-2, 2\)"),
+        ((0, 0, 0), ShapeError, "at most 2"),
+        (1.5, DTypeError, "ints, slices"),
+        (True, DTypeError, "where"),
+        (np.array([True, False]), DTypeError, "where"),
+        ((np.array([0]), np.array([0])), ShapeError, "gather"),
+        ("a", DTypeError, "expected"),
+    ],
+)
+def test_errors(key, error, said):
+    with pytest.raises(error, match=said):
+        nx.zeros((2, 2))[key]
+
+
+def test_take_errors():
+    with pytest.raises(DTypeError, match="integer indices"):
+        nx.take(nx.zeros(3), nx.zeros(3))
+    with pytest.raises(ShapeError, match="expected an axis"):
+        nx.take(nx.zeros((2, 2)), nx.tensor([0]))
+    with pytest.raises(ShapeError, match="updates of shape"):
+        nx.scatter_add(nx.zeros((2, 2)), nx.tensor([0]), nx.zeros((2, 2)), axis=0)

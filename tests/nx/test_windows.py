@@ -1,0 +1,75 @@
+"""Windows against a plain loop, and where the gradient of a maximum goes."""
+
+import itertools
+
+import numpy as np
+import pytest
+from axon import nx, testing
+from axon.defn import grad
+from axon.errors import ShapeError
+
+COMBINE = {"window_sum": (np.sum, 0), "window_max": (np.max, None), "window_min": (np.min, None)}
+
+
+def by_loop(x, combine, fill, *, window, strides, padding, dilation):
+    padded = np.full([n + lo + hi for n, (lo, hi) in zip(x.shape, padding)], fill, dtype=x.dtype)
+    padded[tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape, padding))] = x
+    counts = [(p - (w - 1) * d - 1) // s + 1 for p, w, s, d in zip(padded.shape, window, strides, dilation)]
+    out = np.empty(counts, dtype=x.dtype)
+    for o in np.ndindex(*counts):
+        places = itertools.product(
+            *(range(i * s, i * s + (w - 1) * d + 1, d) for i, s, w, d in zip(o, strides, window, dilation))
+        )
+        out[o] = combine(np.array([padded[p] for p in places]))
+    return out
+
+
+@pytest.mark.parametrize("row", [nx.window_sum, nx.window_max, nx.window_min], ids=lambda r: r.op.name)
+@pytest.mark.parametrize("dtype", [nx.float64, nx.float32, nx.bfloat16, nx.int32, nx.uint8], ids=str)
+def test_values(row, dtype):
+    combine, fill = COMBINE[row.op.name]
+    if fill is None:
+        fill = dtype.lowest if row.op.name == "window_max" else dtype.highest
+    for case in testing.cases(row.op, dtype):
+        x = nx.asarray(case.args[0])
+        settled = row.op.infer([x.type], {**testing._options(row.op), **case.attrs}).attrs
+        wide = x.numpy().astype(np.float64 if dtype.is_float else dtype.numpy)
+        want = by_loop(wide, combine, fill, **settled)
+        got = row(x, **case.attrs).numpy().astype(wide.dtype)
+        np.testing.assert_allclose(
+            got, want, rtol=8 * testing.EPSILON.get(dtype.name, 0), atol=testing.EPSILON.get(dtype.name, 0) * 16
+        )
+
+
+def test_mean_counts_padding_or_not():
+    x = nx.ones((1, 4, 4, 1))
+    options = {"window": (1, 3, 3, 1), "padding": "same"}
+    assert nx.window_mean(x, **options).numpy().min() == pytest.approx(4 / 9)
+    assert (nx.window_mean(x, **options, count_include_pad=False).numpy() == 1).all()
+
+
+def test_gradient_of_max_goes_to_the_first_of_equals():
+    x = nx.tensor([[1.0, 1.0, 0.0], [1.0, 2.0, 2.0]])
+    g = grad(lambda x: nx.sum(nx.window_max(x, window=2)))(x)
+    np.testing.assert_array_equal(g.numpy(), [[0, 0, 0], [0, 2, 0]])
+    flat = grad(lambda x: nx.sum(nx.window_max(x, window=2, strides=2)))(nx.ones((2, 2)))
+    np.testing.assert_array_equal(flat.numpy(), [[1, 0], [0, 0]])
+    nan = grad(lambda x: nx.sum(nx.window_max(x, window=3)))(nx.tensor([1.0, float("nan"), 5.0]))
+    np.testing.assert_array_equal(nan.numpy(), [0, 1, 0])
+
+
+def test_padding_never_wins():
+    x = nx.full((3,), float("-inf"))
+    assert np.isneginf(nx.window_max(x, window=3, padding="same").numpy()).all()
+    assert nx.window_min(nx.tensor([250, 255], "uint8"), window=2, padding="same").tolist() == [250, 255]
+
+
+def test_half_floats_are_summed_in_float32():
+    assert nx.window_sum(nx.ones((4096,), "float16"), window=4096).item() == 4096.0
+
+
+def test_errors():
+    with pytest.raises(ShapeError, match="padded size"):
+        nx.window_sum(nx.ones(3), window=4)
+    with pytest.raises(ShapeError, match="above 0"):
+        nx.window_max(nx.ones(3), window=0)
