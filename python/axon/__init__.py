@@ -2,7 +2,91 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import activations as activations
 from . import config
+from . import initializers as initializers
+from . import layers as layers
+from . import losses as losses
+from . import metrics as metrics
+from . import nx as nx
+from . import optimizers as optimizers
+from . import schedules as schedules
+from . import training as training
+from . import tree as tree
+from . import updates as updates
+from .defn import cond as cond
+from .defn import custom_grad as custom_grad
+from .defn import debug as debug
+from .defn import defn as defn
+from .defn import fori_loop as fori_loop
+from .defn import grad as grad
+from .defn import jit as jit
+from .defn import scan as scan
+from .defn import stop_grad as stop_grad
+from .defn import switch as switch
+from .defn import value_and_grad as value_and_grad
+from .defn import vjp as vjp
+from .defn import while_loop as while_loop
+from .model import Model as Model
+from .model import ModelState as ModelState
+from .model import add as add
+from .model import avg_pool as avg_pool
+from .model import batch_norm as batch_norm
+from .model import build as build
+from .model import celu as celu
+from .model import compile as compile
+from .model import concatenate as concatenate
+from .model import conv as conv
+from .model import dense as dense
+from .model import dropout as dropout
+from .model import elu as elu
+from .model import exp as exp
+from .model import flatten as flatten
+from .model import gelu as gelu
+from .model import global_avg_pool as global_avg_pool
+from .model import global_max_pool as global_max_pool
+from .model import hard_sigmoid as hard_sigmoid
+from .model import hard_silu as hard_silu
+from .model import hard_tanh as hard_tanh
+from .model import init as init
+from .model import input as input
+from .model import leaky_relu as leaky_relu
+from .model import linear as linear
+from .model import log_sigmoid as log_sigmoid
+from .model import log_softmax as log_softmax
+from .model import log_sumexp as log_sumexp
+from .model import max_pool as max_pool
+from .model import mish as mish
+from .model import multiply as multiply
+from .model import predict as predict
+from .model import relu as relu
+from .model import relu6 as relu6
+from .model import selu as selu
+from .model import sigmoid as sigmoid
+from .model import silu as silu
+from .model import softmax as softmax
+from .model import softplus as softplus
+from .model import softsign as softsign
+from .model import subtract as subtract
+from .model import tanh as tanh
+
+if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import io as io
+    from . import loop as loop
+    from .loop import Loop as Loop
+
+_AT_FIRST_USE = {"Loop": "loop", "datasets": "datasets", "io": "io", "loop": "loop"}  # name -> the module it needs
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _AT_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_AT_FIRST_USE[name]}", __name__)
+    return module if name == _AT_FIRST_USE[name] else getattr(module, name)
 
 
 def _numpy_backend() -> object:
