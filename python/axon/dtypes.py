@@ -140,6 +140,8 @@ def result_type(*items: DType | type) -> DType:
     >>> result_type(float16, float), result_type(int8, float), result_type(uint8, int)
     (float16, float32, uint8)
     """
+    if not items:
+        raise DTypeError("promotion: expected at least one dtype, got none; pass an operand")
     strong = [d for d in items if isinstance(d, DType)]
     weak = [_OF_PYTHON[d] for d in items if not isinstance(d, DType)]
     result = strong[0] if strong else weak[0]

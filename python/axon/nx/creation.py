@@ -168,14 +168,14 @@ def _array(data: Any, dtype: DTypeLike | None) -> Any:
     typed = hasattr(data, "dtype")
     if not typed and not hasattr(data, "__array__") and hasattr(data, "__dlpack__"):
         data, typed = np.from_dlpack(data), True
+    if isinstance(data, (list, tuple)) and (odd := _odd(data)):
+        raise DTypeError(f"tensor: expected numbers, got {odd}; use stack to join tensors")
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise ShapeError(
             f"tensor: expected lists of equal lengths at each level, got {data!r:.60}; pad them"
         ) from error
-    if array.dtype == object:
-        raise DTypeError(f"tensor: expected numbers, got {_first_odd(data)}; use stack to join tensors")
     if dtype is None and not typed:
         wanted = {"i": int32, "u": int32, "f": float32, "b": bool_}.get(array.dtype.kind)
         target = wanted if wanted is not None else to_dtype(array.dtype)
@@ -195,10 +195,15 @@ def _array(data: Any, dtype: DTypeLike | None) -> Any:
         return np.asarray(_astype(np, array.astype(array.dtype.newbyteorder("=")), target))
 
 
-def _first_odd(data: Any) -> str:
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return type(data).__name__
+def _odd(data: Any) -> str | None:
+    """The type of the first leaf that NumPy would take apart (a tensor) or hold as an object."""
+    for item in data:
+        if isinstance(item, (list, tuple)):
+            if found := _odd(item):
+                return found
+        elif item is None or isinstance(item, Tensor):
+            return type(item).__name__
+    return None
 
 
 def _from_array(array: Any, names: Any, backend: Backend) -> Tensor:

@@ -62,7 +62,9 @@ class Op:
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
     identity: Callable[[DType], Any] | None = None  # of combine (argmax, argmin: of its value; the index is free)
-    index_map: Callable[..., Any] | None = None  # movement, gather: (types, out, **attrs) -> a tuple of Index an operand
+    index_map: Callable[..., Any] | None = (
+        None  # movement, gather: (types, out, **attrs) -> a tuple of Index an operand
+    )
     extern: str | None = None  # contraction, library: symbol of the runtime's library step
     expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose
     cost: int = 1  # to repeat it for an element: 0 free (casts), 1 cheap, 8 a division or transcendental

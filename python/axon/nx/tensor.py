@@ -117,6 +117,17 @@ class Tensor(Methods):
 
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory as a DLPack capsule; a copy for a consumer too old to know of read-only memory."""
+        array = self.numpy()
+        try:
+            return array.__dlpack__(**options)
+        except BufferError:
+            return array.copy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.numpy().__dlpack_device__()  # type: ignore[return-value]
+
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(f"bool: expected one element, got {self.type}; say which you mean with nx.any or nx.all")

@@ -1,0 +1,173 @@
+"""Tensors out of values and nothing, and the way back: numpy, DLPack, Python."""
+
+import pickle
+
+import ml_dtypes
+import numpy as np
+import pytest
+from axon import nx
+from axon.defn import jit
+from axon.errors import DTypeError, ShapeError, TraceError
+
+
+def test_defaults_of_python_values():
+    assert nx.tensor(1).dtype is nx.int32 and nx.tensor(1.0).dtype is nx.float32 and nx.tensor(True).dtype is nx.bool
+    assert nx.tensor([[1, 2.5]]).dtype is nx.float32
+    assert nx.tensor([]).type == nx.template((0,))
+    assert nx.tensor(np.ones(2)).dtype is nx.float64
+    assert nx.tensor([1, 2], "uint8").dtype is nx.uint8
+
+
+def test_tensor_copies_and_asarray_shares():
+    array = np.zeros(3, np.float32)
+    copied, shared = nx.tensor(array), nx.asarray(array)
+    array[0] = 1
+    assert copied.tolist() == [0, 0, 0] and shared.tolist() == [1, 0, 0]
+    assert nx.asarray(array, copy=True).tolist() == [1, 0, 0]
+    with pytest.raises(ValueError, match="shared"):
+        nx.asarray([1.0], copy=False)
+    with pytest.raises(DTypeError, match="copy"):
+        nx.asarray(nx.ones(2), "int32", copy=False)
+    with pytest.raises(ValueError, match="read-only"):
+        shared.numpy()[0] = 5
+
+
+def test_arrays_of_any_layout():
+    x = np.arange(12.0).reshape(3, 4)
+    for view in (x.T, x[::-1, ::2], x.astype(">f8"), np.asfortranarray(x), np.broadcast_to(x[0], (2, 4))):
+        np.testing.assert_array_equal(nx.tensor(view).numpy(), view)
+        np.testing.assert_array_equal((nx.asarray(view) + 1).numpy(), view + 1)
+
+
+def test_torch_and_dlpack():
+    torch = pytest.importorskip("torch")
+    source = torch.arange(6.0).reshape(2, 3)
+    ours = nx.from_dlpack(source)
+    source[0, 0] = 9
+    assert ours.tolist() == source.tolist()
+    assert nx.asarray(source).tolist() == source.tolist()
+    back = torch.from_dlpack(nx.tensor([1.0, 2.0]))
+    assert back.tolist() == [1.0, 2.0]
+    assert np.from_dlpack(nx.tensor([1, 2])).tolist() == [1, 2]
+
+
+def test_python_and_numpy_protocols():
+    x = nx.tensor([[1, 2], [3, 4]])
+    assert len(x) == 2 and [r.tolist() for r in x] == [[1, 2], [3, 4]]
+    assert int(nx.tensor(3)) == 3 and float(nx.tensor(2.5)) == 2.5 and [5, 6, 7][nx.tensor(1)] == 6
+    assert bool(nx.tensor([True])) and not nx.tensor(0)
+    assert np.asarray(x, dtype=float).dtype == float
+    assert x.__array_namespace__() is nx
+    assert (np.ones((2, 2)) * x).tolist() == [[1, 2], [3, 4]] and isinstance(np.ones((2, 2)) * x, nx.Tensor)
+    assert {x: 1}[x] == 1
+    assert (nx.tensor(1) == None) is False  # noqa: E711
+    copy = pickle.loads(pickle.dumps(nx.rename(x, ["a", None])))
+    assert copy.tolist() == x.tolist() and copy.names == ("a", None)
+
+
+def test_python_protocol_errors():
+    with pytest.raises(ShapeError, match="one element"):
+        bool(nx.ones(2))
+    with pytest.raises(ShapeError, match="one element"):
+        nx.ones(2).item()
+    with pytest.raises(TypeError, match="with axes"):
+        len(nx.tensor(1))
+    with pytest.raises(TypeError, match="integer of rank 0"):
+        [1][nx.tensor(0.0)]
+    with pytest.raises(TypeError):
+        nx.ones(2) + "a"
+
+
+def test_traced_tensors_have_no_values():
+    for use in (bool, float, int, np.asarray, lambda x: x.item(), lambda x: [0][x.astype("int32")]):
+        with pytest.raises(TraceError, match="traced"):
+            jit(lambda x, use=use: use(x), compiler="evaluate")(nx.tensor(1.0))
+
+
+def test_bad_data():
+    with pytest.raises(ShapeError, match="equal lengths"):
+        nx.tensor([[1], [2, 3]])
+    with pytest.raises(DTypeError, match="stack"):
+        nx.tensor([nx.ones(2), None])
+    with pytest.raises(DTypeError, match="expected one of"):
+        nx.tensor(1j)
+    with pytest.raises(DTypeError):
+        nx.tensor(["a"])
+
+
+def test_filled():
+    assert nx.zeros((2, 0)).shape == (2, 0) and nx.ones(3, "int8").dtype is nx.int8
+    assert nx.full((2,), 7).type == nx.template(2, "int32") and nx.full((2,), nx.tensor(1.5)).tolist() == [1.5, 1.5]
+    assert nx.zeros_like(nx.ones(2, "uint8")).type == nx.template(2, "uint8")
+    assert nx.full_like(nx.ones(2), 3).tolist() == [3.0, 3.0] and nx.ones_like([1, 2], dtype="bool").tolist() == [
+        True,
+        True,
+    ]
+    assert nx.full((), True, "float32").item() == 1.0
+    with pytest.raises(ShapeError, match="non-negative"):
+        nx.zeros(-1)
+    with pytest.raises(TypeError, match="integer"):
+        nx.zeros((2.0,))
+
+
+@pytest.mark.parametrize("args", [(5,), (1, 7, 2), (0, 1, 0.1), (5, 0, -1), (3, 3), (0.5, 3.0), (5, 1)])
+def test_arange(args):
+    want = np.arange(*args)
+    got = nx.arange(*args)
+    assert got.dtype is (nx.int32 if want.dtype.kind == "i" else nx.float32)
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-6)
+
+
+def test_linspace_eye_triangles():
+    for start, stop, n, endpoint in [(0, 1, 5, True), (-3, 7, 8, False), (2, 2, 1, True), (0.1, 0.3, 100, True)]:
+        got = nx.linspace(start, stop, n, endpoint=endpoint).numpy()
+        np.testing.assert_allclose(got, np.linspace(start, stop, n, endpoint=endpoint), rtol=1e-6, atol=1e-6)
+    assert nx.linspace(0.1, 0.3, 100).numpy()[-1] == np.float32(0.3)
+    for n, m, k in [(3, None, 0), (2, 4, 1), (4, 2, -1)]:
+        np.testing.assert_array_equal(nx.eye(n, m, k=k).numpy(), np.eye(n, m, k))
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for k in (-1, 0, 2):
+        np.testing.assert_array_equal(nx.tril(x, k=k).numpy(), np.tril(x, k))
+        np.testing.assert_array_equal(nx.triu(x, k=k).numpy(), np.triu(x, k))
+
+
+def test_names():
+    x = nx.tensor(np.ones((2, 3)), names=["batch", None])
+    assert (x + nx.ones(3)).names == ("batch", None)
+    assert nx.sum(x, axis="batch").names is None and nx.sum(x, axis=1).names == ("batch",)
+    assert nx.rename(x, {"batch": "row"}).names == ("row", None)
+    assert str(x.type) == "float64[batch=2,3]"
+    with pytest.raises(ShapeError, match="names that agree"):
+        x + nx.tensor(np.ones((2, 3)), names=["time", None])
+    with pytest.raises(ShapeError, match="distinct axis names"):
+        nx.rename(x, ["a", "a"])
+    with pytest.raises(ShapeError, match="axis named"):
+        nx.sum(x, axis="time")
+
+
+def test_bfloat16():
+    x = nx.tensor(np.array([1.0, 3.0], ml_dtypes.bfloat16))
+    assert x.dtype is nx.bfloat16 and (x / 3).numpy().dtype == ml_dtypes.bfloat16
+    assert (x / 3).tolist() == [float(ml_dtypes.bfloat16(1 / 3)), 1.0]
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (1.5, "float32[] 1.5"),
+        ([1, 2], "int32[2] [1, 2]"),
+        ([[True], [False]], "bool[2,1]\n[[ True],\n [False]]"),
+        (np.zeros((0, 2), np.float32), "float32[0,2]\n[]"),
+        (np.array([1, 2], ml_dtypes.bfloat16), "bfloat16[2] [1., 2.]"),
+    ],
+)
+def test_repr(value, text):
+    assert repr(nx.tensor(value)) == text
+
+
+def test_repr_of_many_and_of_traced():
+    text = repr(nx.rename(nx.zeros((100, 100)), ["row", "column"]))
+    assert text.startswith("float32[row=100,column=100]\n[[0., 0., 0., ...") and len(text) < 400
+    seen = []
+    jit(lambda x: seen.append(repr(x)) or x, compiler="evaluate")(nx.ones(2))
+    assert seen == ["float32[2] traced"]

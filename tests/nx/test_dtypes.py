@@ -1,0 +1,125 @@
+"""Dtypes: the promotion table against NumPy's where they agree, scalars that never widen, integers that are defined."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from axon import dtypes, nx
+from axon.dtypes import promote, result_type
+from axon.errors import DTypeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+SIGNED, UNSIGNED = [d for d in dtypes.ALL if d.kind == "i"], [d for d in dtypes.ALL if d.kind == "u"]
+
+
+def test_promotion_inside_a_kind_is_numpys():
+    for a, b in itertools.product([*SIGNED, *UNSIGNED, nx.bool, nx.float32, nx.float64], repeat=2):
+        if {a, b} & {nx.uint64} and {a.kind, b.kind} == {"i", "u"}:
+            with pytest.raises(DTypeError, match="astype"):
+                promote(a, b)
+        elif a.kind == b.kind or not (a.is_float or b.is_float):
+            assert promote(a, b).numpy == np.promote_types(a.numpy, b.numpy)
+        else:
+            assert promote(a, b) is (a if a.is_float else b)
+        if nx.uint64 not in (a, b):
+            assert promote(a, b) is promote(b, a)
+    assert promote(nx.float16, nx.bfloat16) is nx.float32
+
+
+def test_scalars_never_change_an_array():
+    assert result_type(nx.float16, float) is nx.float16
+    assert result_type(nx.uint8, int) is nx.uint8
+    assert result_type(nx.bool, int) is nx.int32
+    assert result_type(nx.int8, float) is nx.float32
+    assert (nx.tensor([1.0], "float16") * np.float64(2)).dtype is nx.float16
+    assert (nx.tensor([1], "uint8") + True).dtype is nx.uint8
+
+
+def test_arrays_of_other_dtypes_do():
+    assert (nx.tensor([1.0]) * np.ones(1)).dtype is nx.float64
+    assert (np.ones(1, np.float32) * nx.tensor([1], "int8")).dtype is nx.float32
+
+
+@pytest.mark.parametrize("name", [d.name for d in dtypes.ALL])
+def test_names_and_numpy(name):
+    d = nx.dtype(name)
+    assert str(d) == name and nx.dtype(d.numpy) is d and nx.dtype(d.numpy.type) is d and nx.dtype(d) is d
+    assert pickle.loads(pickle.dumps(d)) is d
+    assert d.itemsize == d.numpy.itemsize
+
+
+def test_unknown_dtypes_are_named():
+    for bad in ("complex64", object, "float", np.dtype("datetime64[s]"), 3):
+        with pytest.raises(DTypeError, match="expected one of"):
+            nx.dtype(bad)
+
+
+@pytest.mark.parametrize("d", [*SIGNED, *UNSIGNED], ids=str)
+def test_defined_integer_arithmetic(d):
+    low, high = int(d.lowest), int(d.highest)
+    x = nx.tensor(np.array([low, high, 7], d.numpy))
+    zero = nx.tensor(0, d)
+    assert (x // zero).tolist() == [0, 0, 0] and (x % zero).tolist() == [0, 0, 0]
+    assert (x + 1).tolist()[1] == low
+    if d.kind == "i":
+        assert (x // -1).tolist() == [low, -high, -7]
+        assert nx.abs(x).tolist()[0] == low
+        assert (x % -2).tolist() == [0, -1, -1]
+    width = 8 * d.itemsize
+    assert (x << width).tolist() == [0, 0, 0]
+    assert (x >> width).tolist() == [-1 if low < 0 else 0, 0, 0]
+    if width > 8:
+        assert (x << (width - 1)).tolist()[2] == (low or 1 << width - 1)
+
+
+@pytest.mark.parametrize("d", [*SIGNED, *UNSIGNED], ids=str)
+@pytest.mark.parametrize("source", [nx.float16, nx.bfloat16, nx.float32, nx.float64], ids=str)
+def test_floats_to_integers_are_limited(d, source):
+    low, high = int(d.lowest), int(d.highest)
+    x = nx.tensor([np.nan, np.inf, -np.inf, -0.9, 2.9, -2.9], source).astype(d)
+    assert x.tolist() == [0, high, low, 0, 2, max(low, -2)]
+
+
+@given(st.floats(width=32, allow_nan=False))
+def test_float32_to_int32_rounds_towards_zero(value):
+    want = int(np.clip(np.trunc(np.float64(value)), -(2**31), 2**31 - 1))
+    assert nx.tensor(value).astype("int32").item() == want
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_integers_wrap(value):
+    assert nx.tensor(value, "int64").astype("int8").item() == (value + 128) % 256 - 128
+    assert nx.tensor(value, "int64").astype("uint32").item() == value % 2**32
+
+
+def test_half_floats_are_rounded_from_float32():
+    value = 1 + 2**-11 + 2**-30  # just above the middle of two float16s, but not once it is float32
+    assert nx.tensor(value, "float64").astype("float16").item() == np.float16(np.float32(value)) == 1.0
+    assert nx.tensor([3.0]).astype("bfloat16").astype("bool").tolist() == [True]
+
+
+def test_scalars_that_do_not_fit_are_refused():
+    with pytest.raises(DTypeError, match="wider dtype"):
+        nx.tensor([1], "uint8") + 300
+    with pytest.raises(DTypeError, match="wider dtype"):
+        nx.tensor([1], "uint8") * -1
+    with pytest.raises(DTypeError, match=r"int32|wider"):
+        nx.tensor([2**40])
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: nx.bitwise_and(nx.ones(2), 1), "bitwise_and"),
+        (lambda: nx.tensor(True) + nx.tensor(True), "logical functions"),
+        (lambda: nx.max(nx.tensor([True])), "logical functions"),
+        (lambda: nx.nextafter(nx.ones(1, "float16"), 2.0), "float32 or float64"),
+        (lambda: nx.tensor(1, "uint64") + nx.tensor(1), "no common integer"),
+        (lambda: nx.signbit(nx.tensor(1)), "floating"),
+    ],
+)
+def test_dtype_errors(call, said):
+    with pytest.raises(DTypeError, match=said):
+        call()

@@ -1,0 +1,58 @@
+"""Statistics against NumPy in float64, and what they do where it is hard."""
+
+import numpy as np
+import pytest
+import scipy.special
+from axon import nx, testing
+
+X = np.random.default_rng(0).standard_normal((3, 4, 5)) * 3 + 1
+AXES = [None, 0, -1, (0, 2), ()]
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("dtype", [nx.float64, nx.float32, nx.bfloat16], ids=str)
+def test_values(axis, keepdims, dtype):
+    x = nx.asarray(X).astype(dtype)
+    wide, options = x.numpy().astype(float), {"axis": axis, "keepdims": keepdims}
+    tolerance = 8 * testing.EPSILON[dtype.name]
+    for ours, theirs in [
+        (nx.mean(x, **options), np.mean(wide, **options)),
+        (nx.var(x, **options), np.var(wide, **options)),
+        (nx.std(x, **options), np.std(wide, **options)),
+        (nx.logsumexp(x, **options), scipy.special.logsumexp(wide, **options)),
+    ]:
+        assert ours.dtype is dtype and ours.shape == theirs.shape
+        np.testing.assert_allclose(ours.numpy().astype(float), theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("f", [nx.mean, nx.var, nx.std, nx.logsumexp], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("axis", [None, 1, (0, 2)], ids=str)
+def test_gradients(f, axis):
+    testing.check_grads(lambda x: f(x, axis=axis), X)
+
+
+def test_integers_correction_and_nothing():
+    assert nx.mean(nx.tensor([1, 2, 4], "uint8")).item() == pytest.approx(7 / 3)
+    assert nx.var(nx.asarray(X), correction=1).item() == pytest.approx(np.var(X, ddof=1))
+    assert np.isnan(nx.mean(nx.zeros(0)).item())
+
+
+def test_large_values():
+    assert nx.mean(nx.full((4096,), 60000.0, "float16")).item() == 60000.0
+    assert nx.var(nx.tensor([1e4, 1e4 + 1, 1e4 + 2])).item() == pytest.approx(2 / 3)
+    assert nx.logsumexp(nx.tensor([-np.inf, -np.inf])).item() == -np.inf
+    assert nx.logsumexp(nx.tensor([np.inf, 0.0])).item() == np.inf
+    assert np.isnan(nx.logsumexp(nx.tensor([np.nan, 0.0])).item())
+
+
+def test_ties_share_the_gradient_of_an_extreme():
+    from axon.defn import grad
+
+    x = nx.tensor([1.0, 3.0, 3.0])
+    assert grad(nx.max)(x).tolist() == [0, 0.5, 0.5]
+    assert grad(lambda x: nx.sum(nx.maximum(x, 3.0)))(x).tolist() == [0, 0.5, 0.5]
+    assert grad(lambda x: nx.sum(nx.clip(x, 1.0, 3.0)))(x).tolist() == [1, 1, 1]
+    assert grad(nx.prod)(nx.tensor([0.0, 2.0, 3.0])).tolist() == [6, 0, 0]
+    assert grad(nx.prod)(nx.tensor([0.0, 0.0, 3.0])).tolist() == [0, 0, 0]
+    assert grad(lambda x: nx.sum(nx.abs(x)))(nx.tensor([0.0, -2.0])).tolist() == [0, -1]
