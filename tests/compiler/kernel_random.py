@@ -10,7 +10,8 @@ import numpy as np
 from axon import dtypes
 from axon.compiler.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.dtypes import DType, bool_, float32, int32, int64
-from kernel_tools import Case, tile_table
+
+from .kernel_tools import Case, signatures
 
 OUTER = (0, 1, 1, 2, 3, 5)
 INNER = (0, 1, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 130, 300)
@@ -33,7 +34,8 @@ def values(dtype: DType, size: int, seed: int) -> np.ndarray:
         special = np.array([low, high, 0, 1], dtype.numpy)
     else:
         made = (r.standard_normal(size) * 10).astype(dtype.numpy)
-        special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 0.5, 1e30], np.float64).astype(dtype.numpy)
+        with np.errstate(over="ignore"):
+            special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 0.5, 1e30]).astype(dtype.numpy)
     odd = r.random(size) < 0.05
     made[odd] = special[r.integers(0, len(special), int(odd.sum()))]
     return made
@@ -182,7 +184,7 @@ class Maker:
     def operate(self, body: list[Stmt]) -> None:
         """A scalar op for a dtype that is at hand."""
         want = self.r.choice(list(self.known.values()))
-        able = [k for k in tile_table() if k[0] != "cast" and k[0] not in HIDDEN and k[1][-1] is want]
+        able = [k for k in signatures() if k[0] != "cast" and k[0] not in HIDDEN and k[1][-1] is want]
         if not able:
             self.as_dtype(body, self.r.choice(self.dtypes))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import subprocess
 import tempfile
@@ -36,31 +37,22 @@ class _Entry(ctypes.Structure):
         ("arity", ctypes.c_uint8),
         ("inputs", ctypes.c_uint8 * 4),
         ("output", ctypes.c_uint8),
-        ("run", ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int64)),
+        ("run", ctypes.c_void_p),
     ]
 
 
 @cache
-def tile_table() -> dict[tuple[str, tuple[DType, ...], DType], Any]:
-    """Every compiled tile by name, dtypes of its inputs and dtype of its output."""
-    library = ctypes.CDLL(os.environ.get("AXON_TILES", str(PACKAGE / "libaxon.so")))
+def signatures() -> list[tuple[str, tuple[DType, ...], DType]]:
+    """Every scalar there is: name, dtypes of its arguments and dtype of its result."""
+    library = ctypes.CDLL(str(PACKAGE / "libaxon.so"))
     library.axon_tiles.restype = ctypes.POINTER(_Entry)
     count = ctypes.c_size_t()
     entries = library.axon_tiles(ctypes.byref(count))
     by_code = {d.code: d for d in dtypes.ALL}
-    return {
-        (e.name.decode(), tuple(by_code[c] for c in e.inputs[: e.arity]), by_code[e.output]): e.run
+    return [
+        (e.name.decode(), tuple(by_code[c] for c in e.inputs[: e.arity]), by_code[e.output])
         for e in entries[: count.value]
-    }
-
-
-def tile(name: str, inputs: tuple[DType, ...], output: DType) -> Any:
-    run = tile_table()[name, inputs, output]
-
-    def call(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
-        run((ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays]), out.ctypes.data, out.size)
-
-    return call
+    ]
 
 
 class Case(NamedTuple):
@@ -75,7 +67,7 @@ class Case(NamedTuple):
 def interpreted(case: Case) -> list[np.ndarray]:
     """The arrays after the interpreter has run."""
     arrays = [a.copy() for a in case.arrays]
-    interpret(case.kernel, case.parameters, case.literals, arrays, tile)
+    interpret(case.kernel, case.parameters, case.literals, arrays)
     return arrays
 
 
@@ -138,7 +130,7 @@ def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int
     literals = literal_slots(case)
     size = scratch_bytes(kernel, case.parameters)
     edges = sorted({0, kernel.units(case.parameters), *cuts})
-    for begin, end in zip(edges, edges[1:]):
+    for begin, end in itertools.pairwise(edges):
         scratch = aligned(size + 64)
         scratch[:] = CANARY
         status = function(

@@ -7,7 +7,7 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
-from kernel_tools import HEADERS
+from .kernel_tools import HEADERS
 
 OPTIONS = "-std=c++20 -arch=sm_90 --fmad=false --prec-div=true --prec-sqrt=true --ftz=false -DAXON_CUDA".split()
 
