@@ -44,7 +44,6 @@ from .creation import literal as literal
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from .creation import template as template
-from .creation import tensor as tensor
 from .creation import tril as tril
 from .creation import triu as triu
 from .creation import zeros as zeros
@@ -145,6 +144,7 @@ from .statistics import var as var
 from .subscript import At as At
 from .tensor import Tensor as Tensor
 from .tensor import TensorType as TensorType
+from .creation import tensor as tensor  # isort: skip  (type checkers take the last: the module has the same name)
 from .transcendental import acos as acos
 from .transcendental import acosh as acosh
 from .transcendental import asin as asin

@@ -154,26 +154,17 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         name = function.__name__.rstrip("_")
-        signature = inspect.signature(function)
-        parameters = signature.parameters.values()
-        arity = sum(p.kind is p.POSITIONAL_ONLY for p in parameters)
-        options = {p.name: p.default for p in parameters if p.kind is not p.POSITIONAL_ONLY}
-        order = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        operands, options, positional, defaults = _parameters(function)
+        arity, allowed = len(operands), options.keys()
 
         @functools.wraps(function)
         def run(*args: Any, **attrs: Any) -> Any:
-            operands, rest = args[:arity], args[arity:]
-            if len(operands) < arity or len(rest) > len(order):
-                raise TypeError(f"{name}{signature}: got {len(args)} positional arguments")
-            given = dict(zip(order, rest))
-            unknown = attrs.keys() - options.keys() | attrs.keys() & given.keys()
-            if unknown:
-                raise TypeError(f"{name}{signature}: unexpected or repeated {sorted(unknown)}")
-            settled = {**options, **given, **attrs}
-            for key, value in settled.items():
-                if value is inspect.Parameter.empty:
-                    raise TypeError(f"{name}{signature}: argument {key!r} is missing")
-            return call(op, tuple(operands[0]) if variadic else operands, settled)
+            rest = dict(zip(positional, args[arity:]))
+            given = {**defaults, **rest, **attrs}
+            fits = arity <= len(args) <= arity + len(positional)
+            if not fits or given.keys() != allowed or rest.keys() & attrs.keys():
+                _refuse(name, function, args, attrs)
+            return call(op, tuple(args[0]) if variadic else args[:arity], given)
 
         op = Op(name=name, kind=kind, infer=infer, function=run, **fields)
         if name in TABLE:
@@ -185,6 +176,25 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
     return declare
 
 
+def _parameters(function: Any) -> tuple[tuple[str, ...], dict[str, None], tuple[str, ...], dict[str, Any]]:
+    """The names of positional-only parameters, of all others, of those that may be positional, and the defaults."""
+    code = function.__code__
+    only, count = code.co_posonlyargcount, code.co_argcount
+    names, values = code.co_varnames, function.__defaults__ or ()
+    defaults = {**dict(zip(names[count - len(values) : count], values)), **(function.__kwdefaults__ or {})}
+    options = dict.fromkeys(names[only : count + code.co_kwonlyargcount])
+    return names[:only], options, names[only:count], defaults
+
+
+def _refuse(name: str, function: Callable[..., Any], args: tuple[Any, ...], attrs: dict[str, Any]) -> None:
+    """Raise what Python says of arguments that do not fit the declaration."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **attrs)
+    except TypeError as error:
+        raise TypeError(f"{name}{signature}: {error}") from None
+
+
 def method(function: Callable[P, R]) -> Callable[P, R]:
     """Attach a function whose first parameter is a tensor to Tensor as a method; rows are attached unasked."""
     setattr(Tensor, function.__name__.rstrip("_"), function)
@@ -193,8 +203,7 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
 
 def composed(function: Callable[P, R]) -> Callable[P, R]:
     """Declare a function made of rows: arrays given for its Tensor parameters are converted; it is a method too."""
-    parameters = inspect.signature(function).parameters.values()
-    places = [i for i, p in enumerate(parameters) if p.kind is p.POSITIONAL_ONLY and p.annotation == "Tensor"]
+    places = [i for i, p in enumerate(_parameters(function)[0]) if function.__annotations__[p] == "Tensor"]
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
@@ -212,7 +221,7 @@ def operator(name: str, *, reflected: bool = False) -> Declare:
 
     def attach(function: Callable[P, R]) -> Callable[P, R]:
         run: Callable[..., Any] = function
-        unary = sum(p.kind is p.POSITIONAL_ONLY for p in inspect.signature(function).parameters.values()) == 1
+        unary = len(_parameters(inspect.unwrap(function))[0]) == 1
 
         def binary(self: Tensor, other: Any) -> Any:
             return run(self, other) if _is_operand(other) else NotImplemented
@@ -259,7 +268,7 @@ def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None =
             if dtype is None or shape is None:
                 raise ValueError(f"op table: {function.__name__} needs a dtype rule and a shape rule")
             if function.__doc__ and dtype.__doc__:
-                function.__doc__ = f"{inspect.cleandoc(function.__doc__)}\n\n{dtype.__doc__}"
+                function.__doc__ = f"{function.__doc__.rstrip()}\n\n    {dtype.__doc__}\n    "
             return row(kind_name, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
 
         return declare
