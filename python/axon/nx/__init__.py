@@ -144,7 +144,6 @@ from .statistics import var as var
 from .subscript import At as At
 from .tensor import Tensor as Tensor
 from .tensor import TensorType as TensorType
-from .creation import tensor as tensor  # isort: skip  (type checkers take the last: the module has the same name)
 from .transcendental import acos as acos
 from .transcendental import acosh as acosh
 from .transcendental import asin as asin
@@ -174,6 +173,9 @@ from .windows import window_max as window_max
 from .windows import window_mean as window_mean
 from .windows import window_min as window_min
 from .windows import window_sum as window_sum
+
+# isort: split
+from .creation import tensor as tensor  # after the module of that name: type checkers take the last
 
 bool = bool_
 newaxis = None
