@@ -199,12 +199,11 @@ class CppEmitter(Emitter):
             for address, value in self.partials(s.reduces):
                 self.line(f"for (int k = 0; k < ROW_LANES / W; k++) store({address} + k * W, {value.format('k')});")
             return
-        self.tally(s.reduces, "ROW_LANES / W", f"ceil_div({size}, ROW_SPAN)")
+        self.tally(s.reduces, "ROW_LANES / W", f"spans_of({size}, ROW_SPAN)")
         with self.block(f"for (int64 span = 0; span < {first}.spans; span++)"):
             self.line(f"const int64 low = span * ROW_SPAN, high = least(low + ROW_SPAN, {size});")
             self.row_span(s)
             self.each("next", s.reduces, ", span")
-        self.each("finish", s.reduces)
         self.halve(s.reduces, f"ceil_div({size}, W)")
 
     def row_span(self, s: For) -> None:
@@ -239,11 +238,10 @@ class CppEmitter(Emitter):
                 self.line("for (int64 i = low; i < high; i += W)")
                 self.line(f"  store({address} + i, {value.format(COLUMN)}, first(high - i));")
             return
-        self.tally(s.reduces, "ceil_div(high - low, W)", f"ceil_div({size}, COLUMN_SPAN)")
+        self.tally(s.reduces, "ceil_div(high - low, W)", f"spans_of({size}, COLUMN_SPAN)")
         with self.block(f"for (int64 span = 0; span < {first}.spans; span++)"):
             self.column_span(s)
             self.each("next", s.reduces, ", span")
-        self.each("finish", s.reduces)
         for r in s.reduces:
             self.results(r, f"a{r.results[0]}.at[{COLUMN}]", varying=True)
 
@@ -272,11 +270,11 @@ class CppEmitter(Emitter):
             count, place = "ceil_div(high - low, W)", f"span * n{self.kernel.inner} + low"
             extent = ", first(high - low - k * W)"
         self.tally([s], count, "spans")
+        self.line(f"start(a{f});")
         with self.block("for (int64 span = 0; span < spans; span++)"):
             loads = ", ".join(f"load({self.addresses[k]} + {place} + k * W{extent})" for k in s.operands)
             self.line(f"for (int64 k = 0; k < a{f}.count; k++) a{f}.at[k] = F{f}{{{loads}}};")
             self.line(f"next(a{f}, span);")
-        self.line(f"finish(a{f});")
         if s.row:
             self.halve([s], count)
         else:

@@ -136,10 +136,8 @@ class CudaEmitter(Emitter):
         if levels:
             self.line(f"F{f} stack{f}[{32 * self.lanes}];")
 
-    def finish(self, r: Reduce | Tree, spans: str) -> None:
+    def finish(self, r: Reduce | Tree) -> None:
         f = r.results[0]
-        self.line(f"if ({spans} > 1) collect(a{f}, stack{f}, {spans}, {self.lanes});")
-        self.line(f"else if ({spans} == 0) fill(a{f}, {self.lanes});")
         if self.lanes == 2:
             self.line(f"const F{f} f{f} = halve(a{f});")
             self.results(r, f"f{f}")
@@ -155,14 +153,14 @@ class CudaEmitter(Emitter):
             self.store_partials(s.reduces)
             return
         spans = f"spans{s.reduces[0].results[0]}"
-        self.line(f"const int64 {spans} = ceil_div({size}, {span_size});")
+        self.line(f"const int64 {spans} = spans_of({size}, {span_size});")
         with self.block(f"for (int64 span = 0; span < {spans}; span++)"):
             self.span(s, size, span_size)
             for r in s.reduces:
                 f = r.results[0]
-                self.line(f"if ({spans} > 1) carry(a{f}, stack{f}, span, {self.lanes});")
+                self.line(f"if ({spans} > 1) carry(a{f}, stack{f}, span, {spans}, {self.lanes});")
         for r in s.reduces:
-            self.finish(r, spans)
+            self.finish(r)
 
     def span(self, s: For, size: str, span_size: str) -> None:
         for r in s.reduces:
@@ -202,8 +200,9 @@ class CudaEmitter(Emitter):
     def tree(self, s: Tree) -> None:
         f = s.results[0]
         self.tally(s, True)
+        self.line(f"fill(a{f}, {self.lanes});")
         with self.block("for (int64 span = 0; span < spans; span++)"):
             loads = ", ".join(f"load({self.place(k)}, whole())" for k in s.operands)
             self.line(f"for (int k = 0; k < {self.lanes}; k++) a{f}[k] = F{f}{{{loads}}};")
-            self.line(f"if (spans > 1) carry(a{f}, stack{f}, span, {self.lanes});")
-        self.finish(s, "spans")
+            self.line(f"if (spans > 1) carry(a{f}, stack{f}, span, spans, {self.lanes});")
+        self.finish(s)

@@ -84,7 +84,7 @@ def operand_maps(node: Node, at: Map, loops: Sequence[int], run: tuple[int, int]
         if steps == RESHAPE:
             made = reshape(at, out.shape, type_.shape, loops)
         else:
-            made = compose(at, steps[k], type_.shape, loops)
+            made = compose(at, steps[k], out.shape, type_.shape, loops)
         if made is None or not run_merges(made, type_.shape, loops, run):
             return None
         found.append(made)
@@ -169,16 +169,20 @@ class Fusion:
             if merged is not None:
                 self.pull(value, merged, [at for maps in able.values() for at in maps])
                 return
-        home = self.store(value, able)
         for group in wants:
+            if group not in able:
+                self.read(group, value)
+        home = self.store(value, able)
+        for group in able:
             if group is not home:
                 self.read(group, value)
 
     def store(self, value: Value, able: dict[Group, list[Map]]) -> Unit:
         """Give a value that must be in memory to a group that computes it anyway, or to a new unit."""
         node, shape = value.node, value.type.shape
+        users = [*self.readers.get(value, ()), *able]
         for group, maps in able.items():
-            others = [u for u in (*self.readers.get(value, ()), *(g for g in able if g is not group)) if u is not group]
+            others = [u for u in users if u is not group]
             if len(maps) == 1 and covers(maps[0], shape, group) and not self.reaches(others, group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
@@ -198,8 +202,8 @@ class Fusion:
                 group, at = Group(loops, "row", (first, count + rest)), (*identity(first), *[Idx(())] * rest)
             else:
                 group, at = Group(loops, "column", (first, count)), (*identity(first), *identity(rest, first + count))
-            group = self.sibling(value, group) or group
-        elif value.type.size == 1 and (joined := self.scalar_group(value)) is not None:
+            group = self.sibling(value, group, users) or group
+        elif value.type.size == 1 and (joined := self.scalar_group(value, users)) is not None:
             group, at = joined, identity(len(shape))
         else:
             group, at = Group(shape), identity(len(shape))
@@ -212,7 +216,7 @@ class Fusion:
         self.pull(value, group, [at])
         return group
 
-    def sibling(self, value: Value, made: Group) -> Group | None:
+    def sibling(self, value: Value, made: Group, users: list[Unit]) -> Group | None:
         """A group that reduces the same axes of the same shape and reads some of the same values: one pass over them."""
         found = [
             u
@@ -232,19 +236,15 @@ class Fusion:
                 stack.extend(v.node.inputs)
         for group in found:
             shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
-            if (
-                shares
-                and not self.reaches(self.readers.get(value, ()), group)
-                and group not in self.readers.get(value, ())
-            ):
+            if shares and group not in users and not self.reaches(users, group):
                 return group
         return None
 
-    def scalar_group(self, value: Value) -> Group | None:
+    def scalar_group(self, value: Value, users: list[Unit]) -> Group | None:
         """Rule 8: one kernel for all the work on single elements, as far as no cycle results."""
         for group in map(find, self.scalars):
             if group.form == "map" and group.shape == value.type.shape:
-                if not self.reaches(self.readers.get(value, ()), group):
+                if group not in users and not self.reaches(users, group):
                     return group
         return None
 
@@ -344,34 +344,27 @@ class Fusion:
 
     def ordered(self) -> list[Unit]:
         """Units with what they read before them, otherwise in the graph's order."""
-        done: dict[int, None] = {}
+        position = {node: k for k, node in enumerate(self.graph.nodes)}
+        done: dict[Unit, None] = {}
         order: list[Unit] = []
         for start in reversed(self.units):
-            stack = [start]
+            stack, entered = [start], set()
             while stack:
                 unit = stack[-1]
-                pending = (
-                    []
-                    if id(unit) in done
-                    else [
-                        u
-                        for v in sorted(unit.reads, key=self.position)
-                        if (u := self.home.get(v)) is not None and id(u) not in done
-                    ]
-                )
-                if pending:
-                    stack.extend(pending)
-                else:
+                if unit in done:
                     stack.pop()
-                    if id(unit) not in done:
-                        done[id(unit)] = None
-                        order.append(unit)
+                    continue
+                wanted = sorted(unit.reads, key=lambda v: -position[v.node])
+                pending = [u for v in wanted if (u := self.home.get(v)) is not None and u not in done]
+                if not pending:
+                    done[unit] = None
+                    order.append(stack.pop())
+                elif unit in entered:
+                    raise AssertionError("fusion made a cycle of units")
+                else:
+                    entered.add(unit)
+                    stack.extend(pending)
         return order
-
-    def position(self, value: Value) -> int:
-        if not hasattr(self, "_positions"):
-            self._positions = {node: k for k, node in enumerate(self.graph.nodes)}
-        return -self._positions[value.node]
 
 
 def find(group: Group) -> Group:

@@ -35,7 +35,9 @@ def identity(rank: int, first: int = 0) -> Map:
     return tuple(Idx(((first + a, 1),)) for a in range(rank))
 
 
-def compose(outer: Map, steps: Sequence[Index], shape: Sequence[int], loops: Sequence[int]) -> Map | None:
+def compose(
+    outer: Map, steps: Sequence[Index], result: Sequence[int], shape: Sequence[int], loops: Sequence[int]
+) -> Map | None:
     """The map of a movement's operand (of `shape`), given the map of its result and the row's index map.
 
     None where the index cannot be written with one guard an axis, or where a guard would fall on the vectorised axis.
@@ -47,7 +49,7 @@ def compose(outer: Map, steps: Sequence[Index], shape: Sequence[int], loops: Seq
             found.append(Idx((), step.start))
             continue
         at = outer[step.axis]
-        plain = step.lo == 0 and step.div == 1 and step.size is None
+        plain = step.lo == 0 and step.div == 1 and (step.size is None or step.size >= result[step.axis])
         if plain:
             terms = tuple((a, m * step.mul) for a, m in at.terms)
             found.append(Idx(terms, at.start * step.mul + step.start, at.guard))
