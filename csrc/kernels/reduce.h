@@ -8,22 +8,27 @@
 
 namespace axon {
 
-// Lane l of the result is lane l + h of x, around; and lane 0 of x in every lane. On CUDA the lanes of a row are the
-// threads of a warp (beyond the last one, rotate gives anything).
+// Lane l of the result is lane l + h of x (beyond the last one, anything); and lane 0 of x in every lane. On CUDA the lanes
+// of a row are the threads of a warp.
 #ifdef AXON_CUDA
 template <class V> AXON_FN auto shuffled(V x) {
   if constexpr (sizeof(V) < 4) return static_cast<int32>(x);
   else return x;
 }
-template <int h, class V> AXON_FN V rotate(V x) { return static_cast<V>(__shfl_down_sync(~0u, shuffled(x), h)); }
+template <class V> AXON_FN V rotate(V x, int h) { return static_cast<V>(__shfl_down_sync(~0u, shuffled(x), h)); }
 template <class V> AXON_FN V lane0(V x) { return static_cast<V>(__shfl_sync(~0u, shuffled(x), 0)); }
 #elif AXON_LANES == 1
-template <int h, class V> AXON_FN V rotate(V x) { return x; }
+template <class V> AXON_FN V rotate(V x, int) { return x; }
 template <class V> AXON_FN V lane0(V x) { return x; }
 #else
-template <int h, class V> AXON_FN V rotate(V x) {
-  if constexpr (same<element<V>, bool>) return mask(rotate<h>(x.m));
-  else return __builtin_shuffle(x, (iota<element<int_lanes<V>>>(0) + h) & (W - 1));
+template <class V> AXON_FN V rotate(V x, int h) {
+  typedef element<V> T;
+  if constexpr (same<T, bool>) return mask(rotate(x.m, h));
+  else if constexpr (sizeof(T) == 4) return __builtin_shuffle(x, (iota<int32>(0) + h) & (W - 1));
+  else {
+    const V twice[2] = {x, x};
+    return load_raw(reinterpret_cast<const T*>(twice) + h);
+  }
 }
 template <class V> AXON_FN V lane0(V x) { return broadcast<element<V>>(front(x)); }
 #endif
@@ -34,7 +39,7 @@ template <class V> AXON_FN V lane0(V x) { return broadcast<element<V>>(front(x))
     AXON_FN name identity() { return {axon::broadcast<T>(start)}; }                                           \
     AXON_FN name combine(name a, name b) { return {axon::op(a.value, b.value)}; }                             \
     AXON_FN name choose(axon::lanes<bool> m, name a, name b) { return {axon::select(m, a.value, b.value)}; }  \
-    template <int h> AXON_FN name rotated(name a) { return {axon::rotate<h>(a.value)}; }                      \
+    AXON_FN name rotated(name a, int h) { return {axon::rotate(a.value, h)}; }                                \
     AXON_FN name all(name a) { return {axon::lane0(a.value)}; }                                               \
   };
 
@@ -56,9 +61,7 @@ template <class V> AXON_FN V lane0(V x) { return broadcast<element<V>>(front(x))
     AXON_FN name choose(axon::lanes<bool> m, name a, name b) {                                                \
       return {axon::select(m, a.value, b.value), axon::select(m, a.index, b.index)};                          \
     }                                                                                                         \
-    template <int h> AXON_FN name rotated(name a) {                                                           \
-      return {axon::rotate<h>(a.value), axon::rotate<h>(a.index)};                                            \
-    }                                                                                                         \
+    AXON_FN name rotated(name a, int h) { return {axon::rotate(a.value, h), axon::rotate(a.index, h)}; }      \
     AXON_FN name all(name a) { return {axon::lane0(a.value), axon::lane0(a.index)}; }                         \
   };
 #define AXON_ARGMAX(name, T, start) AXON_ARG(name, T, greater, start)
@@ -76,6 +79,9 @@ template <class F> AXON_FN void fill(F* a, int64 count) {
   for (int64 k = 0; k < count; k++) a[k] = F::identity();
 }
 
+// Spans of `size` elements; an empty reduction has one, of none.
+AXON_FN int64 spans_of(int64 n, int64 size) { return n > size ? ceil_div(n, size) : 1; }
+
 // Levels of the stack that the binary tree over so many spans needs.
 AXON_FN int64 levels(int64 spans) {
   int64 n = 0;
@@ -83,24 +89,35 @@ AXON_FN int64 levels(int64 spans) {
   return n;
 }
 
-// The binary tree over spans, as a counter. After span s, `carry` combines a[count] with the blocks that s completes,
-// leftmost operand first, and keeps it in stack[level]; after the last, `collect` combines the blocks that remain.
-template <class F> AXON_SLOW void carry(F* a, F* stack, int64 span, int64 count) {
+// The binary tree over spans, as a counter: stack[level] holds 2^level spans, one for each bit that is set in the number of
+// spans so far. A new span's accumulators a[count] take in the blocks they complete, which are always left operands; the
+// last span's take in all.
+template <class F> AXON_SLOW void carry(F* a, F* stack, int64 span, int64 spans, int64 count) {
+  const bool last = span == spans - 1;
   int64 level = 0;
-  for (; span >> level & 1; level++)
-    for (int64 k = 0; k < count; k++) a[k] = F::combine(stack[level * count + k], a[k]);
-  for (int64 k = 0; k < count; k++) stack[level * count + k] = a[k];
-}
-template <class F> AXON_SLOW void collect(F* a, F* stack, int64 spans, int64 count) {
-  int64 level = 0;
-  while (!(spans >> level & 1)) level++;
-  for (int64 k = 0; k < count; k++) a[k] = stack[level * count + k];
-  while (spans >> ++level)
-    if (spans >> level & 1)
+  for (; last ? span >> level : span >> level & 1; level++)
+    if (span >> level & 1)
       for (int64 k = 0; k < count; k++) a[k] = F::combine(stack[level * count + k], a[k]);
+  if (!last)
+    for (int64 k = 0; k < count; k++) stack[level * count + k] = a[k];
 }
 
-#ifndef AXON_CUDA
+// Folds the 64 lanes of a row, l with l + 32, + 16, ..., + 1; every lane of the result is the whole. Uses a up.
+#ifdef AXON_CUDA
+template <class F> AXON_FN F halve(F* a) {
+  F x = F::combine(a[0], a[1]);
+  for (int h = 16; h > 0; h /= 2) x = F::combine(x, F::rotated(x, h));
+  return F::all(x);
+}
+#else
+// Vectors from `count` on hold nothing, and are not read.
+template <class F> AXON_FN F halve(F* a, int64 count) {
+  for (int h = ROW_LANES / 2; h > 0; h /= 2)
+    for (int k = 0; k == 0 || k < h / W; k++)
+      if (h < W || k + h / W < count) a[k] = F::combine(a[k], h < W ? F::rotated(a[k], h) : a[k + h / W]);
+  return F::all(a[0]);
+}
+
 // A reduction under way: `count` accumulators of the span at hand, and the stack of the spans before.
 template <class F> struct tally { F *at, *stack; int64 count, spans; };
 template <class F> AXON_FN tally<F> tally_of(char*& scratch, int64 count, int64 spans) {
@@ -109,27 +126,7 @@ template <class F> AXON_FN tally<F> tally_of(char*& scratch, int64 count, int64 
 }
 template <class F> AXON_FN void start(tally<F> t) { fill(t.at, t.count); }
 template <class F> AXON_FN void next(tally<F> t, int64 span) {
-  if (t.spans > 1) carry(t.at, t.stack, span, t.count);
-}
-template <class F> AXON_FN void finish(tally<F> t) {
-  if (t.spans > 1) collect(t.at, t.stack, t.spans, t.count);
-  else if (t.spans == 0) start(t);
-}
-#endif
-
-// Folds 64 lanes, l with l + 32, + 16, ..., + 1; every lane of the result is the whole. Uses a up; its vectors from
-// `count` on are not read, because they hold nothing.
-template <int h, class F> AXON_FN F halved(F x) {
-  if constexpr (h == 0) return F::all(x);
-  else return halved<h / 2>(F::combine(x, F::template rotated<h>(x)));
-}
-#ifdef AXON_CUDA
-template <class F> AXON_FN F halve(F* a) { return halved<16>(F::combine(a[0], a[1])); }
-#else
-template <class F> AXON_FN F halve(F* a, int64 count) {
-  for (int h = ROW_LANES / W / 2; h > 0; h /= 2)
-    for (int k = 0; k < h && k + h < count; k++) a[k] = F::combine(a[k], a[k + h]);
-  return halved<W / 2>(a[0]);
+  if (t.spans > 1) carry(t.at, t.stack, span, t.spans, t.count);
 }
 #endif
 

@@ -220,6 +220,7 @@ class Verifier:
             self.check(
                 a not in self.vectors or kernel.inner in self.loops, "vectors over inner read in its loop", f"%{a}"
             )
+        self.check(s.dtype in ALL, "a dtype", s.dtype)
         given = [self.dtypes[a] for a in s.args]
         match s.op:
             case "load":
@@ -255,7 +256,7 @@ class Verifier:
                 self.check(axis < kernel.outer or axis in self.loops, f"a guard read inside for i{axis}", f"g{s.attr}")
                 self.check(s.dtype is bool_ and not given, "a bool guard", s.dtype)
             case "cast":
-                self.check(len(given) == 1 and s.dtype in ALL, "one value to cast", given)
+                self.check(len(given) == 1, "one value to cast", given)
             case _:
                 self.scalar(s.op, tuple(given), s.dtype)
         self.check(s.attr == -1 or s.op in ("load", "gather", "offset", "literal", "guard"), "no attr", s.attr)
