@@ -20,33 +20,34 @@ from .index import strides
 
 
 def decompose(graph: Graph) -> Graph:
-    """The graph in core forms; one sweep a rule, each rule once over all nodes."""
-    for rule in (inlined, windows, contractions, reductions, halves):
-        graph = rewrite(graph, rule)
+    """The graph in core forms; one sweep a rule that some node needs, in the order of RULES."""
+    for wants, rule in RULES:
+        if any(wants(node) for node in graph.nodes):
+            graph = rewrite(graph, lambda b, n, v, w=wants, r=rule: r(b, n, v) if w(n) else None)
     return graph
 
 
-def inlined(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+def inlined(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """A call node that only carries a gradient or a native version is replaced by its region."""
-    if node.op is not CALL or node.attrs["kind"] not in ("custom_grad", "block"):
-        return None
-    return list(rewrite(node.attrs["regions"][0], inlined, builder, inputs).outputs)
+    rule = lambda b, n, v: inlined(b, n, v) if is_inline(n) else None  # noqa: E731
+    return list(rewrite(node.attrs["regions"][0], rule, builder, inputs).outputs)
 
 
-def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+def is_inline(node: Node) -> bool:
+    return node.op is CALL and node.attrs["kind"] in ("custom_grad", "block")
+
+
+def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """A row with an expansion is replaced by it (windows become slices combined one axis after the other)."""
-    if node.op.expand is None:
-        return None
+    assert node.op.expand is not None
     trace = Trace(builder)
     with recording(trace):
         made = node.op.expand(*(Tensor(v.type, trace, v) for v in inputs), **node.attrs)
     return [made.data]
 
 
-def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """One reduction a run of neighbouring axes, innermost first; keepdims becomes a reshape; empty ones a fill."""
-    if node.op.kind != "reduction":
-        return None
     (operand,), out = inputs, node.types[0]
     axis = node.attrs["axis"]
     axes = sorted((axis,) if isinstance(axis, int) else axis)
@@ -85,12 +86,8 @@ def filled(builder: Builder, value: object, out: TensorType) -> Value:
     return builder.apply("broadcast_to", literal, shape=out.shape)
 
 
-def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """16-bit float arithmetic is float32 arithmetic, rounded after every op."""
-    if node.op.kind != "elementwise" or (node.op.cost == 0 and node.op.name == "astype"):
-        return None
-    if not any(v.type.dtype.is_half for v in inputs):
-        return None
     wide = tuple(builder.apply("astype", v, dtype=float32) if v.type.dtype.is_half else v for v in inputs)
     out = node.types[0]
     dtype = float32 if out.dtype.is_half else out.dtype
@@ -98,10 +95,8 @@ def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Valu
     return [builder.apply("astype", made, dtype=out.dtype) if out.dtype is not dtype else made]
 
 
-def contractions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+def contractions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """A dot's operands are permuted where their axes do not merge into (batch, free, contracted)."""
-    if node.op.extern != "gemm":
-        return None
     contract, batch = node.attrs["contract"], node.attrs["batch"]
     made, new_contract, new_batch = [], [], []
     for value, c, b in zip(inputs, contract, batch):
@@ -127,6 +122,15 @@ def dot_axes(
     return list(batch), [a for a in range(len(shape)) if a not in taken], list(contract)
 
 
+def scattered(node: Node) -> bool:
+    """Whether a dot has an operand whose axes do not merge."""
+    if node.op.extern != "gemm":
+        return False
+    shapes = [v.type.shape for v in node.inputs]
+    groups = [(s, dot_axes(s, c, b)) for s, c, b in zip(shapes, node.attrs["contract"], node.attrs["batch"])]
+    return not all(merges(s, g) for s, three in groups for g in three)
+
+
 def merges(shape: Sequence[int], axes: Sequence[int]) -> bool:
     """Whether axes of a dense operand, in this order, act as one axis."""
     step = strides(shape)
@@ -139,3 +143,17 @@ def merged_stride(shape: Sequence[int], axes: Sequence[int]) -> int:
     step = strides(shape)
     real = [a for a in axes if shape[a] != 1]
     return step[real[-1]] if real else 0
+
+
+def computes_halves(node: Node) -> bool:
+    """Whether a node does arithmetic on 16-bit floats (a cast is none)."""
+    return node.op.kind == "elementwise" and node.op.cost > 0 and any(v.type.dtype.is_half for v in node.inputs)
+
+
+RULES = (
+    (is_inline, inlined),
+    (lambda node: node.op.expand is not None, windows),
+    (scattered, contractions),
+    (lambda node: node.op.kind == "reduction", reductions),
+    (computes_halves, halves),
+)
