@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from . import losses, nx, optimizers
-from .defn import jit, value_and_grad
+from .defn import Definition, jit, value_and_grad
 from .errors import ShapeError
 from .model import Model, ModelState, forward, init
 from .model.state import Tensors
@@ -107,7 +107,7 @@ def step(
     optimizer: Optimizer | None = None,
     *,
     compiler: str | None = None,
-) -> tuple[Callable[..., TrainState], Callable[[TrainState, Any, Any], tuple[TrainState, Tensor]]]:
+) -> tuple[Callable[..., TrainState], Definition]:
     """(init_fn, step_fn) of a train step, from (model, loss, optimizer) or from two pairs.
 
     The pairs are (init, objective) with objective(parameters, x, y) -> loss, and (init, update) as in `updates`: any
@@ -139,7 +139,9 @@ def step(
     return init_fn, jit(train_step, compiler=compiler, donate=0)
 
 
-def _step_of_pairs(model: tuple[Any, Any], optimizer: tuple[Any, Any], compiler: str | None) -> tuple[Any, Any]:
+def _step_of_pairs(
+    model: tuple[Any, Any], optimizer: tuple[Any, Any], compiler: str | None
+) -> tuple[Callable[..., TrainState], Definition]:
     init_model, function = model
     init_update, update = optimizer
 

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..datasets.batches import Batches
+from ..defn import Definition
 from ..model import ModelState
 from .handlers import Dispatcher
 from .progress import Progress
 from .state import State
-from .step import StepState, Totals, no_totals, read
+from .step import Totals, no_totals, read
 
 Batch = tuple[Any, Any]
 Data = Iterable[Batch]
@@ -24,8 +25,8 @@ Data = Iterable[Batch]
 class Functions(NamedTuple):
     """The jitted steps of a loop."""
 
-    train: Callable[[StepState, Any, Any], StepState]
-    evaluate: Callable[[Totals, ModelState, Any, Any], Totals]
+    train: Definition  # (StepState, x, y) -> StepState
+    evaluate: Definition  # (Totals, ModelState, x, y) -> Totals
 
 
 class Run(NamedTuple):

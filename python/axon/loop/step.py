@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .. import nx
-from ..defn import jit
+from ..defn import Definition, jit
 from ..model import Model, ModelState, forward
 from ..nx import Tensor
 from ..training import Loss, TrainState, descend, objective
@@ -55,9 +55,7 @@ def first(model: ModelState, optimizer: Any, metrics: Metrics, compiler: str | N
     return StepState(model, jit(init_update, compiler=compiler)(model.parameters), no_totals(("loss", *metrics)))
 
 
-def make_train_step(
-    model: Model, loss: Loss, optimizer: Any, metrics: Metrics, compiler: str | None
-) -> Callable[[StepState, Any, Any], StepState]:
+def make_train_step(model: Model, loss: Loss, optimizer: Any, metrics: Metrics, compiler: str | None) -> Definition:
     """step_fn(state, x, y) -> state, in training mode."""
     function = objective(model, loss)
 
@@ -71,9 +69,7 @@ def make_train_step(
     return jit(train_step, compiler=compiler, donate=0)
 
 
-def make_evaluation_step(
-    model: Model, loss: Loss | None, metrics: Metrics, compiler: str | None
-) -> Callable[[Totals, ModelState, Any, Any], Totals]:
+def make_evaluation_step(model: Model, loss: Loss | None, metrics: Metrics, compiler: str | None) -> Definition:
     """step_fn(totals, state, x, y) -> totals, in inference mode."""
     function = None if loss is None else objective(model, loss, "inference")
 

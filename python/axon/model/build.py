@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from .. import nx
-from ..defn import jit
+from ..defn import Definition, jit
 from ..errors import ShapeError
 from ..layers import Mode, Spec
 from ..nx import Tensor
 from .graph import Model
-from .shapes import Run, checked, infer, needs_template, run
+from .run import Run, checked, run
+from .shapes import infer, needs_template
 from .state import ModelState, Tensors
 
 
@@ -27,7 +28,7 @@ class Functions(NamedTuple):
     """The two pure functions of a model. They may be called anywhere; inside a traced function they are part of it."""
 
     init: Callable[..., ModelState]
-    predict: Callable[[ModelState, Any], Any]
+    predict: Definition
 
 
 def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None) -> Functions:

@@ -1,0 +1,94 @@
+"""Running a model's graph over tensors, real or traced: the inputs checked, each layer carried out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from .. import nx
+from ..dtypes import DType
+from ..errors import AxonError, DTypeError, ShapeError
+from ..layers import Mode, Spec, Stateful
+from ..nx import Tensor, TensorType
+from .graph import Model, Shape
+from .state import Tensors
+
+Fetch = Callable[[str, dict[str, Spec]], Mapping[str, Tensor]]  # (layer name, its parameters) -> their tensors
+
+
+class Run(NamedTuple):
+    """All that a run of the graph gives: each layer's output, and the new state of layers that have one."""
+
+    values: Mapping[Model, Tensor]
+    state: Tensors
+
+
+def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) -> Run:
+    """Carry out every layer of the model, each once. Meant for a trace, where what nobody reads costs nothing."""
+    values: dict[Model, Tensor] = {}
+    state: Tensors = {}
+    for node in model.nodes:
+        name = model.names[node]
+        if node.layer is None:
+            values[node] = inputs[name]
+            continue
+        read = [values[p] for p in node.parents]
+        with _blaming(node, name):
+            parameters = fetch(name, node.layer.specs([t.type for t in read], node.options))
+            result = node.layer(read, parameters, node.options, mode)
+        if isinstance(result, Stateful):
+            result, state[name] = result.output, dict(result.state)
+        values[node] = result
+    return Run(values, state)
+
+
+@contextmanager
+def _blaming(node: Model, name: str) -> Iterator[None]:
+    """Say in an error which layer it comes from, and the line that made it."""
+    where = f"layer {name} ({node.op}, made at {node.source})"
+    try:
+        yield
+    except AxonError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except Exception as error:
+        error.add_note(f"in {where}")
+        raise
+
+
+def by_name(model: Model, inputs: Any) -> dict[str, Any]:
+    """The inputs as a dict: given alone, as a tuple or list in the order of `model.inputs`, or by name."""
+    names = list(model.inputs)
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+    elif isinstance(inputs, (tuple, list)) and not isinstance(inputs, TensorType):
+        given = dict(zip(names, inputs)) if len(inputs) == len(names) else {}
+    else:
+        given = {names[0]: inputs} if len(names) == 1 else {}
+    if set(given) != set(names):
+        got = ", ".join(map(str, given)) if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise ValueError(f"model: expected inputs {', '.join(names)}, got {got}; pass a dict by name, or a tuple")
+    return given
+
+
+def checked(model: Model, inputs: Any) -> dict[str, Tensor]:
+    """The inputs by name, each of the shape and dtype its layer asks for."""
+    found = {}
+    for name, value in by_name(model, inputs).items():
+        node = model.inputs[name]
+        tensor = nx.asarray(value)
+        check_shape(node, name, tensor.type)
+        dtype: DType = node.options["dtype"]
+        if tensor.dtype.is_float and not dtype.is_float:
+            raise DTypeError(f"input {name}: expected {dtype}, got {tensor.type}; convert it, or declare that dtype")
+        found[name] = tensor.astype(dtype)
+    return found
+
+
+def check_shape(node: Model, name: str, type_: TensorType) -> None:
+    """Refuse an input whose shape is not the declared one."""
+    shape: Shape | None = node.options["shape"]
+    if shape is None:
+        return
+    if len(shape) != len(type_.shape) or any(want not in (None, got) for want, got in zip(shape, type_.shape)):
+        raise ShapeError(f"input {name} (made at {node.source}): expected shape {shape}, got {type_}; reshape the data")
