@@ -27,9 +27,9 @@ class Operand(NamedTuple):
     """Memory of one dtype, and how its address moves with each axis.
 
     access: one character an axis: "0" does not move, "1" by one element (inner axis only), "s" by a stride parameter,
-    "g" by a stride times the quotient of the guard named in `guards` for that axis.
-    space: "in", "out", "scratch" (private to the unit, [inner] elements, access "1" on inner only), or "iota" (no
-    memory: only its offset is read).
+    "g" by a stride times the quotient of the guard named in `guards` for that axis (0 where the guard is not inside).
+    space: "in", "out", "scratch" (of a row kernel: private to the unit, [inner] elements, access "1" on inner only), or
+    "iota" (no memory: only its offset is read). Outputs have no guards, move with every outer axis and are stored once.
     """
 
     space: str
@@ -42,7 +42,8 @@ class Instr(NamedTuple):
     """One scalar instruction: defines value `id` of `dtype` (bool for comparisons) from earlier values.
 
     op is a scalar of scalar.h (dtype of its operands is theirs), `cast`, or one of
-      load      attr operand      args () or the predicates under which memory may be touched; 0 elsewhere
+      load      attr operand      args () or the predicates under which memory may be touched; 0 elsewhere. They are
+                                  guards, or logical_and of guards, and imply the operand's own
       gather    attr operand      args (index: int64 element offset added to the operand's address,)
       offset    attr operand      the element offset of an iota operand, int64
       literal   attr number
