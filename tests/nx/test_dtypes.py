@@ -5,9 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-from axon import dtypes, nx
+from axon import dtypes, nx, testing
 from axon.dtypes import promote, result_type
 from axon.errors import DTypeError
+from axon.nx.op import TABLE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,6 +93,50 @@ def test_float32_to_int32_rounds_towards_zero(value):
 def test_integers_wrap(value):
     assert nx.tensor(value, "int64").astype("int8").item() == (value + 128) % 256 - 128
     assert nx.tensor(value, "int64").astype("uint32").item() == value % 2**32
+
+
+def cast(x, dtype):
+    """Conversion as it is defined: what is not zero is true, integers wrap, floats are cut and limited."""
+    if dtype is nx.bool:
+        return x != 0
+    if dtype.is_float:
+        return (x.astype(np.float32) if dtype.is_half else x).astype(dtype.numpy)
+    if x.dtype.kind in "biu":
+        return x.astype(dtype.numpy)
+    limited = [int(min(max(v, dtype.lowest), dtype.highest)) if v == v else 0 for v in x.astype(float).ravel().tolist()]
+    return np.array(limited, dtype=dtype.numpy).reshape(x.shape)
+
+
+@pytest.mark.parametrize("source", dtypes.ALL, ids=str)
+def test_every_conversion(source):
+    for case in testing.cases(TABLE["astype"], source):
+        x = case.args[0]
+        got = nx.asarray(x).astype(case.attrs["dtype"])
+        with np.errstate(all="ignore"):
+            want = cast(x, case.attrs["dtype"])
+        assert got.numpy().dtype == want.dtype
+        exact = np.float64 if case.attrs["dtype"].is_float else want.dtype
+        np.testing.assert_array_equal(got.numpy().astype(exact), want.astype(exact))
+
+
+@pytest.mark.parametrize("d", [nx.float32, nx.float64], ids=str)
+def test_nextafter(d):
+    for case in testing.cases(nx.nextafter.op, d):
+        with np.errstate(all="ignore"):
+            want = np.nextafter(*case.args)
+        np.testing.assert_array_equal(nx.nextafter(*map(nx.asarray, case.args)).numpy(), want)
+
+
+@pytest.mark.parametrize("d", [nx.float16, nx.bfloat16, nx.float32, nx.float64], ids=str)
+def test_limits(d):
+    import ml_dtypes
+
+    ours, theirs = nx.finfo(d), ml_dtypes.finfo(d.numpy)
+    for field in ("bits", "eps", "max", "min", "smallest_normal"):
+        assert getattr(ours, field) == float(getattr(theirs, field))
+    assert nx.iinfo("uint8") == (8, 255, 0, nx.uint8) and nx.finfo(nx.ones(1)).dtype is nx.float32
+    with pytest.raises(DTypeError, match="iinfo"):
+        nx.finfo("int8")
 
 
 def test_half_floats_are_rounded_from_float32():

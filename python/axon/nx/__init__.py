@@ -176,6 +176,11 @@ from .windows import window_sum as window_sum
 
 # isort: split
 from .creation import tensor as tensor  # after the module of that name: type checkers take the last
+from .types import can_cast as can_cast
+from .types import finfo as finfo
+from .types import iinfo as iinfo
+from .types import isdtype as isdtype
+from .types import result_type as result_type
 
 bool = bool_
 newaxis = None

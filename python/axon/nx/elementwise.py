@@ -421,6 +421,12 @@ def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tenso
 
 
 @row("elementwise", _astype_infer, cost=0, eager=_astype, vjp=_astype_vjp)
+def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
+    """The row under `astype`; its scalar is named cast."""
+    ...
+
+
+@method
 def astype(x: Operand, /, dtype: DTypeLike) -> Tensor:
     """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
     What is not zero is true.
@@ -428,4 +434,4 @@ def astype(x: Operand, /, dtype: DTypeLike) -> Tensor:
     >>> nx.astype(300.7, nx.uint8)
     uint8[] 255
     """
-    ...
+    return x if isinstance(x, Tensor) and x.dtype is to_dtype(dtype) else astype_(x, dtype)

@@ -22,10 +22,10 @@ from .movement import reshape
 from .rules import elementwise, integer, shape_of
 from .tensor import Shape, Tensor
 from .transcendental import erf_inv
+from .types import LAYOUT, finfo
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 UNSIGNED = {1: uint8, 2: uint16, 4: uint32, 8: uint64}
-MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 
 
 def _words(name: str, operands: Any) -> Any:
@@ -151,7 +151,7 @@ def uniform(
     float32[2] [0.947667, 0.97858 ]
     """
     target, sizes = _floating("uniform", dtype), shape_of("uniform", shape)
-    mantissa = MANTISSA[target.name]
+    mantissa, _ = LAYOUT[target.name]
     width = 8 if mantissa < 8 else 8 * target.itemsize
     found = bitwise_right_shift(bits(key, sizes, UNSIGNED[width // 8]), width - mantissa)
     floats = astype(found, target) * 2.0**-mantissa  # integers below 2**mantissa: both steps are exact
@@ -195,7 +195,7 @@ def normal(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = f
     float32[2] [1.622642, 2.025265]
     """
     target = _floating("normal", dtype)
-    lowest = -1.0 + 2.0 ** -(MANTISSA[target.name] + 1)  # the next after -1
+    lowest = -1.0 + finfo(target).eps / 2  # the next after -1
     return erf_inv(uniform(key, shape, target, lowest, 1.0)) * math.sqrt(2)
 
 

@@ -57,22 +57,26 @@ def prod_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @composed
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
-    """Sum over axes (None is all), after conversion to `dtype` if given. Small integers and bool give int32 or uint32.
+    """Sum over axes (None is all), in `dtype` if given. Small integers and bool give int32 or uint32.
 
     >>> nx.sum(nx.tensor([[1, 2], [3, 4]]), axis=0)
     int32[2] [4, 6]
     """
-    return sum_(x if dtype is None else astype(x, dtype), axis=axis, keepdims=keepdims)
+    if dtype is None:
+        return sum_(x, axis=axis, keepdims=keepdims)
+    return astype(sum_(astype(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
 
 @composed
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
-    """Product over axes (None is all), after conversion to `dtype` if given. Small integers give int32 or uint32.
+    """Product over axes (None is all), in `dtype` if given. Small integers give int32 or uint32.
 
     >>> nx.prod(nx.tensor([[1, 2], [3, 4]]), axis=0)
     int32[2] [3, 8]
     """
-    return prod_(x if dtype is None else astype(x, dtype), axis=axis, keepdims=keepdims)
+    if dtype is None:
+        return prod_(x, axis=axis, keepdims=keepdims)
+    return astype(prod_(astype(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
 
 @reduction(dtype=numeric, shape=choosing, combine="maximum", identity=lambda d: d.lowest, vjp=_extreme_vjp)
