@@ -3,7 +3,9 @@
 #include <pybind11/stl.h>
 
 #include "bindings/buffer.h"
+#include "bindings/flatten.h"
 #include "bindings/program.h"
+#include "bindings/tile.h"
 #include "runtime/allocator.h"
 #include "runtime/features.h"
 #include "runtime/regions.h"
@@ -49,8 +51,10 @@ PYBIND11_MODULE(_core, module) {
       .def_property_readonly("symbol", [](const axon::Kernel& kernel) { return kernel.origin().symbol; })
       .def("swap", &axon::Kernel::swap, py::arg("other"),
            "From the next step on, programs with this kernel call what `other` calls now: the same bits, sooner.");
-  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr())) throw py::error_already_set();
+  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr()) || !add_flatten(module.ptr()))
+    throw py::error_already_set();
 
+  add_tiles(module);
   module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
              "The kernels of a shared library, loaded from its bytes.");
   module.def("cpu_features", &cpu_features, "Names of this CPU's features, as in GCC's -m flags.");

@@ -166,7 +166,7 @@ class Call {
     const Py_ssize_t alignment = view.itemsize > 0 && view.itemsize < 8 ? view.itemsize : 8;
     const bool aligned = view.itemsize == 0 || reinterpret_cast<size_t>(view.buf) % static_cast<size_t>(alignment) == 0;
     if (aligned && PyBuffer_IsContiguous(&view, 'C')) {
-      arguments_[bound_].buffer = nullptr;
+      arguments_[bound_] = {nullptr, State::reading, false};
       input_pointers_[bound_] = static_cast<char*>(view.buf);
       views_.push_back(view);
       return true;
@@ -186,12 +186,12 @@ class Call {
 
   bool mark_donated(PyObject* donated) {
     if (donated == nullptr) return true;
-    if (!PyTuple_Check(donated)) {
+    if (!PyTuple_Check(donated) && !PyList_Check(donated)) {
       PyErr_Format(PyExc_TypeError, "%U: expected a tuple of argument numbers as donated, got %R", self_->label, donated);
       return false;
     }
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(donated); ++k) {
-      const Py_ssize_t i = PyLong_AsSsize_t(PyTuple_GET_ITEM(donated, k));
+    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(donated); ++k) {
+      const Py_ssize_t i = PyLong_AsSsize_t(PySequence_Fast_GET_ITEM(donated, k));
       if (i == -1 && PyErr_Occurred() != nullptr) return false;
       if (i < 0 || static_cast<size_t>(i) >= inputs_) {
         PyErr_Format(PyExc_ValueError, "%U: expected donated argument numbers below %zd, got %zd", self_->label,
