@@ -54,7 +54,7 @@ def _pack_numpy(value: Any, dtype: DType) -> bytes:
 class Executable:
     """A compiled graph: called with the data of its inputs, gives the data of its outputs."""
 
-    def __init__(self, lowered: Lowered, donate: Sequence[bool], label: str) -> None:
+    def __init__(self, lowered: Lowered, donate: Sequence[bool], label: str, trace_seconds: float) -> None:
         self.lowered, self.label = lowered, label
         self.donated = tuple(i for i, flag in enumerate(donate) if flag)
         start = time.perf_counter()
@@ -70,6 +70,7 @@ class Executable:
             plan.slots, self.steps, plan.arena_bytes, len(lowered.graph.inputs), len(lowered.graph.outputs), label
         )
         self.milliseconds = {
+            "trace": trace_seconds * 1e3,
             **lowered.milliseconds,
             "codegen": (emitted - start) * 1e3,
             "compile": (loaded - emitted) * 1e3,
@@ -93,8 +94,9 @@ class Executable:
         return self.lowered.plan.lifetimes
 
     def report(self, data: tuple[Any, ...] | None = None) -> Report:
-        """The program's steps and costs; measured over a run where the data of its inputs is given."""
-        seconds = self.program.profile(data)[1] if data is not None else None
+        """The program's steps and costs; measured, the median of five runs, where the data of its inputs is given."""
+        runs = [self.program.profile(data)[1] for _ in range(5)] if data is not None else []
+        seconds = [sorted(times)[2] for times in zip(*runs)] if runs else None
         return report(self.label, self.lowered.plan, self.milliseconds, self.statistics, seconds)
 
 
@@ -174,11 +176,13 @@ class Native:
     def __init__(self) -> None:
         self._said = False
 
-    def compile(self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "") -> Any:
+    def compile(
+        self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0
+    ) -> Any:
         """The executable of a traced graph."""
         lowered = run_passes(graph, donate)
         try:
-            return Executable(lowered, donate, label)
+            return Executable(lowered, donate, label, trace_seconds)
         except CompileError as error:
             from .target import compiler
 

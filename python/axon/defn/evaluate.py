@@ -174,5 +174,5 @@ class Evaluate:
 
     name = "evaluate"
 
-    def compile(self, graph: Graph, *, donate: tuple[bool, ...], label: str) -> Evaluated:
+    def compile(self, graph: Graph, *, donate: tuple[bool, ...], label: str, trace_seconds: float = 0.0) -> Evaluated:
         return Evaluated(graph, config.lookup("backend", config.default_backend))

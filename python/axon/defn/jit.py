@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock, RLock
@@ -136,10 +137,13 @@ class Definition:
             args, keywords, static = self._arguments.sort(args, kwargs)
         leaves, structure = tree.flatten(args)
         given = [x for x in leaves if not isinstance(x, TensorType)]
-        lifted = iter(self._arguments.lift(given, lambda: Signature(structure, (), keywords, static)))
-        types = tuple([x if isinstance(x, TensorType) else next(lifted).type for x in leaves])
+        lifted = self._arguments.lift(given, lambda: Signature(structure, (), keywords, static))
+        found = iter(lifted)
+        types = tuple([x if isinstance(x, TensorType) else next(found).type for x in leaves])
         entry = self._find(Signature(structure, types, keywords, static))
-        return Lowered(entry.graph, entry.executable)
+        inputs = [*lifted, *entry.captured]
+        whole = len(inputs) == len(entry.graph.inputs) and all(t.backend is entry.backend for t in inputs)
+        return Lowered(entry.graph, entry.executable, tuple([t.data for t in inputs]) if whole else None)
 
     def _find(self, signature: Signature) -> Entry:
         """The entry of a signature. Threads trace each signature once, and wait for no other thread's trace else."""
@@ -169,12 +173,14 @@ class Definition:
             return entry
 
     def _build(self, signature: Signature) -> Entry:
+        start = time.perf_counter()
         traced = self._trace(signature)
+        spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
         name = self._compiler or config.default_compiler
         compiler = config.lookup("compiler", name if self._device in (None, "cpu") else f"{name}:{self._device}")
         donate = (*donated, *[False] * len(traced.captured))
-        executable = compiler.compile(traced.graph, donate=donate, label=self.label)
+        executable = compiler.compile(traced.graph, donate=donate, label=self.label, trace_seconds=spent)
         return Entry(
             signature=signature,
             match=tree.matcher(signature.structure),

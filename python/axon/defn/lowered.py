@@ -13,8 +13,8 @@ from .text import text
 class Lowered:
     """A definition compiled for one signature, to look at. What a compiler cannot show raises CompileError."""
 
-    def __init__(self, graph: Graph, executable: Any) -> None:
-        self._graph, self._executable = graph, executable
+    def __init__(self, graph: Graph, executable: Any, data: tuple[Any, ...] | None = None) -> None:
+        self._graph, self._executable, self._data = graph, executable, data
 
     def graph(self, *, sources: bool = False) -> str:
         """The traced graph as stable text."""
@@ -33,8 +33,8 @@ class Lowered:
         return self._ask("memory")()
 
     def report(self) -> Any:
-        """Operations, bytes and time a step."""
-        return self._ask("report")()
+        """Operations and bytes a step, and the time it takes where tensors were given to lower (they are kept)."""
+        return self._ask("report")(self._data)
 
     def save(self, path: Any) -> Any:
         """Write the program to a file."""
