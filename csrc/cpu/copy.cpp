@@ -1,0 +1,202 @@
+// The steps "copy" and "fill".
+#include "cpu/copy.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/arguments.h"
+#include "cpu/transpose.h"
+#include "runtime/regions.h"
+
+namespace axon::cpu {
+namespace {
+
+constexpr int64_t kGrainBytes = 64 << 10;          // that are worth a thread
+constexpr int64_t kStreamBytes = int64_t{8} << 20;  // from here on the target is not read back soon
+
+template <class T> void copy_row(const T* source, T* target, int64_t count, int64_t source_stride, int64_t target_stride) {
+  if (source_stride == 1 && target_stride == 1) {
+    std::memcpy(target, source, static_cast<size_t>(count) * sizeof(T));
+  } else if (source_stride == 0 && target_stride == 1) {
+    std::fill_n(target, count, *source);
+  } else {
+    for (int64_t i = 0; i < count; ++i) target[i * target_stride] = source[i * source_stride];
+  }
+}
+
+}  // namespace
+
+StridedCopy::StridedCopy(int64_t itemsize, const std::vector<int64_t>& sizes, const std::vector<int64_t>& source_strides,
+                         const std::vector<int64_t>& target_strides)
+    : itemsize_(itemsize) {
+  int64_t count = 1;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    count *= sizes[i];
+    if (sizes[i] == 1) continue;
+    Axis axis{sizes[i], source_strides[i], target_strides[i]};
+    if (axis.target < 0) {
+      source_start_ += (axis.size - 1) * axis.source;
+      target_start_ += (axis.size - 1) * axis.target;
+      axis.source = -axis.source;
+      axis.target = -axis.target;
+    }
+    axes_.push_back(axis);
+  }
+  if (count == 0) return;
+  std::ranges::stable_sort(axes_, [](const Axis& a, const Axis& b) { return a.target > b.target; });
+  for (size_t i = 1; i < axes_.size();) {
+    Axis &outer = axes_[i - 1], inner = axes_[i];
+    if (outer.source == inner.source * inner.size && outer.target == inner.target * inner.size) {
+      outer = {outer.size * inner.size, inner.source, inner.target};
+      axes_.erase(axes_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
+  }
+  if (axes_.empty()) axes_.push_back({1, 1, 1});
+
+  Axis& last = axes_.back();
+  if (axes_.size() == 1 && last.source == 1 && last.target == 1) {
+    kind_ = Kind::contiguous;
+    units_ = count;
+    grain_ = kGrainBytes / itemsize;
+    return;
+  }
+  stream_ = count * itemsize >= kStreamBytes;
+  const int64_t line = kLine / itemsize;
+  if (last.target == 1 && last.source != 1) {
+    const auto along = std::ranges::find_if(axes_, [](const Axis& a) { return a.source == 1; });
+    if (along != axes_.end() && along->size >= line / 2 && last.size >= line / 2) {
+      kind_ = Kind::transpose;
+      std::rotate(along, along + 1, axes_.end() - 1);  // ..., contiguous in the source, contiguous in the target
+      const Axis& source_axis = axes_[axes_.size() - 2];
+      const int64_t strips = (source_axis.size + line - 1) / line;
+      units_ = count / (source_axis.size * axes_.back().size) * strips;
+      grain_ = std::max<int64_t>(1, kGrainBytes / (line * axes_.back().size * itemsize));
+      return;
+    }
+  }
+  kind_ = Kind::strided;
+  units_ = count / axes_.back().size;
+  grain_ = std::max<int64_t>(1, kGrainBytes / (axes_.back().size * itemsize));
+}
+
+template <class T> void StridedCopy::run_as(const T* source, T* target) const {
+  source += source_start_;
+  target += target_start_;
+  constexpr int64_t line = kLine / static_cast<int64_t>(sizeof(T));
+  const int64_t inner = kind_ == Kind::transpose ? 2 : 1, outer = static_cast<int64_t>(axes_.size()) - inner;
+  const Axis last = axes_.back();
+  const Axis strip_axis = kind_ == Kind::transpose ? axes_[static_cast<size_t>(outer)] : Axis{1, 0, 0};
+  const int64_t strips = kind_ == Kind::transpose ? (strip_axis.size + line - 1) / line : 1;
+  parallel(units_, grain_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
+    if (kind_ == Kind::contiguous) {
+      std::memcpy(target + begin, source + begin, static_cast<size_t>(end - begin) * sizeof(T));
+      return;
+    }
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t strip = unit % strips;
+      const T* from = source;
+      T* to = target;
+      int64_t rest = unit / strips;
+      for (int64_t i = outer; i-- > 0;) {
+        const Axis& axis = axes_[static_cast<size_t>(i)];
+        from += rest % axis.size * axis.source;
+        to += rest % axis.size * axis.target;
+        rest /= axis.size;
+      }
+      if (kind_ == Kind::transpose)
+        transpose_strip(from + strip * line, last.source, to + strip * line * strip_axis.target, strip_axis.target,
+                        std::min(line, strip_axis.size - strip * line), last.size, stream_);
+      else
+        copy_row(from, to, last.size, last.source, last.target);
+    }
+  });
+}
+
+void StridedCopy::run(const char* source, char* target) const {
+  if (kind_ == Kind::nothing) return;
+  switch (itemsize_) {
+    case 1: return run_as(reinterpret_cast<const uint8_t*>(source), reinterpret_cast<uint8_t*>(target));
+    case 2: return run_as(reinterpret_cast<const uint16_t*>(source), reinterpret_cast<uint16_t*>(target));
+    case 4: return run_as(reinterpret_cast<const uint32_t*>(source), reinterpret_cast<uint32_t*>(target));
+    default: return run_as(reinterpret_cast<const uint64_t*>(source), reinterpret_cast<uint64_t*>(target));
+  }
+}
+
+namespace {
+
+int64_t read_itemsize(Arguments& arguments) {
+  const int64_t size = arguments.any("itemsize");
+  arguments.require(size == 1 || size == 2 || size == 4 || size == 8, "expected itemsize 1, 2, 4 or 8, got " +
+                                                                          std::to_string(size));
+  return size;
+}
+
+// ints: itemsize, rank, sizes..., source offset, source strides..., target offset, target strides... (elements).
+class Copy : public LibraryStep {
+ public:
+  explicit Copy(const LibraryCall& call) {
+    Arguments arguments("copy", call);
+    const int64_t itemsize = read_itemsize(arguments), rank = arguments.within("rank", 0, 64);
+    const std::vector<int64_t> sizes = arguments.list("a size", rank, 0, kLargest);
+    int64_t count = 1;
+    for (int64_t size : sizes) count = arguments.product(count, size);
+    const auto side = [&](const char* offset_name, size_t operand, int64_t& offset, std::vector<int64_t>& strides) {
+      offset = arguments.any(offset_name);
+      strides = arguments.list("a stride", rank, -kLargest, kLargest);
+      return operand;
+    };
+    std::vector<int64_t> source_strides, target_strides;
+    int64_t source_offset, target_offset;
+    side("source offset", 0, source_offset, source_strides);
+    side("target offset", 1, target_offset, target_strides);
+    arguments.end(2);
+    arguments.reaches(0, source_offset, sizes, source_strides, itemsize);
+    arguments.reaches(1, target_offset, sizes, target_strides, itemsize);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      arguments.require(sizes[i] <= 1 || target_strides[i] != 0, "a target stride of 0 writes an element several times");
+    source_bytes_ = source_offset * itemsize;
+    target_bytes_ = target_offset * itemsize;
+    copy_ = StridedCopy(itemsize, sizes, source_strides, target_strides);
+  }
+  void run(char* const* operands) override { copy_.run(operands[0] + source_bytes_, operands[1] + target_bytes_); }
+
+ private:
+  int64_t source_bytes_, target_bytes_;
+  StridedCopy copy_;
+};
+AXON_LIBRARY("copy", Copy)
+
+// ints: itemsize, count, the value's bits.
+class Fill : public LibraryStep {
+ public:
+  explicit Fill(const LibraryCall& call) {
+    Arguments arguments("fill", call);
+    itemsize_ = read_itemsize(arguments);
+    count_ = arguments.size("count");
+    bits_ = arguments.any("bits");
+    arguments.end(1);
+    arguments.holds(0, count_, itemsize_);
+  }
+  void run(char* const* operands) override {
+    switch (itemsize_) {
+      case 1: return fill<uint8_t>(operands[0]);
+      case 2: return fill<uint16_t>(operands[0]);
+      case 4: return fill<uint32_t>(operands[0]);
+      default: return fill<uint64_t>(operands[0]);
+    }
+  }
+
+ private:
+  template <class T> void fill(char* target) const {
+    parallel(count_, kGrainBytes / itemsize_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
+      std::fill(reinterpret_cast<T*>(target) + begin, reinterpret_cast<T*>(target) + end, static_cast<T>(bits_));
+    });
+  }
+  int64_t itemsize_, count_, bits_;
+};
+AXON_LIBRARY("fill", Fill)
+
+}  // namespace
+}  // namespace axon::cpu

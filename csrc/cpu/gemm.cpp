@@ -1,0 +1,57 @@
+// The step "gemm", and its engines by name for tests and measurements.
+#include "cpu/gemm.h"
+
+#include "cpu/features.h"
+
+namespace axon::cpu {
+
+GemmShape::GemmShape(const LibraryCall& call) {
+  Arguments arguments("gemm", call);
+  dtype = arguments.number();
+  batch = arguments.size("batch");
+  m = arguments.size("m");
+  n = arguments.size("n");
+  k = arguments.size("k");
+  for (int64_t* stride : {&a_batch, &a_row, &a_col, &b_batch, &b_row, &b_col}) *stride = arguments.any("a stride");
+  bias = arguments.flag("has_bias");
+  arguments.end(bias ? 4 : 3);
+  const int64_t size = itemsize(dtype);
+  arguments.reaches(0, 0, {batch, m, k}, {a_batch, a_row, a_col}, size);
+  arguments.reaches(1, 0, {batch, k, n}, {b_batch, b_row, b_col}, size);
+  arguments.holds(2, arguments.product(arguments.product(batch, m), n), size);
+  if (bias) arguments.holds(3, n, size);
+}
+
+namespace {
+
+// oneDNN has code for wider registers than the own kernels; with the same width it is no faster (library-steps.md).
+bool onednn_is_faster(const GemmShape& s) {
+  switch (s.dtype) {
+    case DType::f32: return cpu_has("avx512f") && s.m * s.n * s.k > 16 * 16 * 16;
+    case DType::bf16: return cpu_has("avx512bf16");
+    case DType::f16: return cpu_has("avx512fp16");
+    default: return false;
+  }
+}
+
+std::unique_ptr<LibraryStep> best_gemm(const GemmShape& s) {
+  if (is_skinny(s)) return skinny_gemm(s);
+  return onednn_takes(s) && onednn_is_faster(s) ? onednn_gemm(s) : packed_gemm(s);
+}
+
+template <std::unique_ptr<LibraryStep> (*make)(const GemmShape&)> class Gemm : public LibraryStep {
+ public:
+  explicit Gemm(const LibraryCall& call) : engine_(make(GemmShape(call))) {}
+  void run(char* const* operands) override { engine_->run(operands); }
+
+ private:
+  std::unique_ptr<LibraryStep> engine_;
+};
+
+AXON_LIBRARY("gemm", Gemm<best_gemm>)
+AXON_LIBRARY("gemm.packed", Gemm<packed_gemm>)
+AXON_LIBRARY("gemm.skinny", Gemm<skinny_gemm>)
+AXON_LIBRARY("gemm.onednn", Gemm<onednn_gemm>)
+
+}  // namespace
+}  // namespace axon::cpu
