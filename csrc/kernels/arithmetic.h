@@ -99,20 +99,20 @@ AXON_FN F64 copysign(F64 x, F64 y) { return from_bits(magnitude(x) | sign_bit(y)
 AXON_FN Mask signbit(F32 x) { return Mask(ne(sign_bit(x), all<U32>(0))); }
 AXON_FN Mask signbit(F64 x) { return Mask(ne(sign_bit(x), all<U64>(0))); }
 
-// -1, 0 or 1; of a float, +-0 and NaN are themselves.
+// -1, 0 or 1; of NaN, itself.
 template <class V> AXON_FN V sign(V x) {
-  V zero = all<V>(0), one = all<V>(1);
-  if constexpr (is_floating<element<V>>) return pick(ne(x, x), x, pick(eq(x, zero), x, copysign(one, x)));
-  else if constexpr (is_signed<element<V>>) return pick(lt(zero, x), one, pick(lt(x, zero), all<V>(-1), zero));
-  else return pick(eq(x, zero), zero, one);
+  V zero = all<V>(0), positive_or_zero = pick(lt(zero, x), all<V>(1), zero);
+  if constexpr (is_floating<element<V>>) return pick(lt(x, zero), all<V>(-1), pick(ne(x, x), x, positive_or_zero));
+  else if constexpr (is_signed<element<V>>) return pick(lt(x, zero), all<V>(-1), positive_or_zero);
+  else return positive_or_zero;
 }
 
 AXON_FN Mask isnan(F32 x) { return Mask(ne(x, x)); }
 AXON_FN Mask isnan(F64 x) { return Mask(ne(x, x)); }
-AXON_FN Mask isinf(F32 x) { return Mask(eq(abs(x), all<F32>(__builtin_inff()))); }
-AXON_FN Mask isinf(F64 x) { return Mask(eq(abs(x), all<F64>(__builtin_inf()))); }
-AXON_FN Mask isfinite(F32 x) { return Mask(lt(abs(x), all<F32>(__builtin_inff()))); }
-AXON_FN Mask isfinite(F64 x) { return Mask(lt(abs(x), all<F64>(__builtin_inf()))); }
+AXON_FN Mask isinf(F32 x) { return Mask(eq(abs(x), all<F32>(INFINITE))); }
+AXON_FN Mask isinf(F64 x) { return Mask(eq(abs(x), all<F64>(INFINITE))); }
+AXON_FN Mask isfinite(F32 x) { return Mask(lt(abs(x), all<F32>(INFINITE))); }
+AXON_FN Mask isfinite(F64 x) { return Mask(lt(abs(x), all<F64>(INFINITE))); }
 
 // The next value after x towards y.
 template <class V> AXON_FN V next_after(V x, V y) {

@@ -21,16 +21,16 @@ AXON_SLOW float long_remainder(float a, float b) {
 
 // C's fmod. A quotient below 2^22 is at most one too high after its rounding, and fma then shows what is left exactly.
 AXON_FN F32 fmod(F32 x, F32 y) {
-  F32 a = abs(x), b = abs(y), ratio = a / b, inf = f32(__builtin_inff());
+  F32 a = abs(x), b = abs(y), ratio = a / b, inf = f32(INFINITE);
   F32 r = fma(-trunc(ratio), b, a);
   r = pick(lt(r, f32(0.0f)), r + b, r);
   auto valid = lt(a, inf) & lt(f32(0.0f), b);
   if (any(Mask(le(f32(0x1p22f), ratio) & valid))) {
     for (int i = 0; i < W; i++)
-      if (get(ratio, i) >= 0x1p22f && get(a, i) < __builtin_inff() && get(b, i) > 0.0f)
+      if (get(ratio, i) >= 0x1p22f && get(a, i) < INFINITE && get(b, i) > 0.0f)
         set(r, i, long_remainder(get(a, i), get(b, i)));
   }
-  r = pick(valid, pick(lt(a, b), a, r), f32(__builtin_nanf("")));
+  r = pick(valid, pick(lt(a, b), a, r), f32(NOT_A_NUMBER));
   return copysign(pick(ne(b, b), b, r), x);
 }
 

@@ -36,6 +36,8 @@ struct f16 { uint16 word; };
 struct bf16 { uint16 word; };
 
 constexpr int W = AXON_LANES;
+constexpr float INFINITE = __builtin_bit_cast(float, 0x7f800000u);
+constexpr float NOT_A_NUMBER = __builtin_bit_cast(float, 0x7fc00000u);
 
 template <class A, class B> constexpr bool same = false;
 template <class A> constexpr bool same<A, A> = true;

@@ -5,33 +5,44 @@
 
 namespace axon {
 
-// float16 words, widened to 32 bits, as floats; exact. (Adding 112 to the exponent by a product keeps denormals right.)
-AXON_FN lanes<float> f16_to_float(lanes<uint32> h) {
-  lanes<uint32> magnitude = (h & 0x7fffu) << 13, sign = (h & 0x8000u) << 16;
-  lanes<uint32> finite = bits(from_bits(magnitude) * 0x1p112f);
-  lanes<uint32> nan_quiet = pick(lt(broadcast<uint32>(0x0f800000u), magnitude), broadcast<uint32>(0x400000u),
-                                 broadcast<uint32>(0u));
-  return from_bits(sign | pick(le(broadcast<uint32>(0x0f800000u), magnitude), (magnitude + 0x70000000u) | nan_quiet,
-                               finite));
+// The 16-bit floats' words as floats, exactly, and floats rounded to them, to even. NaNs stay quiet NaNs.
+#if defined(__AVX512F__) && AXON_LANES == 16
+AXON_FN lanes<float> f16_to_float(lanes<uint16> h) {
+  return __builtin_ia32_vcvtph2ps512_mask(reinterpret_cast<lanes<int16>>(h), lanes<float>{}, -1, 4);
 }
-
-// Floats rounded to float16, its words in the low halves. Below 2^-14 adding 0.5 rounds to the denormals' grid.
-AXON_FN lanes<uint32> float_to_f16(lanes<float> x) {
-  lanes<uint32> u = bits(x), magnitude = u & 0x7fffffffu, sign = (u >> 16) & 0x8000u;
-  lanes<uint32> normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
-  lanes<uint32> tiny = bits(from_bits(magnitude) + 0.5f) - 0x3f000000u;
-  lanes<uint32> nan = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
-  lanes<uint32> r = pick(lt(magnitude, broadcast<uint32>(0x38800000u)), tiny, normal);
-  r = pick(le(broadcast<uint32>(0x477ff000u), magnitude), broadcast<uint32>(0x7c00u), r);
-  return sign | pick(lt(broadcast<uint32>(0x7f800000u), magnitude), nan, r);
+AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+  return reinterpret_cast<lanes<uint16>>(__builtin_ia32_vcvtps2ph512_mask(x, 0, lanes<int16>{}, -1));
 }
-
-AXON_FN lanes<float> bf16_to_float(lanes<uint32> h) { return from_bits(h << 16); }
-
-AXON_FN lanes<uint32> float_to_bf16(lanes<float> x) {
-  lanes<uint32> u = bits(x);
-  lanes<uint32> rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-  return pick(lt(broadcast<uint32>(0x7f800000u), u & 0x7fffffffu), (u >> 16) | 0x40u, rounded);
+#elif defined(__F16C__) && AXON_LANES == 8
+AXON_FN lanes<float> f16_to_float(lanes<uint16> h) {
+  return __builtin_ia32_vcvtph2ps256(reinterpret_cast<lanes<int16>>(h));
+}
+AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+  return reinterpret_cast<lanes<uint16>>(__builtin_ia32_vcvtps2ph256(x, 0));
+}
+#else
+AXON_FN lanes<float> f16_to_float(lanes<uint16> half) {
+  lanes<uint32> h = convert<uint32>(half), size = (h & 0x7fffu) << 13, infinite = broadcast<uint32>(0x0f800000u);
+  // The exponent is 112 too low; a product, not a sum, puts it right in denormals too.
+  lanes<uint32> finite = bits(from_bits(size) * 0x1p112f);
+  lanes<uint32> quiet = pick(lt(infinite, size), broadcast<uint32>(0x400000u), broadcast<uint32>(0u));
+  return from_bits((h & 0x8000u) << 16 | pick(le(infinite, size), (size + 0x70000000u) | quiet, finite));
+}
+AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+  lanes<uint32> u = bits(x), size = u & 0x7fffffffu;
+  lanes<uint32> normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+  lanes<uint32> tiny = bits(from_bits(size) + 0.5f) - 0x3f000000u;  // 0.5's last place is the denormals' grid
+  lanes<uint32> nan = 0x7e00u | ((size >> 13) & 0x3ffu);
+  lanes<uint32> r = pick(lt(size, broadcast<uint32>(0x38800000u)), tiny, normal);
+  r = pick(le(broadcast<uint32>(0x477ff000u), size), broadcast<uint32>(0x7c00u), r);
+  return convert<uint16>(((u >> 16) & 0x8000u) | pick(lt(broadcast<uint32>(0x7f800000u), size), nan, r));
+}
+#endif
+AXON_FN lanes<float> bf16_to_float(lanes<uint16> h) { return from_bits(convert<uint32>(h) << 16); }
+AXON_FN lanes<uint16> float_to_bf16(lanes<float> x) {
+  lanes<uint32> u = bits(x), rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  auto nan = lt(broadcast<uint32>(0x7f800000u), u & 0x7fffffffu);
+  return convert<uint16>(pick(nan, (u >> 16) | 0x40u, rounded));
 }
 
 // x as the float that rounds further, to 16 bits, as x itself does: towards zero, and odd where that is inexact.

@@ -13,14 +13,14 @@ template <class T> using stored = typename stored_as<T>::type;
 
 template <class T> AXON_FN lanes<T> decode(lanes<stored<T>> x) {
   if constexpr (same<T, bool>) return lanes<bool>(ne(x, broadcast<uint8>(0)));
-  else if constexpr (same<T, f16>) return f16_to_float(convert<uint32>(x));
-  else if constexpr (same<T, bf16>) return bf16_to_float(convert<uint32>(x));
+  else if constexpr (same<T, f16>) return f16_to_float(x);
+  else if constexpr (same<T, bf16>) return bf16_to_float(x);
   else return x;
 }
 template <class T> AXON_FN lanes<stored<T>> encode(lanes<T> x) {
   if constexpr (same<T, bool>) return cast<uint8>(x);
-  else if constexpr (same<T, f16>) return convert<uint16>(float_to_f16(x));
-  else if constexpr (same<T, bf16>) return convert<uint16>(float_to_bf16(x));
+  else if constexpr (same<T, f16>) return float_to_f16(x);
+  else if constexpr (same<T, bf16>) return float_to_bf16(x);
   else return x;
 }
 
@@ -34,11 +34,11 @@ template <class S> AXON_FN void scatter_raw(S* p, int64, S x, int n) { if (n > 0
 #else
 // The masked instructions: the first n lanes of a register, n possibly negative.
 #ifdef __AVX512F__
-AXON_FN uint16 first(int n) { return n <= 0 ? 0 : n >= 16 ? 0xffff : (1u << n) - 1; }
-AXON_FN floats load1(const float* p, int n) { return __builtin_ia32_loadups512_mask(p, floats{}, first(n)); }
-AXON_FN doubles load1(const double* p, int n) { return __builtin_ia32_loadupd512_mask(p, doubles{}, (uint8)first(n)); }
-AXON_FN void store1(float* p, floats x, int n) { __builtin_ia32_storeups512_mask(p, x, first(n)); }
-AXON_FN void store1(double* p, doubles x, int n) { __builtin_ia32_storeupd512_mask(p, x, (uint8)first(n)); }
+AXON_FN uint16 first_bits(int n) { return static_cast<uint16>(n <= 0 ? 0 : n >= 16 ? 0xffff : (1 << n) - 1); }
+AXON_FN floats load1(const float* p, int n) { return __builtin_ia32_loadups512_mask(p, floats{}, first_bits(n)); }
+AXON_FN doubles load1(const double* p, int n) { return __builtin_ia32_loadupd512_mask(p, doubles{}, (uint8)first_bits(n)); }
+AXON_FN void store1(float* p, floats x, int n) { __builtin_ia32_storeups512_mask(p, x, first_bits(n)); }
+AXON_FN void store1(double* p, doubles x, int n) { __builtin_ia32_storeupd512_mask(p, x, (uint8)first_bits(n)); }
 #define AXON_MASKED
 #elif defined(__AVX2__)
 typedef int32 ints __attribute__((vector_size(32)));

@@ -61,7 +61,7 @@ AXON_FN F64 erf_inv(F64 x) {
     F64 step = miss * 0.88622692545275801365 * exp(y * y);
     y = y - step / (1.0 + y * step);
   }
-  y = pick(eq(a, all<F64>(0)), a, pick(eq(a, one), all<F64>(__builtin_inf()), y));
+  y = pick(eq(a, all<F64>(0)), a, pick(eq(a, one), all<F64>(INFINITE), y));
   return copysign(y, x);
 }
 

@@ -22,9 +22,9 @@ AXON_FN F32 log1p_tail(F32 f) {
 
 // y, a logarithm of x > 0, or what the logarithm is elsewhere.
 AXON_FN F32 log_special(F32 x, F32 y) {
-  y = pick(lt(x, f32(__builtin_inff())), y, x);
-  y = pick(lt(x, f32(0.0f)), f32(__builtin_nanf("")), y);
-  return pick(eq(x, f32(0.0f)), f32(-__builtin_inff()), y);
+  y = pick(lt(x, f32(INFINITE)), y, x);
+  y = pick(lt(x, f32(0.0f)), f32(NOT_A_NUMBER), y);
+  return pick(eq(x, f32(0.0f)), f32(-INFINITE), y);
 }
 
 AXON_FN F32 log(F32 x) {
@@ -89,7 +89,7 @@ AXON_FN F32 asinh(F32 x) {
   F32 t_low = fma(c, c, -h) + pick(lt(h, f32(1.0f)), h - (t - 1.0f), 1.0f - (t - h));
   F32 hi = s + c, lo = (c - (hi - s)) + (fma(-s, s, t) + t_low) * 0.5f / s;
   F32 y = log_pair(pick(huge, a, hi), pick(huge, f32(0.0f), lo), pick(huge, all<I32>(1), all<I32>(0)));
-  y = pick(lt(a, f32(__builtin_inff())), y, a);
+  y = pick(lt(a, f32(INFINITE)), y, a);
   return copysign(pick(lt(a, f32(0.5f)), fma(a * u, p, a), y), x);
 }
 
@@ -98,8 +98,8 @@ AXON_FN F32 acosh(F32 x) {
   auto huge = le(f32(0x1p13f), x);
   F32 t = pick(huge, f32(1.0f), x) - 1.0f, v = fma(t, t, t + t), s = sqrt(v);
   F32 y = pick(huge, log_pair(x, f32(0.0f), all<I32>(1)), log1p(t + s));
-  y = pick(lt(x, f32(1.0f)), f32(__builtin_nanf("")), y);
-  return pick(lt(x, f32(__builtin_inff())), y, x);
+  y = pick(lt(x, f32(1.0f)), f32(NOT_A_NUMBER), y);
+  return pick(lt(x, f32(INFINITE)), y, x);
 }
 
 }  // namespace axon

@@ -23,7 +23,7 @@ AXON_FN F32 log2_pair(F32 x, F32& low) {
 }
 
 AXON_FN F32 pow(F32 x, F32 y) {
-  F32 zero = f32(0.0f), one = f32(1.0f), inf = f32(__builtin_inff());
+  F32 zero = f32(0.0f), one = f32(1.0f), inf = f32(INFINITE);
   F32 a = abs(x), low, l = log2_pair(a, low), whole;
   F32 e = y * l, e_low = fma(y, l, -e) + y * low;
   auto large = le(f32(200.0f), abs(e));  // far beyond overflow or underflow
@@ -39,7 +39,7 @@ AXON_FN F32 pow(F32 x, F32 y) {
   auto fractional = ne(trunc(y), y);
   auto odd = ne(trunc(half), half) & !fractional;
   r = pick(odd & ne(sign_bit(x), all<U32>(0u)), -r, r);
-  r = pick(fractional & lt(x, zero) & lt(a, inf), f32(__builtin_nanf("")), r);
+  r = pick(fractional & lt(x, zero) & lt(a, inf), f32(NOT_A_NUMBER), r);
   r = pick(ne(x, x), x, pick(ne(y, y), y, r));
   return pick(eq(y, zero), one, pick(eq(x, one), one, r));
 }

@@ -41,7 +41,7 @@ AXON_FN F32 erf_inv(F32 x) {
   F32 q = polynomial(s, 2.83297682f, 1.00167513f, 0.00944514107f, -0.00763878692f, 0.00568751432f, -0.00359324878f,
                      0.00148380816f, -6.082244e-05f, -0.000308343559f, 0.000116565367f);
   F32 y = x * pick(lt(w, f32(5.0f)), p, q);
-  return pick(eq(abs(x), f32(1.0f)), x * __builtin_inff(), y);
+  return pick(eq(abs(x), f32(1.0f)), x * INFINITE, y);
 }
 
 // a^(-1/3) by two steps from a third of the exponent, then a z^2, and a last step on what it leaves.
@@ -59,12 +59,12 @@ AXON_FN F32 cbrt(F32 x) {
   F32 left = fma(-square, y, c) - y * fma(y, y, -square);
   y = fma(left * 0.333333343f, z * z, y);
   y = copysign(pick(tiny, y * 0x1p-32f, y), x);
-  return pick(lt(f32(0.0f), a), pick(lt(a, f32(__builtin_inff())), y, x), x);
+  return pick(lt(f32(0.0f), a), pick(lt(a, f32(INFINITE)), y, x), x);
 }
 
 // Scaled by a power of two so that no square overflows or loses bits; infinite if either is, even beside NaN.
 AXON_FN F32 hypot(F32 x, F32 y) {
-  F32 a = abs(x), b = abs(y), inf = f32(__builtin_inff());
+  F32 a = abs(x), b = abs(y), inf = f32(INFINITE);
   F32 large = maximum(a, b), small = minimum(a, b);
   auto big = lt(f32(0x1p60f), large), tiny = lt(large, f32(0x1p-60f));
   F32 down = pick(big, f32(0x1p-100f), pick(tiny, f32(0x1p100f), f32(1.0f)));

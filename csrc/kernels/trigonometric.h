@@ -30,9 +30,9 @@ AXON_FN F32 reduce_angle(F32 x, I32& q, F32& low) {
   low = (exact - (r - shift)) + (second - shift);
   low = low + fma(whole, f32(1.71512451e-15f), fma(whole, f32(4.37113883e-08f), -second));
   F32 a = abs(x);
-  if (any(bitwise_and(Mask(lt(f32(0x1p20f), a)), Mask(lt(a, f32(__builtin_inff())))))) {
+  if (any(bitwise_and(Mask(lt(f32(0x1p20f), a)), Mask(lt(a, f32(INFINITE)))))) {
     for (int i = 0; i < W; i++) {
-      if (!(get(a, i) > 0x1p20f && get(a, i) < __builtin_inff())) continue;
+      if (!(get(a, i) > 0x1p20f && get(a, i) < INFINITE)) continue;
       Angle angle = reduce_huge(get(x, i));
       set(r, i, static_cast<float>(angle.r));
       set(low, i, static_cast<float>(angle.r - static_cast<float>(angle.r)));

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -12,36 +13,63 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from numpy.typing import DTypeLike
 
 KERNELS = Path(__file__).parents[2] / "csrc" / "kernels"
-FLAGS = ("-std=c++20 -O2 -fPIC -ffp-contract=off -fwrapv -fno-strict-aliasing -fno-math-errno -fno-trapping-math "
-         "-Wall -Wextra -Werror -Wno-psabi").split()
+FLAGS = (
+    "-std=c++20 -O2 -fPIC -ffp-contract=off -fwrapv -fno-strict-aliasing -fno-math-errno -fno-trapping-math "
+    "-Wall -Wextra -Werror -Wno-psabi"
+).split()
 AVX2 = "-mavx2 -mfma -mf16c -mbmi2".split()
 AVX512 = [*AVX2, *"-mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512".split()]
-DTYPES = tuple(np.dtype(name) for name in (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", ml_dtypes.bfloat16,
-    "float32", "float64"))
+DTYPES = tuple(
+    np.dtype(name)
+    for name in (
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        ml_dtypes.bfloat16,
+        "float32",
+        "float64",
+    )
+)
 
 
 class _Entry(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("arity", ctypes.c_uint8), ("inputs", ctypes.c_uint8 * 4),
-                ("output", ctypes.c_uint8), ("run", ctypes.c_void_p)]
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("arity", ctypes.c_uint8),
+        ("inputs", ctypes.c_uint8 * 4),
+        ("output", ctypes.c_uint8),
+        ("run", ctypes.c_void_p),
+    ]
 
 
 @dataclass(frozen=True)
 class Tile:
     """One op for one dtype: called with contiguous arrays of one length, gives a new one."""
+
     name: str
     inputs: tuple[np.dtype, ...]
     output: np.dtype
-    run: ctypes._CFuncPtr
+    run: Callable[..., None]
 
     def __call__(self, *args: np.ndarray) -> np.ndarray:
         arrays = [np.ascontiguousarray(a, dtype) for a, dtype in zip(args, self.inputs, strict=True)]
         out = np.empty(arrays[0].shape, self.output)
-        pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-        self.run(pointers, out.ctypes.data, out.size)
+        self.into(out, *arrays)
         return out
+
+    def into(self, out: np.ndarray, *args: np.ndarray) -> None:
+        """Writes to `out`, which like args must have the tile's dtypes and be contiguous."""
+        self.run((ctypes.c_void_p * len(args))(*[a.ctypes.data for a in args]), out.ctypes.data, out.size)
 
 
 def compile_library(sources: list[Path], flags: list[str], name: str) -> ctypes.CDLL:
@@ -53,10 +81,12 @@ def compile_library(sources: list[Path], flags: list[str], name: str) -> ctypes.
     target = folder / f"{name}-{digest}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
+
             def build(source: Path) -> str:
                 obj = f"{scratch}/{source.stem}.o"
                 subprocess.run(["g++", *FLAGS, *flags, f"-I{KERNELS}", "-c", source, "-o", obj], check=True)
                 return obj
+
             with ThreadPoolExecutor(2) as pool:
                 objects = list(pool.map(build, sources))
             made = f"{scratch}/{name}.so"
@@ -76,7 +106,7 @@ def tiles(lanes: int) -> dict[tuple[str, tuple[np.dtype, ...], np.dtype], Tile]:
     table = {}
     for i in range(count.value):
         e = entries[i]
-        inputs, output = tuple(DTYPES[code] for code in e.inputs[:e.arity]), DTYPES[e.output]
+        inputs, output = tuple(DTYPES[code] for code in e.inputs[: e.arity]), DTYPES[e.output]
         table[e.name.decode(), inputs, output] = Tile(e.name.decode(), inputs, output, run_type(e.run))
     return table
 
@@ -86,7 +116,7 @@ def _by_inputs(lanes: int) -> dict[tuple[str, tuple[np.dtype, ...]], Tile]:
     return {(name, inputs): tile for (name, inputs, _), tile in tiles(lanes).items() if name != "cast"}
 
 
-def tile(name: str, *dtypes: str, lanes: int = 8) -> Tile:
+def tile(name: str, *dtypes: DTypeLike, lanes: int = 8) -> Tile:
     """The tile of op `name` for these input dtypes."""
     return _by_inputs(lanes)[name, tuple(np.dtype(d) for d in dtypes)]
 
