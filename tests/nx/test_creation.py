@@ -39,16 +39,32 @@ def test_arrays_of_any_layout():
         np.testing.assert_array_equal((nx.asarray(view) + 1).numpy(), view + 1)
 
 
-def test_torch_and_dlpack():
+@pytest.mark.parametrize("dtype", [nx.float32, nx.bfloat16, nx.bool, nx.int64], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3), (), (0, 3)])
+def test_dlpack(dtype, shape):
+    torch = pytest.importorskip("torch")
+    source = torch.ones(shape, dtype=getattr(torch, dtype.name))
+    for ours in (nx.from_dlpack(source), nx.asarray(source), nx.tensor(source)):
+        assert ours.type == nx.template(shape, dtype) and ours.tolist() == source.tolist()
+    back = torch.from_dlpack(nx.from_dlpack(source))
+    assert back.dtype == source.dtype and back.tolist() == source.tolist()
+    if source.numel():
+        assert back.data_ptr() == source.data_ptr()
+    if dtype is not nx.bfloat16:
+        assert np.from_dlpack(nx.asarray(source)).tolist() == source.tolist()
+
+
+def test_dlpack_shares_and_views():
     torch = pytest.importorskip("torch")
     source = torch.arange(6.0).reshape(2, 3)
-    ours = nx.from_dlpack(source)
+    shared, copied, turned = nx.from_dlpack(source), nx.from_dlpack(source, copy=True), nx.from_dlpack(source.T)
     source[0, 0] = 9
-    assert ours.tolist() == source.tolist()
-    assert nx.asarray(source).tolist() == source.tolist()
-    back = torch.from_dlpack(nx.tensor([1.0, 2.0]))
-    assert back.tolist() == [1.0, 2.0]
-    assert np.from_dlpack(nx.tensor([1, 2])).tolist() == [1, 2]
+    assert shared.tolist() == source.tolist() and turned.tolist() == source.T.tolist() and copied.tolist()[0][0] == 0
+    assert torch.from_dlpack(shared.T).tolist() == source.T.tolist()
+    assert not np.from_dlpack(nx.tensor([1, 2])).flags.writeable
+    assert nx.asarray(source, copy=False).tolist() == source.tolist()
+    with pytest.raises(TypeError, match="DLPack"):
+        nx.from_dlpack(3)
 
 
 def test_python_and_numpy_protocols():

@@ -92,7 +92,7 @@ def tensor(
         if tracing.get() is not None or (not backend and dtype is not None):
             return _renamed(made, names)
         backend, data = backend or data.backend.name, made.numpy()
-    array = np.array(_array(data, dtype), copy=True, order="C")
+    array = np.array(_array(_imported(data), dtype), copy=True, order="C")
     where_to = config.lookup("backend", backend or config.default_backend)
     return _from_array(array, names, where_to)
 
@@ -116,6 +116,7 @@ def asarray(data: Any, dtype: DTypeLike | None = None, *, copy: bool | None = No
         return astype(data, dtype) if changed else data  # type: ignore[arg-type]
     if (weak := scalar_type(data)) is not None and tracing.get() is not None:
         return literal(value=data, dtype=to_dtype(weak) if dtype is None else dtype)
+    data = _imported(data)
     array = _array(data, dtype)
     if copy is False and not (isinstance(data, np.ndarray) and np.shares_memory(array, data)):
         raise ValueError(f"asarray: expected memory that can be shared, got {type(data).__name__}; leave copy out")
@@ -129,11 +130,23 @@ def from_dlpack(source: Any, /, *, copy: bool | None = None) -> Tensor:
     >>> nx.from_dlpack(numpy.arange(3, dtype="int32"))
     int32[3] [0, 1, 2]
     """
+    return asarray(source if isinstance(source, Tensor) else _shared(source), copy=copy)
+
+
+def _shared(source: Any) -> Any:
+    """A NumPy array over the memory of an object with __dlpack__."""
     import numpy as np
 
-    if isinstance(source, Tensor):
-        return asarray(source, copy=copy)
-    return asarray(np.from_dlpack(source), copy=copy)
+    from .. import _exchange  # type: ignore[attr-defined]
+
+    memory, name, shape, strides = _exchange.from_dlpack(source)
+    dtype = to_dtype(name).numpy
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    flat = np.frombuffer(memory, dtype)
+    if strides is None:
+        return flat.reshape(shape)
+    return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
 
 
 def template(
@@ -161,13 +174,18 @@ def backend_transfer(x: Tensor, /, backend: str) -> Tensor:
     return Tensor(x.type, where_to, where_to.from_numpy(x.numpy()))
 
 
+def _imported(data: Any) -> Any:
+    """Another library's array as NumPy's, over the same memory; other data as it is."""
+    import numpy as np
+
+    return _shared(data) if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray) else data
+
+
 def _array(data: Any, dtype: DTypeLike | None) -> Any:
     """The data as a NumPy array of a dtype of ours, sharing memory where possible."""
     import numpy as np
 
     typed = hasattr(data, "dtype")
-    if not typed and not hasattr(data, "__array__") and hasattr(data, "__dlpack__"):
-        data, typed = np.from_dlpack(data), True
     if isinstance(data, (list, tuple)) and (odd := _odd(data)):
         raise DTypeError(f"tensor: expected numbers, got {odd}; use stack to join tensors")
     try:

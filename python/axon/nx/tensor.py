@@ -118,15 +118,20 @@ class Tensor(Methods):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
-        """The memory as a DLPack capsule; a copy for a consumer too old to know of read-only memory."""
-        array = self.numpy()
-        try:
-            return array.__dlpack__(**options)
-        except BufferError:
-            return array.copy().__dlpack__(**options)
+        """The memory, shared and read-only, as a DLPack capsule; dense row-major, so a strided view is copied."""
+        return self._exported().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self.numpy().__dlpack_device__()  # type: ignore[return-value]
+        return self._exported().__dlpack_device__()
+
+    def _exported(self) -> Any:
+        import numpy as np
+
+        from .. import _exchange  # type: ignore[attr-defined]
+
+        array = np.ascontiguousarray(self.numpy())
+        memory = array.view(f"u{array.itemsize}")  # NumPy exports no memory of a dtype it does not know
+        return _exchange.to_dlpack(memory, self.dtype.name, self.shape)
 
     def __bool__(self) -> bool:
         if self.size != 1:
