@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, note, settings
-from hypothesis import strategies as st
-
 from axon import nx
 from axon.defn import jit
 from axon.nx.tensor import Tensor
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
 
 SIZES = (1, 2, 3, 5, 8, 70)
 UNARY = (nx.tanh, nx.exp, nx.negative, nx.abs, nx.square, nx.sigmoid, nx.floor)

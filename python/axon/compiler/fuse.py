@@ -217,7 +217,7 @@ class Fusion:
         return group
 
     def sibling(self, value: Value, made: Group, users: list[Unit]) -> Group | None:
-        """A group that reduces the same axes of the same shape and reads some of the same values: one pass over them."""
+        """A group that reduces the same axes of the same shape and reads some of the same values: one pass for both."""
         found = [
             u
             for u in self.units

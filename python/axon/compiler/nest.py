@@ -11,7 +11,6 @@ from ..dtypes import DType, bool_, int32, int64
 from .fuse import Group, gathers, operand_maps, reduced_run
 from .index import Guard, Idx, Map, guards_of, strides
 
-
 ADDRESSED = ("load", "offset", "gather")  # instructions whose attribute is an Access
 
 

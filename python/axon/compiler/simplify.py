@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..defn.expr import Builder, Graph, Node, Value, rewrite
+from ..dtypes import DType
 from .decompose import dot_axes, merges
 
 Rule = Callable[[Builder, Node, tuple[Value, ...]], Value | None]
@@ -95,13 +96,15 @@ def cast(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | Non
     return None
 
 
-def widens(a: Any, b: Any) -> bool:
+def widens(a: DType, b: DType) -> bool:
     """Whether every value of dtype a is exact in b."""
     if a.is_float:
         return b.is_float and b.itemsize > a.itemsize
-    bits = {"float32": 24, "float64": 53}.get(b.name, 8 * b.itemsize - (b.kind == "i"))
+    if b.is_half or b.kind == "b":
+        return False
+    bits = {"float32": 24, "float64": 53}[b.name] if b.is_float else 8 * b.itemsize - (b.kind == "i")
     have = 1 if a.kind == "b" else 8 * a.itemsize - (a.kind == "i")
-    return bits >= have and (a.kind != "i" or b.kind != "u") and b.kind != "b" and not b.is_half
+    return bits >= have and (a.kind != "i" or b.kind != "u")
 
 
 def same_shape(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:

@@ -68,8 +68,8 @@ def compiler() -> Compiler | None:
 def command(compiler: Compiler, target: Target, source: str, output: str) -> list[str]:
     """The command line that compiles one source file to a shared library that needs nothing."""
     return [
-        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-fno-exceptions", "-pipe", "-w", *SEMANTICS, *target.flags,
-        "-I", headers(), "-o", output, source,
+        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-fno-exceptions", "-pipe", "-w",
+        *SEMANTICS, *target.flags, "-I", headers(), "-o", output, source,
     ]  # fmt: skip
 
 
@@ -77,8 +77,8 @@ def run(commands: list[list[str]]) -> None:
     """Run compilers at the same time, without a shell; CompileError holds the first one's complaint."""
     import subprocess
 
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    running = [subprocess.Popen(c, **pipes) for c in commands]
+    silent, piped, joined = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+    running = [subprocess.Popen(c, stdin=silent, stdout=piped, stderr=joined) for c in commands]
     said = [p.communicate()[0].decode(errors="replace") for p in running]
     for p, text in zip(running, said):
         if p.returncode:
