@@ -157,14 +157,15 @@ def check(cases: Sequence[Case], target: Target = AVX2, seed: int = 0) -> None:
     """Compile the cases' kernels in one library and compare every run with the interpreter."""
     for case in cases:
         verify(case.kernel)
-    library = ctypes.CDLL(str(compile_texts([emit_cpp(c.kernel, f"k{n}") for n, c in enumerate(cases)], target)))
+    names = {kernel: f"k{n}" for n, kernel in enumerate(dict.fromkeys(c.kernel for c in cases))}
+    library = ctypes.CDLL(str(compile_texts([emit_cpp(kernel, name) for kernel, name in names.items()], target)))
     random = np.random.default_rng(seed)
     for n, case in enumerate(cases):
         expected = interpreted(case)
         units = case.kernel.units(case.parameters)
         for threads, shift in ((1, 0), (2, 1), (16, 3)):
             cuts = [int(c) for c in random.integers(0, units + 1, threads - 1)]
-            got = run_compiled(getattr(library, f"k{n}"), case, cuts, shift)
+            got = run_compiled(getattr(library, names[case.kernel]), case, cuts, shift)
             for k, (x, y) in enumerate(zip(got, expected)):
                 assert same_bits(x, y), report(case, n, k, x, y)
 
