@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from .. import _core
 from ..errors import CompileError
-from .target import ABI, Compiler, Target, command, compiler, headers, host, run
+from .target import ABI, Compiler, Target, command, compiler, headers, host, load_library, run
 
 SYMBOL = "axon_kernel"  # stands for the function's name in a text; the key takes its place
 BATCH = 12  # kernels a source file, so that both cores compile
@@ -99,7 +98,7 @@ def from_disk(key: str) -> Any:
         image = read(os.path.join(where, f"{digest}.so"), 1 << 28)
         if hashlib.sha256(image).hexdigest() != digest:
             return None
-        return _core.load_library(image, [f"axon_{key}"])[0]
+        return load_library(image, [f"axon_{key}"])[0]
     except (OSError, UnicodeError, ValueError, RuntimeError):
         return None
 
@@ -141,7 +140,7 @@ def build(missing: dict[str, str], compiler: Compiler, target: Target) -> None:
         for i, batch in enumerate(batches):
             with open(os.path.join(work, f"{i}.so"), "rb") as file:
                 image = file.read()
-            _loaded.update(zip(batch, _core.load_library(image, [f"axon_{k}" for k in batch])))
+            _loaded.update(zip(batch, load_library(image, [f"axon_{k}" for k in batch])))
             keep(image, batch)
 
 

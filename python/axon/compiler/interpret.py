@@ -24,7 +24,7 @@ Fold = tuple[Array, ...]  # what is combined as one: (value,), or (value, index)
 
 def compiled_tile(name: str, inputs: tuple[DType, ...], output: DType) -> Tile:
     """The tile that the build has compiled for a scalar."""
-    from .._core import tile
+    from .target import tile
 
     run = tile(name, [d.code for d in inputs], output.code)
     return lambda arrays, out: run(*(a.view(np.uint8) for a in arrays), out.view(np.uint8))

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from .. import _core
 from ..errors import CompileError
 
+load_library, tile = _core.load_library, _core.tile  # the runtime, as the rest of the compiler sees it
+
 ABI = 1  # raised when the kernel ABI or the meaning of emitted text changes
 BASE = ("avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "popcnt", "movbe")
 WIDE = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
