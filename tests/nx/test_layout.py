@@ -43,6 +43,17 @@ def test_composed(ours, theirs):
     testing.check_grads(ours, X)
 
 
+def test_meshgrid():
+    vectors = [np.arange(2.0), np.arange(3.0), np.arange(4.0)]
+    for indexing in ("xy", "ij"):
+        for n in (1, 2, 3):
+            for ours, theirs in zip(
+                nx.meshgrid(*map(nx.asarray, vectors[:n]), indexing=indexing),
+                np.meshgrid(*vectors[:n], indexing=indexing),
+            ):
+                np.testing.assert_array_equal(ours.numpy(), theirs)
+
+
 def padded(x, config, value):
     """Pad by its definition: spread, surround, crop."""
     for axis, (lo, hi, inner) in enumerate(config):

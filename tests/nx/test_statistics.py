@@ -38,6 +38,14 @@ def test_integers_correction_and_nothing():
     assert np.isnan(nx.mean(nx.zeros(0)).item())
 
 
+def test_counts_and_closeness():
+    assert nx.count_nonzero(nx.asarray(X) > 1, axis=0).tolist() == np.count_nonzero(X > 1, axis=0).tolist()
+    a, b = np.array([1.0, np.inf, np.nan]), np.array([1.0 + 1e-7, np.inf, np.nan])
+    for x, y in [(a, b), (a[:2], b[:2]), (a[:1], a[:1] + 1), (a[1:2], -a[1:2])]:
+        for equal_nan in (False, True):
+            assert bool(nx.all_close(x, y, equal_nan=equal_nan)) == np.allclose(x, y, equal_nan=equal_nan)
+
+
 def test_large_values():
     assert nx.mean(nx.full((4096,), 60000.0, "float16")).item() == 60000.0
     assert nx.var(nx.tensor([1e4, 1e4 + 1, 1e4 + 2])).item() == pytest.approx(2 / 3)

@@ -88,6 +88,7 @@ from .indexing import take_along_axis as take_along_axis
 from .layout import broadcast_arrays as broadcast_arrays
 from .layout import flatten as flatten
 from .layout import matrix_transpose as matrix_transpose
+from .layout import meshgrid as meshgrid
 from .layout import moveaxis as moveaxis
 from .layout import repeat as repeat
 from .layout import roll as roll
@@ -130,9 +131,11 @@ from .movement import squeeze as squeeze
 from .movement import stop_grad as stop_grad
 from .random import threefry2x32 as threefry2x32
 from .reductions import all as all
+from .reductions import all_close as all_close
 from .reductions import any as any
 from .reductions import argmax as argmax
 from .reductions import argmin as argmin
+from .reductions import count_nonzero as count_nonzero
 from .reductions import max as max
 from .reductions import min as min
 from .reductions import prod as prod

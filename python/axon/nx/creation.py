@@ -88,10 +88,11 @@ def tensor(
     import numpy as np
 
     if isinstance(data, Tensor):
-        made, names = data if dtype is None else astype(data, dtype), data.names if names is None else names
-        if tracing.get() is not None or (not backend and dtype is not None):
-            return _renamed(made, names)
-        backend, data = backend or data.backend.name, made.numpy()
+        data = data if dtype is None else astype(data, dtype)
+        names = data.names if names is None else names
+        if tracing.get() is not None:
+            return _renamed(data, names)
+        backend, data = backend or data.backend.name, data.numpy()
     array = np.array(_array(_imported(data), dtype), copy=True, order="C")
     where_to = config.lookup("backend", backend or config.default_backend)
     return _from_array(array, names, where_to)

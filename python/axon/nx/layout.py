@@ -72,6 +72,22 @@ def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
     return tuple(broadcast_to(x, shape) for x in arrays)
 
 
+def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+    """Coordinate tensors of the grid that vectors span; "xy" has the second vector along axis 0, "ij" the first.
+
+    >>> [x.tolist() for x in nx.meshgrid(nx.arange(2), nx.arange(3), indexing="ij")]
+    [[[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]]]
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f'meshgrid: expected indexing "xy" or "ij", got {indexing!r}; choose one')
+    order = list(range(len(arrays)))
+    if indexing == "xy":
+        order[:2] = order[:2][::-1]
+    shape = tuple(arrays[i].size for i in order)
+    lines = [[-1 if i == k else 1 for i in order] for k in range(len(arrays))]
+    return [broadcast_to(reshape(x, line), shape) for x, line in zip(arrays, lines)]
+
+
 @composed
 def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
     """Axes at `source` moved to `destination`, the others in order.

@@ -121,11 +121,8 @@ def _pad_shape(name: str, types: Types, *, config: Any) -> Settled:
     x, value = types
     if value.shape:
         raise ShapeError(f"{name}: expected a value of rank 0, got {value}; pad each part and concat them")
-    given = (
-        [tuple(c) if isinstance(c, Sequence) else (c, c) for c in config] if isinstance(config, Sequence) else config
-    )
-    given = [(given, given)] * x.ndim if not isinstance(given, list) else given
-    full = tuple((*integers(name, "config", c), 0)[:3] for c in given)
+    given = [integers(name, "config", c) for c in (config if isinstance(config, Sequence) else [config] * x.ndim)]
+    full = tuple((*c * 2, 0) if len(c) == 1 else (*c, 0) if len(c) == 2 else c for c in given)
     if len(full) != x.ndim or any(len(c) != 3 or c[2] < 0 for c in full):
         raise ShapeError(
             f"{name}: expected (low, high, interior >= 0) for each axis of {x}, got {config}; 0 leaves one out"
@@ -142,6 +139,7 @@ def _pad_map(types: Types, out: TensorType, *, config: tuple[tuple[int, int, int
 
 
 def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
+    """`pad` of arrays."""
     spread = [(c[2] + 1) * (n - 1) + 1 if n else 0 for n, c in zip(x.shape, config)]
     out = xp.empty([s + lo + hi for s, (lo, hi, _) in zip(spread, config)], dtype=x.dtype)
     out[...] = value

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import DTypeLike
-from .elementwise import astype, divide, where
+from .elementwise import abs, astype, divide, where
 from .layout import flatten
-from .logic import equal, logical_and
+from .logic import equal, isfinite, isnan, less_equal, logical_and, logical_or, not_equal
 from .movement import broadcast_to, expand_dims, reshape
 from .op import composed
 from .rules import accumulating, choosing, logical, numeric, position, reduction
@@ -169,6 +169,28 @@ def argmin(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = Fals
     int32[] 1
     """
     return _positioned(argmin_, x, axis, keepdims)
+
+
+@composed
+def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """How many elements over axes (None is all) are not zero, as int32.
+
+    >>> nx.count_nonzero(nx.tensor([0, 3, -1]))
+    int32[] 2
+    """
+    return sum_(not_equal(x, 0), axis=axis, keepdims=keepdims)
+
+
+@composed
+def all_close(x: Tensor, y: Tensor, /, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether all |x - y| <= atol + rtol |y|; infinities are close to themselves, NaN too if equal_nan.
+
+    >>> nx.all_close(nx.tensor([1.0, 2.0]), nx.tensor([1.0, 2.00001]))
+    bool[] True
+    """
+    near = less_equal(abs(x - y), atol + rtol * abs(y))
+    same = logical_or(equal(x, y), logical_and(isfinite(y), near))
+    return all(logical_or(same, logical_and(isnan(x), isnan(y))) if equal_nan else same)
 
 
 def _positioned(row: Any, x: Tensor, axis: int | str | None, keepdims: bool) -> Tensor:
