@@ -152,19 +152,24 @@ def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) ->
 
 
 def folded(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """Arithmetic of literals is a literal, rounded as the op rounds."""
+    """Arithmetic and comparison of literals is a literal, rounded as the op rounds."""
     import numpy as np
 
-    dtype = node.types[0].dtype
-    if any(v.node.op.name != "literal" for v in inputs) or dtype.name not in ("float32", "float64"):
+    have, out = inputs[0].type.dtype, node.types[0]
+    numbers = [literal_of(v) for v in inputs]
+    if None in numbers or have.name not in ("float32", "float64"):
         return None
     with np.errstate(all="ignore"):
-        made = getattr(np, node.op.name)(*(np.asarray(v.node.attrs["value"], dtype.numpy) for v in inputs))
-    return builder.apply("literal", value=float(made), dtype=dtype)
+        made = getattr(np, node.op.name)(*(np.asarray(n, have.numpy) for n in numbers)).item()
+    literal = builder.apply("literal", value=made, dtype=out.dtype)
+    return builder.apply("broadcast_to", literal, shape=out.shape) if out.shape else literal
 
 
-def same_choice(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """where(c, x, x) = x"""
+def chosen(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """where(true, x, y) = x, where(false, x, y) = y, where(c, x, x) = x"""
+    choice = literal_of(inputs[0])
+    if choice is not None:
+        return inputs[1] if choice else inputs[2]
     return inputs[1] if inputs[1] == inputs[2] else None
 
 
@@ -181,5 +186,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "broadcast_to": (same_shape, twice_shaped),
     "permute_dims": (twice_permuted,),
     "dot_general": (permuted_operand,),
-    "where": (same_choice,),
+    "equal": (folded,),
+    "where": (chosen,),
 }
