@@ -304,17 +304,17 @@ def arg(combine: str, columns: int) -> Callable[[], Example]:
 
 
 def long_sum() -> Example:
-    """More than one span a row; what overflows in float16 does not, since it is summed in float32."""
+    """More than one span a row; what overflows in float16 does not in float32."""
     x = (normal(3, 9001) * 100).astype(np.float16)
-    loop = (load(0, 0, dtype=float16), op(1, "cast", 0))
+    loop = (load(0, 0, dtype=float16), op(1, "cast", 0), op(2, "multiply", 1, 1))
     body = (
-        For(1, loop, (Reduce((2,), (1,), "add", (F,)),)),
-        op(3, "cast", 2, dtype=bfloat16),
-        store(1, 2),
-        store(2, 3, bfloat16),
+        For(1, loop, (Reduce((3,), (2,), "add", (F,)),)),
+        op(4, "cast", 3, dtype=bfloat16),
+        store(1, 3),
+        store(2, 4, bfloat16),
     )
     kernel = Kernel("row", 1, (*ins(float16, "s1"), out(F, "s0"), out(bfloat16, "s0")), (), (), body)
-    made = x.astype(np.float64).sum(1)
+    made = np.square(x.astype(np.float64)).sum(1)
     return example(kernel, (3, 9001), (x,), (made.astype(np.float32), made.astype(bfloat16.numpy)), exact=False)
 
 

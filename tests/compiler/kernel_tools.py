@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import itertools
+import mmap
 import os
 import subprocess
 import tempfile
@@ -101,11 +102,23 @@ def literal_slots(case: Case) -> np.ndarray:
     return slots
 
 
-def aligned(size: int, alignment: int = 64, shift: int = 0) -> np.ndarray:
-    """Bytes whose address is `shift` past a multiple of the alignment."""
-    raw = np.zeros(size + 2 * alignment, np.uint8)
-    start = -raw.ctypes.data % alignment + shift
+def aligned(size: int) -> np.ndarray:
+    """Bytes at a multiple of 64."""
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
     return raw[start : start + size]
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+def before_a_wall(size: int, gap: int) -> np.ndarray:
+    """Bytes that end `gap` before a page that cannot be touched: what reads on is stopped by a signal."""
+    usable = -(-(size + gap) // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = np.frombuffer(mmap.mmap(-1, usable + mmap.PAGESIZE), np.uint8)
+    wall = ctypes.c_void_p(memory.ctypes.data + usable)
+    assert _LIBC.mprotect(wall, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    return memory[usable - gap - size : usable - gap]
 
 
 CANARY = 0xA5
@@ -114,14 +127,14 @@ CANARY = 0xA5
 def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int = 0) -> list[np.ndarray]:
     """Run a compiled kernel over its units, cut at the given numbers, each part with scratch of its own.
 
-    Memory is `shift` elements past an aligned address, between guard bytes which must stay as they are.
+    Operands end `shift` elements before a page that cannot be touched, and begin after bytes which must stay the same.
     """
     kernel = case.kernel
     held, arrays = [], []
     for a in case.arrays:
-        whole = aligned(a.nbytes + 256, shift=shift * a.itemsize)
+        whole = before_a_wall(a.nbytes + 128, shift * a.itemsize)
         whole[:] = CANARY
-        inside = whole[128 : 128 + a.nbytes].view(a.dtype)
+        inside = whole[128:].view(a.dtype)
         inside[:] = a
         held.append(whole)
         arrays.append(inside)
@@ -139,8 +152,7 @@ def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int
         )  # fmt: skip
         assert status == 0
         assert (scratch[size:] == CANARY).all(), "wrote past its scratch"
-    for whole, a in zip(held, arrays):
-        assert (whole[:128] == CANARY).all() and (whole[128 + a.nbytes :] == CANARY).all(), "wrote outside an operand"
+    assert all((whole[:128] == CANARY).all() for whole in held), "wrote outside an operand"
     return [a.copy() for a in arrays]
 
 
