@@ -162,6 +162,16 @@ Buffer* new_buffer(Py_ssize_t nbytes) {
   }
 }
 
+Buffer* lend_buffer(char* data, Py_ssize_t nbytes, bool readonly) {
+  Buffer* self = allocate_object();
+  if (self == nullptr) return nullptr;
+  self->data = data;
+  self->nbytes = nbytes;
+  self->borrowed.obj = Py_NewRef(Py_None);
+  self->borrowed.readonly = readonly;
+  return self;
+}
+
 bool check_alive(const Buffer* buffer, const char* user) {
   if (buffer->donated_to == nullptr) return true;
   PyObject* error = donation_error();

@@ -23,6 +23,9 @@ inline bool is_buffer(PyObject* object) { return Py_TYPE(object) == buffer_type;
 Buffer* new_buffer(Py_ssize_t nbytes);
 Buffer* new_buffer(Py_ssize_t nbytes, char* data);
 
+// A Buffer over memory of somebody else. Its borrowed.obj, None at first, is to be what keeps that memory alive.
+Buffer* lend_buffer(char* data, Py_ssize_t nbytes, bool readonly);
+
 // False, with DonationError set, for a buffer that was donated.
 bool check_alive(const Buffer* buffer, const char* user);
 

@@ -1,4 +1,142 @@
 // axon._exchange: arrays of other libraries in and out, by DLPack, without a copy.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
-NB_MODULE(_exchange, module) { module.doc() = "DLPack exchange"; }
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using Array = nb::ndarray<nb::ro>;
+
+struct DType {
+  const char* name;
+  nb::dlpack::dtype_code code;
+  uint8_t bits;
+};
+using enum nb::dlpack::dtype_code;
+constexpr DType kDTypes[] = {
+    {"bool", Bool, 8},     {"int8", Int, 8},      {"int16", Int, 16},      {"int32", Int, 32},    {"int64", Int, 64},
+    {"uint8", UInt, 8},    {"uint16", UInt, 16},  {"uint32", UInt, 32},    {"uint64", UInt, 64},  {"float16", Float, 16},
+    {"bfloat16", Bfloat, 16}, {"float32", Float, 32}, {"float64", Float, 64}, {"complex64", Complex, 64},
+    {"complex128", Complex, 128}};
+
+const DType* find_dtype(nb::dlpack::dtype dtype) {
+  const auto* found = std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DType& candidate) {
+    return static_cast<uint8_t>(candidate.code) == dtype.code && candidate.bits == dtype.bits && dtype.lanes == 1;
+  });
+  return found == std::end(kDTypes) ? nullptr : found;
+}
+
+const DType& find_dtype(const std::string& name) {
+  const auto* found = std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DType& d) { return d.name == name; });
+  if (found == std::end(kDTypes)) throw nb::value_error(("to_dlpack: unknown dtype " + name).c_str());
+  return *found;
+}
+
+// Imported memory as a buffer of bytes, so that Buffer.wrap keeps it and its owner alive.
+struct Imported {
+  Array array;  // the owner
+  char* data;
+  Py_ssize_t nbytes;
+  bool readonly;
+};
+
+int imported_get(PyObject* self, Py_buffer* view, int flags) {
+  const Imported* imported = nb::inst_ptr<Imported>(self);
+  return PyBuffer_FillInfo(view, self, imported->data, imported->nbytes, imported->readonly, flags);
+}
+
+PyType_Slot imported_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(imported_get)}, {0, nullptr}};
+
+struct Import {
+  Array array;
+  bool readonly;
+  std::string dtype;  // where the memory was seen through another dtype
+};
+
+Import import_array(nb::object object) {
+  nb::ndarray<> writable;
+  if (nb::try_cast(object, writable)) return {Array(writable), false, ""};
+  Array readonly;
+  if (nb::try_cast(object, readonly)) return {readonly, true, ""};
+  // NumPy exports no dtype that it did not define itself: bfloat16 travels as the integers of its bits.
+  if (nb::str(nb::getattr(object, "dtype", nb::str(""))).equal(nb::str("bfloat16")) && nb::hasattr(object, "view")) {
+    Import bits = import_array(object.attr("view")("uint16"));
+    bits.dtype = "bfloat16";
+    return bits;
+  }
+  throw nb::type_error(("from_dlpack: expected an array that exports its memory by DLPack, got " +
+                        std::string(nb::repr(object.type()).c_str()) + "; detach or copy it first").c_str());
+}
+
+// (Buffer, dtype name, shape, strides): the memory of an array, and strides in elements where it is not dense row-major.
+nb::tuple from_dlpack(nb::object object) {
+  const Import import = import_array(object);
+  const Array& array = import.array;
+  if (array.device_type() != nb::device::cpu::value)
+    throw nb::value_error(("from_dlpack: expected memory of the CPU, got device type " +
+                           std::to_string(array.device_type()) + "; copy it to the CPU first").c_str());
+  const DType* dtype = find_dtype(array.dtype());
+  if (dtype == nullptr) throw nb::type_error("from_dlpack: expected a dtype of axon (bool to complex128)");
+  nb::list shape, strides;
+  bool dense = true, empty = false;
+  int64_t last = 0, expected = 1;
+  for (size_t axis = array.ndim(); axis-- > 0;) {
+    const int64_t size = static_cast<int64_t>(array.shape(axis)), stride = array.stride(axis);
+    if (stride < 0 && size > 1) throw nb::value_error("from_dlpack: expected no negative strides; copy the array first");
+    dense = dense && (size == 1 || stride == expected);
+    empty = empty || size == 0;
+    last += size > 0 ? (size - 1) * stride : 0;
+    expected *= size;
+  }
+  for (size_t axis = 0; axis < array.ndim(); ++axis) {
+    shape.append(array.shape(axis));
+    strides.append(array.stride(axis));
+  }
+  const int64_t itemsize = dtype->bits / 8;
+  const nb::object memory = nb::cast(Imported{array, static_cast<char*>(const_cast<void*>(array.data())),
+                                              empty ? 0 : (last + 1) * itemsize, import.readonly});
+  const nb::object buffer = nb::module_::import_("axon._core").attr("Buffer").attr("wrap")(memory);
+  const std::string name = import.dtype.empty() ? dtype->name : import.dtype;
+  return nb::make_tuple(buffer, name, nb::tuple(shape), dense || empty ? nb::object(nb::none()) : nb::object(nb::tuple(strides)));
+}
+
+// An object with __dlpack__ over a Buffer, which counts it among its exports while it lives.
+nb::object to_dlpack(nb::object buffer, const std::string& dtype_name, const std::vector<int64_t>& shape) {
+  const DType& dtype = find_dtype(dtype_name);
+  const nb::object view = nb::steal(PyMemoryView_FromObject(buffer.ptr()));
+  if (!view.is_valid()) throw nb::python_error();
+  const Py_buffer* memory = PyMemoryView_GET_BUFFER(view.ptr());
+  int64_t nbytes = dtype.bits / 8;
+  std::vector<size_t> sizes;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(nbytes, size, &nbytes)) throw nb::value_error("to_dlpack: bad shape");
+    sizes.push_back(static_cast<size_t>(size));
+  }
+  if (!PyBuffer_IsContiguous(memory, 'C') || memory->len != nbytes)
+    throw nb::value_error(("to_dlpack: expected a buffer of " + std::to_string(nbytes) + " bytes, got " +
+                           std::to_string(memory->len)).c_str());
+  const nb::dlpack::dtype type{static_cast<uint8_t>(dtype.code), dtype.bits, 1};
+  if (memory->readonly)
+    return nb::cast(nb::ndarray<nb::array_api, nb::ro>(memory->buf, sizes.size(), sizes.data(), view, nullptr, type));
+  return nb::cast(nb::ndarray<nb::array_api>(memory->buf, sizes.size(), sizes.data(), view, nullptr, type));
+}
+
+}  // namespace
+
+NB_MODULE(_exchange, module) {
+  module.doc() = "DLPack exchange with other array libraries, without a copy.";
+  nb::class_<Imported>(module, "Imported", nb::type_slots(imported_slots), "Memory of another library's array.");
+  module.def("from_dlpack", &from_dlpack, "array"_a,
+             "(Buffer, dtype name, shape, strides or None): the memory of an array with __dlpack__, shared.");
+  module.def("to_dlpack", &to_dlpack, "buffer"_a, "dtype"_a, "shape"_a,
+             "An object with __dlpack__ and __dlpack_device__ over the memory of a Buffer, shared.");
+}

@@ -1,6 +1,8 @@
 // Programs as Python writes them: tuples that begin with their kind (docs/design/runtime.md).
+#include <optional>
 #include <string>
 
+#include "bindings/buffer.h"
 #include "bindings/program.h"
 
 namespace py = pybind11;
@@ -95,8 +97,7 @@ class Fields {
   size_t next_ = 0;
 };
 
-// Calls back into Python with a memoryview of each operand, read-only for the program's inputs. The views end with the
-// call: memory of a run is not to be kept, and a view still in use then is an error.
+// Calls back into Python with a memoryview of each operand, read-only for the program's inputs.
 class HostFunction {
  public:
   HostFunction(py::handle callable, const std::vector<int32_t>& used, const std::vector<Slot>& slots)
@@ -109,14 +110,31 @@ class HostFunction {
 
   void operator()(char* const* pointers) const {
     const py::gil_scoped_acquire gil;
+    std::vector<py::object> lent;
     py::tuple views(operands_.size());
-    for (size_t i = 0; i < operands_.size(); ++i)
-      views[i] = py::memoryview::from_memory(static_cast<void*>(pointers[i]), operands_[i].nbytes, operands_[i].readonly);
-    py::reinterpret_borrow<py::function>(callable_.get())(*views);
-    for (const py::handle view : views) view.attr("release")();
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      lent.push_back(own(reinterpret_cast<PyObject*>(lend_buffer(pointers[i], operands_[i].nbytes, operands_[i].readonly))));
+      views[i] = own(PyMemoryView_FromObject(lent[i].ptr()));
+    }
+    PyObject* result = PyObject_Call(callable_.get(), views.ptr(), nullptr);
+    std::optional<py::error_already_set> error;
+    if (result == nullptr) error.emplace();
+    Py_XDECREF(result);
+    views = py::tuple();
+    // What the callable kept, or the traceback of its error, keeps the run's memory alive in turn.
+    for (const py::object& buffer : lent) {
+      Buffer* object = reinterpret_cast<Buffer*>(buffer.ptr());
+      if (object->exports != 0) Py_SETREF(object->borrowed.obj, keep_run_alive());
+    }
+    if (error) throw std::move(*error);
   }
 
  private:
+  static py::object own(PyObject* object) {
+    if (object == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+  }
+
   struct Operand {
     int64_t nbytes;
     bool readonly;
@@ -130,14 +148,21 @@ class Parser {
   explicit Parser(const std::vector<Slot>& slots) : slots_(slots) {}
 
   Steps steps(Fields list) {
-    if (Py_EnterRecursiveCall(" in the steps of a program") != 0) throw py::error_already_set();
+    const Deeper level;
     Steps parsed;
     for (size_t i = 0; i < list.size(); ++i) parsed.push_back({step(list.inner())});
-    Py_LeaveRecursiveCall();
     return parsed;
   }
 
  private:
+  // Steps within steps are bounded like Python's own recursion.
+  struct Deeper {
+    Deeper() {
+      if (Py_EnterRecursiveCall(" in the steps of a program") != 0) throw py::error_already_set();
+    }
+    ~Deeper() { Py_LeaveRecursiveCall(); }
+  };
+
   decltype(Step::kind) step(Fields fields) {
     if (fields.size() == 0) fields.fail("expected a step, got ()");
     const std::string kind = fields.text();
@@ -190,10 +215,10 @@ class Parser {
     const py::handle callable = fields.next();
     if (!PyCallable_Check(callable.ptr())) fields.fail("expected a callable");
     step.slots = fields.list(&Fields::slot);
+    step.label = fields.text();
     for (const int32_t slot : step.slots)
       if (static_cast<size_t>(slot) >= slots_.size()) fields.fail("no slot is numbered " + std::to_string(slot));
     step.function = HostFunction(callable, step.slots, slots_);
-    step.label = fields.text();
     return step;
   }
 

@@ -52,6 +52,17 @@ class ReleasedGil {
   PyThreadState* state_;
 };
 
+// The memory of an exporter. NumPy's bfloat16 has no letter in the buffer protocol: it is read as 16-bit words.
+int get_view(PyObject* object, Py_buffer* view) {
+  if (PyObject_GetBuffer(object, view, PyBUF_FULL_RO) == 0) return 0;
+  if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) return -1;
+  PyErr_Clear();
+  PyObject* words = PyObject_CallMethod(object, "view", "s", "uint16");
+  const int status = words == nullptr ? -1 : PyObject_GetBuffer(words, view, PyBUF_FULL_RO);
+  Py_XDECREF(words);
+  return status;
+}
+
 bool signal_raised(void*) {
   const PyGILState_STATE state = PyGILState_Ensure();
   const bool raised = PyErr_CheckSignals() != 0;
@@ -81,6 +92,8 @@ class Array {
 // One call: what it borrowed, and what has to be undone at its end, whatever happened.
 class Call {
  public:
+  static thread_local Call* current;  // the innermost run of this thread
+
   Call(ProgramObject* self, PyObject* args)
       : self_(self), program_(*self->program), args_(args), inputs_(static_cast<size_t>(program_.description().inputs)),
         outputs_(static_cast<size_t>(program_.description().outputs)), arguments_(inputs_), input_pointers_(inputs_),
@@ -98,12 +111,28 @@ class Call {
     }
     for (Py_buffer& view : views_) PyBuffer_Release(&view);
     Py_XDECREF(results_);
+    if (kept_ != nullptr) keep(PyCapsule_New(context_.release(), nullptr, [](PyObject* capsule) {
+      delete static_cast<Context*>(PyCapsule_GetPointer(capsule, nullptr));
+    }));
+    Py_XDECREF(kept_);
+  }
+
+  // A list that owns the arguments and results, and the context when the run is over: made when a host step's view is kept.
+  PyObject* keep_alive() {
+    if (kept_ == nullptr) {
+      kept_ = PyList_New(0);
+      keep(Py_NewRef(args_));
+      keep(Py_NewRef(results_));
+      for (size_t i = 0; i < inputs_; ++i)
+        if (arguments_[i].copied) keep(Py_NewRef(reinterpret_cast<PyObject*>(arguments_[i].buffer)));
+    }
+    return Py_NewRef(kept_);
   }
 
   PyObject* run(PyObject* donated, std::vector<double>* seconds) {
     if (!bind_arguments() || !mark_donated(donated)) return nullptr;
     try {
-      std::unique_ptr<Context> context = program_.acquire();
+      context_ = program_.acquire();
       if (!make_outputs()) return nullptr;
       take_donated();
       RunOptions options;
@@ -111,10 +140,11 @@ class Call {
       // A run that has taken its inputs goes on to its end: stopped half-way, it would leave neither old nor new state.
       if (!any_donated_) options.interrupted = signal_raised;
       {
+        const Current running(this);
         const ReleasedGil gil;
-        program_.run(*context, input_pointers_.data(), output_pointers_.data(), options);
+        program_.run(*context_, input_pointers_.data(), output_pointers_.data(), options);
       }
-      program_.give_back(std::move(context));
+      if (kept_ == nullptr) program_.give_back(std::move(context_));
     } catch (...) {
       raise_current();
       return nullptr;
@@ -128,6 +158,18 @@ class Call {
     Buffer* buffer;  // null for memory borrowed from another exporter
     State state;
     bool copied;  // the buffer is this call's own, contiguous copy of an argument
+  };
+
+  // Adds a new reference to what is kept. Without memory for that, keeping it for ever is what is left.
+  void keep(PyObject* object) {
+    if (PyList_Append(kept_, object) != 0) return PyErr_Clear();
+    Py_DECREF(object);
+  }
+
+  struct Current {
+    explicit Current(Call* call) : outer(std::exchange(current, call)) {}
+    ~Current() { current = outer; }
+    Call* outer;
   };
 
   bool bind_arguments() {
@@ -161,7 +203,7 @@ class Call {
   // Memory of a foreign exporter, for the time of the call; a copy where it is not dense or not aligned.
   bool borrow(PyObject* object, Py_ssize_t& nbytes) {
     Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) != 0) return false;
+    if (get_view(object, &view) != 0) return false;
     nbytes = view.len;
     const Py_ssize_t alignment = view.itemsize > 0 && view.itemsize < 8 ? view.itemsize : 8;
     const bool aligned = view.itemsize == 0 || reinterpret_cast<size_t>(view.buf) % static_cast<size_t>(alignment) == 0;
@@ -263,7 +305,11 @@ class Call {
   Array<char*> input_pointers_, output_pointers_;
   std::vector<Py_buffer> views_;
   PyObject* results_ = nullptr;
+  std::unique_ptr<Context> context_;
+  PyObject* kept_ = nullptr;
 };
+
+thread_local Call* Call::current = nullptr;
 
 PyObject* run_program(PyObject* object, PyObject* args, PyObject* donated, std::vector<double>* seconds) {
   if (!PyTuple_Check(args))
@@ -366,6 +412,8 @@ PyType_Spec type_spec = {"axon._core.Program", sizeof(ProgramObject), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL, type_slots};
 
 }  // namespace
+
+PyObject* keep_run_alive() { return Call::current->keep_alive(); }
 
 const axon::Program& program_of(py::handle object) {
   if (Py_TYPE(object.ptr()) != program_type) throw py::type_error("expected a Program");

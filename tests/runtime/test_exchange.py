@@ -1,0 +1,106 @@
+"""DLPack in and out: memory shared, lifetimes kept, what does not fit refused."""
+
+import gc
+import weakref
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from axon import _core, _exchange
+
+DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+          "float64", "complex64", "complex128"]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numpy_goes_in_and_out_without_a_copy(dtype: str) -> None:
+    array = np.ones((2, 3), dtype)
+    buffer, name, shape, strides = _exchange.from_dlpack(array)
+    assert (name, shape, strides) == (dtype, (2, 3), None)
+    assert buffer.address == array.ctypes.data and buffer.nbytes == array.nbytes
+    back = np.from_dlpack(_exchange.to_dlpack(buffer, dtype, (2, 3)))
+    assert back.ctypes.data == array.ctypes.data and back.dtype == array.dtype
+    array[1, 2] = 0
+    assert back[1, 2] == 0
+
+
+def test_the_array_lives_as_long_as_the_buffer() -> None:
+    class Watched(np.ndarray):
+        pass
+
+    array = np.arange(4, dtype="float32").view(Watched)
+    gone = weakref.ref(array)
+    buffer = _exchange.from_dlpack(array)[0]
+    del array
+    gc.collect()
+    assert np.frombuffer(buffer, "float32").tolist() == [0, 1, 2, 3]
+    del buffer
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_exported_buffer_lives_and_is_counted() -> None:
+    buffer = _core.Buffer(16)
+    np.frombuffer(buffer, "float32")[:] = 1
+    array = np.from_dlpack(_exchange.to_dlpack(buffer, "float32", (4,)))
+    gc.collect()
+    assert buffer.exports == 1 and not buffer.donatable
+    kept = buffer.address
+    del buffer
+    assert array.ctypes.data == kept and array.sum() == 4
+    buffer = _core.Buffer(16)
+    _exchange.to_dlpack(buffer, "float32", (2, 2))
+    assert buffer.exports == 0
+
+
+def test_read_only_arrays_come_in_read_only() -> None:
+    array = np.arange(3)
+    array.flags.writeable = False
+    buffer = _exchange.from_dlpack(array)[0]
+    assert buffer.readonly and buffer.address == array.ctypes.data
+    assert not np.from_dlpack(_exchange.to_dlpack(buffer, "int64", (3,))).flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        np.frombuffer(buffer, "int64")[0] = 1
+
+
+def test_bfloat16_travels_as_its_bits() -> None:
+    array = np.array([1.5, -2], ml_dtypes.bfloat16)
+    buffer, name, shape, strides = _exchange.from_dlpack(array)
+    assert (name, shape, strides) == ("bfloat16", (2,), None) and buffer.address == array.ctypes.data
+
+
+def test_strides_are_told_where_an_array_is_not_dense() -> None:
+    array = np.arange(12, dtype="int32").reshape(3, 4)
+    buffer, _, shape, strides = _exchange.from_dlpack(array.T)
+    assert (shape, strides, buffer.nbytes) == ((4, 3), (1, 4), 48)
+    buffer, _, shape, strides = _exchange.from_dlpack(array[:, ::2])
+    assert (shape, strides, buffer.nbytes) == ((3, 2), (4, 2), 44)
+    with pytest.raises(ValueError, match="negative strides"):
+        _exchange.from_dlpack(array[::-1])
+    assert _exchange.from_dlpack(np.zeros((3, 0, 2)))[2:] == ((3, 0, 2), None)
+    assert _exchange.from_dlpack(np.float32(2) * np.ones(()))[2:] == ((), None)
+
+
+def test_what_cannot_be_exchanged_is_refused() -> None:
+    with pytest.raises(TypeError, match="DLPack"):
+        _exchange.from_dlpack([1, 2])
+    with pytest.raises(TypeError):
+        _exchange.from_dlpack(np.array(["text"]))
+    buffer = _core.Buffer(16)
+    for dtype, shape in [("float32", (5,)), ("float32", (-4,)), ("text", (4,)), ("float64", (2**62, 8))]:
+        with pytest.raises(ValueError, match="to_dlpack"):
+            _exchange.to_dlpack(buffer, dtype, shape)
+    buffer.donate("a call")
+    with pytest.raises(RuntimeError, match="donated to a call"):
+        _exchange.to_dlpack(buffer, "float32", (4,))
+
+
+def test_torch_both_ways() -> None:
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.bool):
+        tensor = torch.ones((2, 3), dtype=dtype)
+        buffer, name, shape, strides = _exchange.from_dlpack(tensor)
+        assert (f"torch.{name}", shape, strides) == (str(dtype), (2, 3), None) and buffer.address == tensor.data_ptr()
+        back = torch.from_dlpack(_exchange.to_dlpack(buffer, name, shape))
+        assert back.dtype == dtype and back.data_ptr() == tensor.data_ptr()
