@@ -76,12 +76,15 @@ def command(compiler: Compiler, target: Target, source: str, output: str) -> lis
 
 
 def run(commands: list[list[str]]) -> None:
-    """Run compilers at the same time, without a shell; CompileError holds the first one's complaint."""
+    """Run compilers, one a core at a time, without a shell; CompileError holds the first complaint."""
     import subprocess
+    from concurrent.futures import ThreadPoolExecutor
 
-    silent, piped, joined = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
-    running = [subprocess.Popen(c, stdin=silent, stdout=piped, stderr=joined) for c in commands]
-    said = [p.communicate()[0].decode(errors="replace") for p in running]
-    for p, text in zip(running, said):
-        if p.returncode:
-            raise CompileError(f"kernel compiler: expected status 0, got {p.returncode}; it said: {text[:2000]}")
+    def one(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    with ThreadPoolExecutor(min(len(commands), os.cpu_count() or 1)) as pool:
+        for ended in pool.map(one, commands):
+            if ended.returncode:
+                said = ended.stdout.decode(errors="replace")[:2000]
+                raise CompileError(f"kernel compiler: expected status 0, got {ended.returncode}; it said: {said}")
