@@ -82,7 +82,8 @@ def forward(p: Any, running: Any, x: Any, stem: str, mode: Any) -> Any:
     for first, second, projection in BLOCKS:
         shortcut = x if projection is None else unit(projection, x)
         x = relu(unit(second, relu(unit(first, x))) + shortcut)
-    return layers.dense(layers.global_avg_pool(x), p["wlast"], p["blast"]), after
+    logits = layers.dense(layers.global_avg_pool(x), p["wlast"], p["blast"])
+    return logits, {name: after[name] for name in running if name in after}  # in one order: a state keeps its structure
 
 
 def inference(s: Sizes, compiler: str, images: int) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -35,6 +36,12 @@ def result(case: Case, calls: int = 1) -> np.ndarray[Any, Any]:
     if made.__class__.__module__ == "torch":
         return made.double().numpy()
     return np.asarray(made.astype("float32")).astype(np.float64)
+
+
+@functools.cache
+def peer_result(name: str, workload: str, calls: int) -> np.ndarray[Any, Any]:
+    """What the first mode of a peer gives."""
+    return result(next(iter(peer(name).TABLE[workload].values()))(SMALL), calls)
 
 
 def modes(*workloads: str) -> list[Any]:
@@ -81,16 +88,14 @@ def test_functions_of_arrays(workload: str, mode: str) -> None:
 def test_training_steps(workload: str, mode: str) -> None:
     """The loss (for Adam alone a parameter) after several steps; the dropout masks are the same ones."""
     steps = {"W1": LOOP, "W2": CNN_LOOP}.get(workload, 3)
-    theirs = next(iter(peer("jax").TABLE[workload].values()))
     ours = result(TABLE[workload][mode](SMALL), 1 if mode == "native_loop" and workload != "W1b" else steps)
-    np.testing.assert_allclose(ours, result(theirs(SMALL), steps), 2e-3, 1e-5)
+    np.testing.assert_allclose(ours, peer_result("jax", workload, steps), 2e-3, 1e-5)
 
 
 @pytest.mark.parametrize("workload", ["W1", "W1b", "W7_one10M", "W7_100x100k", *REFERENCES])
 def test_torch_measures_the_same(workload: str) -> None:
-    theirs = next(iter(peer("torch").TABLE[workload].values()))
+    found = peer_result("torch", workload, 2)
     expected = result(TABLE[workload]["evaluate" if "evaluate" in TABLE[workload] else "native"](SMALL), 2)
-    found = result(theirs(SMALL), 2)
     if workload == "W8_conv":
         found = found.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(found, expected, 0.03 if workload.endswith("bf16") else 1e-3, 2e-4)
