@@ -142,7 +142,13 @@ def scale(step_size: float) -> Update:
 
 @combinator
 def scale_by_schedule(schedule: Schedule) -> Update:
-    """Multiply by schedule(step), the step counting from 0."""
+    """Multiply by schedule(step), the step counting from 0.
+
+    >>> _, update = halves = scale_by_schedule(lambda step: 0.5**step)
+    >>> _, state = update({"w": nx.tensor(8.0)}, halves.init({}), {})
+    >>> update({"w": nx.tensor(8.0)}, state, {})[0]
+    {'w': float32[] 4.}
+    """
 
     def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
         factor = schedule(count)
@@ -163,6 +169,10 @@ class AdamState(NamedTuple):
 def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_root: float = 1e-15) -> Update:
     """mu / (sqrt(nu + eps_root) + eps), where mu and nu are running averages of the gradient and of its square, divided
     by 1 - b**step to make up for starting at zero. Kingma and Ba 2014.
+
+    >>> params = {"w": nx.tensor([1.0, 1.0])}
+    >>> scale_by_adam().update({"w": nx.tensor([4.0, -0.1])}, scale_by_adam().init(params), params)[0]
+    {'w': float32[2] [ 1., -1.]}
     """
 
     def init(params: Tree) -> AdamState:
@@ -186,6 +196,9 @@ def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_
 def trace(*, decay: float = 0.9, nesterov: bool = False) -> Update:
     """Momentum: the decaying sum of the updates so far, and with nesterov that sum looked at one step ahead.
     Sutskever et al. 2013.
+
+    >>> trace(decay=0.5).update({"w": nx.tensor(1.0)}, ({"w": nx.tensor(4.0)},), {})[0]
+    {'w': float32[] 3.}
     """
 
     def apply(updates: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -199,19 +212,30 @@ def trace(*, decay: float = 0.9, nesterov: bool = False) -> Update:
 def add_decayed_weights(decay: float = 0.0) -> Update:
     """Add decay * parameter: before the (negative) learning rate this is decoupled weight decay.
     Loshchilov and Hutter 2017.
+
+    >>> add_decayed_weights(0.5).update({"w": nx.tensor(1.0)}, (), {"w": nx.tensor(4.0)})[0]
+    {'w': float32[] 3.}
     """
     return stateless(lambda updates, params: tree.map(lambda u, p: u + decay * p, updates, params))
 
 
 @combinator
 def clip(delta: float = 2.0) -> Update:
-    """Keep every element within [-delta, delta]."""
+    """Keep every element within [-delta, delta].
+
+    >>> clip(1.0).update({"w": nx.tensor([0.5, -3.0])}, (), {})[0]
+    {'w': float32[2] [ 0.5, -1. ]}
+    """
     return _each(lambda u: nx.clip(u, -delta, delta))
 
 
 @combinator
 def clip_by_global_norm(max_norm: float = 1.0) -> Update:
-    """Scale all updates together so that their common 2-norm is at most max_norm. Pascanu et al. 2012."""
+    """Scale all updates together so that their common 2-norm is at most max_norm. Pascanu et al. 2012.
+
+    >>> clip_by_global_norm(1.0).update({"a": nx.tensor(3.0), "b": nx.tensor(4.0)}, (), {})[0]
+    {'a': float32[] 0.6, 'b': float32[] 0.8}
+    """
 
     def apply(updates: Tree, params: Tree) -> Tree:
         squares = [nx.sum(nx.square(u)) for u in tree.leaves(updates)]

@@ -32,8 +32,8 @@ def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | 
 
     ValueError where two leaves would have one name.
 
-    >>> save("/tmp/axon-example.safetensors", {"dense_0": {"kernel": nx.ones((2, 3))}})
-    >>> load("/tmp/axon-example.safetensors")["dense_0"]["kernel"].shape
+    >>> save("example.safetensors", {"dense_0": {"kernel": nx.ones((2, 3))}})
+    >>> load("example.safetensors")["dense_0"]["kernel"].shape
     (2, 3)
     """
     from safetensors.numpy import save as serialize
@@ -53,8 +53,8 @@ def load(path: str | PathLike[str], like: Any = None) -> Any:
     With `like` (a ModelState of the model, say) names and shapes must be exactly those of its leaves; StructureError
     lists the missing, the unexpected and those of another shape. ValueError when the file is damaged.
 
-    >>> save("/tmp/axon-example.safetensors", {"w": nx.ones(2)})
-    >>> load("/tmp/axon-example.safetensors", like={"w": nx.zeros(2)})
+    >>> save("example.safetensors", {"w": nx.ones(2)})
+    >>> load("example.safetensors", like={"w": nx.zeros(2)})
     {'w': float32[2] [1., 1.]}
     """
     found = _read(os.fspath(path))

@@ -43,6 +43,14 @@ class Loop:
     """How a model is trained. Made by `Loop.trainer`.
 
     A step is one jitted call (forward, backward, optimizer, metrics) that reads nothing back.
+
+    >>> from axon.model import input
+    >>> model = input("x", shape=(None, 2)).dense(1)
+    >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))] * 50
+    >>> loop = Loop.trainer(model, "mean_squared_error", "adam", progress=False)
+    >>> result = loop.run(data, epochs=10)
+    >>> result.history[-1]["loss"] < 0.1 * result.history[0]["loss"]
+    True
     """
 
     model: Model
