@@ -49,10 +49,17 @@ def cheap(body: Sequence[object]) -> bool:
     return len(body) <= 8 and all(isinstance(s, Instr) and (s.op not in TABLE or TABLE[s.op].cost <= 1) for s in body)
 
 
+def reductions(kernel: Kernel) -> list[Reduce | Tree]:
+    """Everything in a kernel that folds."""
+    made: list[Reduce | Tree] = []
+    for s in kernel.body:
+        made += s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ()
+    return made
+
+
 class Emitter:
     """Writes the statements every target has in common; `line` and `block` collect the text."""
 
-    lane = "i"  # the index that loads and stores of the inner loop use
     extent = ", m"  # which lanes of a vector exist, as loads and stores take it
     one_store = ""  # condition under which a row-level store is executed
 
@@ -79,27 +86,37 @@ class Emitter:
         self.depth -= 1
         self.line(end)
 
-    def parameters(self) -> None:
-        """Parameters as locals, base addresses and literals."""
-        names = self.kernel.parameters
-        if names:
-            self.line("const int64 " + ", ".join(f"{name} = ints[{k}]" for k, name in enumerate(names)) + ";")
+    def arguments(self, pointer: str, literal: str) -> None:
+        """Base addresses and literals as locals; the formats say where an operand's pointer and a literal's slot are."""
         for slot, k in enumerate(self.kernel.pointers):
             operand = self.kernel.operands[k]
-            const, type_ = "const " if operand.space == "in" else "", ctype(operand.dtype)
-            self.line(f"{const}{type_}* const b{k} = reinterpret_cast<{const}{type_}*>(operands[{slot}]) + o{k};")
+            type_ = ("const " if operand.space == "in" else "") + ctype(operand.dtype)
+            self.line(f"{type_}* const b{k} = reinterpret_cast<{type_}*>({pointer.format(slot=slot, k=k)}) + o{k};")
         for k, dtype in enumerate(self.kernel.literals):
-            self.line(f"const auto c{k} = literal<{ctype(dtype)}>(literals + {k});")
+            self.line(f"const auto c{k} = literal<{ctype(dtype)}>({literal.format(k=k)});")
 
-    def folds(self) -> None:
-        """A fold type for every reduction, named F<first result>."""
-        for s in self.kernel.body:
-            for r in s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ():
-                type_, start = ctype(r.dtypes[0]), constant(identity(r.combine, r.dtypes[0]), r.dtypes[0])
-                if r.combine in ARG:
-                    self.line(f"AXON_{r.combine.upper()}(F{r.results[0]}, {type_}, {start})")
-                else:
-                    self.line(f"AXON_FOLD(F{r.results[0]}, {type_}, {r.combine}, {start})")
+    def opening(self) -> None:
+        """The text before the function: the header, and a fold type F<first result> for every reduction."""
+        folds = reductions(self.kernel)
+        self.line(f'#include "{"reduce" if folds else "loop"}.h"')
+        self.line(f"namespace {self.symbol}_ {{")
+        self.line("using namespace axon;")
+        for r in folds:
+            type_, start = ctype(r.dtypes[0]), constant(identity(r.combine, r.dtypes[0]), r.dtypes[0])
+            if r.combine in ARG:
+                self.line(f"AXON_{r.combine.upper()}(F{r.results[0]}, {type_}, {start})")
+            else:
+                self.line(f"AXON_FOLD(F{r.results[0]}, {type_}, {r.combine}, {start})")
+
+    def decode(self, number: str, digits: Sequence[tuple[str, str]], const: str = "") -> None:
+        """The digits of a number in mixed radix, fastest first: each a name and its size."""
+        if digits:
+            self.line(f"int64 rest = {number};")
+        for k, (name, size) in enumerate(digits):
+            last = k == len(digits) - 1
+            self.line(
+                f"{const}int64 {name} = rest;" if last else f"{const}int64 {name} = rest % {size}; rest /= {size};"
+            )
 
     # addresses
 
@@ -189,9 +206,9 @@ class Emitter:
             case "0":
                 text = f"load_one({at})"
             case "1":
-                text = f"load({at} + {self.lane}{self.extent})"
+                text = f"load({at} + i{self.extent})"
             case _:
-                text = f"load_strided({at} + {self.lane} * {self.stride(k)}, {self.stride(k)}{self.extent})"
+                text = f"load_strided({at} + i * {self.stride(k)}, {self.stride(k)}{self.extent})"
         conditions = [self.truths.get(a, f"front({self.names[a]})") for a in s.args]
         return f"{' && '.join(conditions)} ? {text} : lanes<{ctype(s.dtype)}>{{}}" if conditions else text
 
@@ -203,12 +220,12 @@ class Emitter:
             if char == "0":
                 return f"load_one({at})"
             if char == "1":
-                return f"load({at} + {self.lane}{self.extent})"
-            return f"load_strided({at} + {self.lane} * {self.stride(k)}, {self.stride(k)}{self.extent})"
+                return f"load({at} + i{self.extent})"
+            return f"load_strided({at} + i * {self.stride(k)}, {self.stride(k)}{self.extent})"
         if char == "1":
-            index = f"axon::add({index}, iota<int64>({self.lane}))"
+            index = f"axon::add({index}, iota<int64>(i))"
         elif char == "s":
-            index = f"axon::add({index}, steps({self.lane} * {self.stride(k)}, {self.stride(k)}))"
+            index = f"axon::add({index}, steps(i * {self.stride(k)}, {self.stride(k)}))"
         return f"gather({at}, {index}{self.extent})"
 
     def offset(self, s: Instr, inner: bool) -> str:
@@ -217,9 +234,9 @@ class Emitter:
             case "0":
                 return f"broadcast<int64>({at})"
             case "1":
-                return f"iota<int64>({at} + {self.lane})"
+                return f"iota<int64>({at} + i)"
             case _:
-                return f"steps({at} + {self.lane} * {self.stride(k)}, {self.stride(k)})"
+                return f"steps({at} + i * {self.stride(k)}, {self.stride(k)})"
 
     def store(self, s: Instr, inner: bool) -> None:
         at, k, value = self.addresses[s.attr], s.attr, self.names[s.args[0]]
@@ -227,10 +244,10 @@ class Emitter:
             case "0":
                 self.line(f"{self.one_store}store_one({at}, {value});")
             case "1":
-                self.line(f"store({at} + {self.lane}, {value}{self.extent});")
+                self.line(f"store({at} + i, {value}{self.extent});")
             case _:
                 step = self.stride(k)
-                self.line(f"store_strided({at} + {self.lane} * {step}, {step}, {value}{self.extent});")
+                self.line(f"store_strided({at} + i * {step}, {step}, {value}{self.extent});")
 
     # reductions
 

@@ -53,19 +53,18 @@ class CppEmitter(Emitter):
     """Loops and folds over vectors of W lanes."""
 
     def text(self) -> str:
-        kernel = self.kernel
-        reduces = any(isinstance(s, Tree) or (isinstance(s, For) and s.reduces) for s in kernel.body)
-        self.line(f'#include "{"reduce" if reduces else "loop"}.h"')
-        self.line(f"namespace {self.symbol}_ {{")
-        self.line("using namespace axon;")
-        self.folds()
+        self.opening()
         with self.block(
             f'extern "C" int {self.symbol}(char* const* operands, const int64* ints, const uint64* literals, '
             "int64 begin, int64 end, char* scratch) noexcept"
         ):
             self.line("if (begin >= end) return 0;")
-            self.parameters()
-            self.first_unit()
+            names = self.kernel.parameters
+            self.line("const int64 " + ", ".join(f"{name} = ints[{k}]" for k, name in enumerate(names)) + ";")
+            self.arguments("operands[{slot}]", "literals + {k}")
+            if self.kernel.form != "row":
+                self.line(f"const int64 blocks = ceil_div(n{self.kernel.inner}, block);")
+            self.decode("begin", self.digits())
             with self.block("for (int64 unit = begin; unit < end; unit++)"):
                 self.unit()
                 self.next_unit()
@@ -76,22 +75,12 @@ class CppEmitter(Emitter):
     # units
 
     def digits(self) -> list[tuple[str, str]]:
-        """The mixed-radix digits of a unit's number, fastest first: index and size."""
+        """What a unit's number is made of, fastest first: name and size."""
         kernel = self.kernel
         made = [] if kernel.form == "row" else [("at", "blocks")]
         if kernel.spans:
             made.append(("span", "spans"))
         return made + [(f"i{a}", f"n{a}") for a in reversed(range(kernel.outer))]
-
-    def first_unit(self) -> None:
-        if self.kernel.form != "row":
-            self.line(f"const int64 blocks = ceil_div(n{self.kernel.inner}, block);")
-        digits = self.digits()
-        if digits:
-            self.line("int64 rest = begin;")
-        for k, (index, size) in enumerate(digits):
-            last = k == len(digits) - 1
-            self.line(f"int64 {index} = rest{'' if last else f' % {size}'};{'' if last else f' rest /= {size};'}")
 
     def next_unit(self) -> None:
         text = ""

@@ -32,17 +32,13 @@ class CudaEmitter(Emitter):
     def text(self) -> str:
         kernel = self.kernel
         self.one_store = "if (lane == 0) " if kernel.form == "row" else ""
-        reduces = any(isinstance(s, Tree) or (isinstance(s, For) and s.reduces) for s in kernel.body)
-        self.line(f'#include "{"reduce" if reduces else "loop"}.h"')
-        self.line(f"namespace {self.symbol}_ {{")
-        self.line("using namespace axon;")
-        self.folds()
+        self.opening()
         pointers = [f"char* q{k}" for k in kernel.pointers]
         literals = [f"uint64 l{k}" for k in range(len(kernel.literals))]
         given = ", ".join([*pointers, *(f"int64 {name}" for name in kernel.parameters), *literals])
         row = kernel.form == "row"
         with self.block(f'extern "C" __global__ void {self.symbol}({given}, char* scratch, int64 scratch_bytes)'):
-            self.parameters()
+            self.arguments("q{k}", "&l{k}")
             sizes = [size for _, size in self.digits()]
             self.line(f"const int64 units = {' * '.join(sizes) if sizes else '1'};")
             self.line("const int64 thread = int64(blockIdx.x) * blockDim.x + threadIdx.x;")
@@ -55,16 +51,8 @@ class CudaEmitter(Emitter):
         self.line("}")
         return "\n".join(self.lines) + "\n"
 
-    def parameters(self) -> None:
-        for k in self.kernel.pointers:
-            operand = self.kernel.operands[k]
-            const, type_ = "const " if operand.space == "in" else "", ctype(operand.dtype)
-            self.line(f"{const}{type_}* const b{k} = reinterpret_cast<{const}{type_}*>(q{k}) + o{k};")
-        for k, dtype in enumerate(self.kernel.literals):
-            self.line(f"const auto c{k} = literal<{ctype(dtype)}>(&l{k});")
-
     def digits(self) -> list[tuple[str, str]]:
-        """The mixed-radix digits of a unit's number, fastest first: index and size."""
+        """What a unit's number is made of, fastest first: name and size."""
         kernel = self.kernel
         made = [] if kernel.form == "row" else [("i", f"n{kernel.inner}")]
         if kernel.spans:
@@ -72,12 +60,7 @@ class CudaEmitter(Emitter):
         return made + [(f"i{a}", f"n{a}") for a in reversed(range(kernel.outer))]
 
     def unit(self) -> None:
-        digits = self.digits()
-        if digits:
-            self.line("int64 rest = unit;")
-        for k, (index, size) in enumerate(digits):
-            last = k == len(digits) - 1
-            self.line(f"const int64 {index} = rest{'' if last else f' % {size}'};{'' if last else f' rest /= {size};'}")
+        self.decode("unit", self.digits(), "const ")
         self.scratch()
         self.bases()
         for s in self.kernel.body:
