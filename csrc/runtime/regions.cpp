@@ -58,10 +58,11 @@ struct Region {
   }
 };
 
-// A region ends when every thread has arrived, even one that came too late to claim anything. Where another process
-// takes a core, that wait is a time slice of the system, many times the work. So when the others were late by more
-// than the caller's own work and kLate, the caller works alone for a while and then tries again.
-constexpr int64_t kLate = 200'000, kAlone = 50'000'000;
+// A region ends when every thread has arrived, even one that came too late to claim anything. Where other processes take
+// the cores, that wait is a time slice of the system or many, and a hundred times the work. So when the others were late
+// by more than the caller's own work and kLate, the caller works alone for kAlone times as long and then tries again:
+// trying costs one part in kAlone.
+constexpr int64_t kLate = 200'000, kAlone = 20;
 
 void run_region(Region& region, int team) noexcept {
   const int64_t start = now_ns();
@@ -72,8 +73,8 @@ void run_region(Region& region, int team) noexcept {
     region.work(thread);
     if (thread == 0) finished = now_ns();
   }
-  const int64_t end = now_ns();
-  if (end - finished > kLate + (finished - start)) alone_until.store(end + kAlone, std::memory_order_relaxed);
+  const int64_t end = now_ns(), late = end - finished;
+  if (late > kLate + (finished - start)) alone_until.store(end + kAlone * late, std::memory_order_relaxed);
 }
 
 // Workers inherit the floating-point mode of whoever made the pool. Regions of ours set it each time; a library's

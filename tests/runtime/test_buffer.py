@@ -4,7 +4,6 @@ import gc
 
 import numpy as np
 import pytest
-
 from axon import _core
 from axon.errors import DonationError
 

@@ -6,7 +6,6 @@ import weakref
 import ml_dtypes
 import numpy as np
 import pytest
-
 from axon import _core, _exchange
 
 DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",

@@ -4,9 +4,8 @@ from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
-
 from axon import _core, tree
+from hypothesis import given
 
 
 class Pair(NamedTuple):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from axon import _core
 from axon.errors import DonationError
 
@@ -160,7 +159,11 @@ def test_while(kernels: Kernels) -> None:
 
 def test_cond_clamps_its_index(kernels: Kernels) -> None:
     slots = [("input", 0, 0, 4), ("input", 1, 0, 4), ("output", 0, -1, 4)]
-    branches = [[add_step(kernels, 1, 2, 10.0, 1)], [add_step(kernels, 1, 2, 20.0, 1)], [add_step(kernels, 1, 2, 30.0, 1)]]
+    branches = [
+        [add_step(kernels, 1, 2, 10.0, 1)],
+        [add_step(kernels, 1, 2, 20.0, 1)],
+        [add_step(kernels, 1, 2, 30.0, 1)],
+    ]
     program = _core.Program(slots, [("cond", 0, branches)], 0, 2, 1)
     for index, expected in [(-5, 11), (0, 11), (1, 21), (2, 31), (99, 31)]:
         assert floats(program((buffer_of(index, dtype="int32"), buffer_of(1)))[0]) == [expected]
@@ -180,7 +183,7 @@ def test_scan_slices_its_inputs_and_outputs(kernels: Kernels, reverse: bool) -> 
     x = np.arange(10, dtype=np.float32).reshape(5, 2)
     carry, ys = program((buffer_of(100, 200), x))
     rows = x[::-1] if reverse else x
-    sums = np.cumsum(rows, axis=0) + [100, 200]
+    sums = np.add(np.cumsum(rows, axis=0), [100, 200])
     assert np.frombuffer(carry, np.float32).tolist() == sums[-1].tolist()
     assert np.frombuffer(ys, np.float32).reshape(5, 2).tolist() == (sums[::-1] if reverse else sums).tolist()
 
@@ -219,7 +222,7 @@ def test_a_donated_buffer_becomes_the_output(kernels: Kernels) -> None:
     address = argument.address
     (result,) = program((argument,), (0,))
     assert floats(result) == [2, 3, 4] and result.address == address
-    with pytest.raises(DonationError, match="plus_one: .* donated to plus_one"):
+    with pytest.raises(DonationError, match=r"plus_one: .* donated to plus_one"):
         program((argument,))
     with pytest.raises(DonationError, match="donated to plus_one"):
         memoryview(argument)
@@ -275,7 +278,7 @@ def test_arguments_that_do_not_fit_are_refused_and_nothing_is_taken(kernels: Ker
         (((argument, argument),), TypeError, "expected 1 arguments, got 2"),
         (((buffer_of(1),),), ValueError, "plus_one: expected argument 0 of 12 bytes, got 4"),
         (((np.zeros(4, np.float32)[::2],),), ValueError, "argument 0 of 12 bytes, got 8"),
-        (((3,),), TypeError, "bytes-like|buffer"),
+        (((3,),), TypeError, "bytes-like"),
         (([argument],), TypeError, "tuple of arguments"),
         (((argument,), (1,)), ValueError, "below 1, got 1"),
         (((argument,), (-1,)), ValueError, "below 1, got -1"),

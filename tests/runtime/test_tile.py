@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from axon import _core
 
 INT32, FLOAT32, BOOL = 3, 11, 0
@@ -36,5 +35,5 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="aligned"):
         add(np.ones(17, "u1")[1:], a, out)
     out.flags.writeable = False
-    with pytest.raises((ValueError, BufferError), match="read-only|writable|writeable"):
+    with pytest.raises((ValueError, BufferError), match=r"read-only|writable|writeable"):
         add(a, a, out)
