@@ -87,7 +87,7 @@ class Emitter:
         self.line(end)
 
     def arguments(self, pointer: str, literal: str) -> None:
-        """Base addresses and literals as locals; the formats say where an operand's pointer and a literal's slot are."""
+        """Base addresses and literals as locals; the formats say where a pointer and a literal's slot are."""
         for slot, k in enumerate(self.kernel.pointers):
             operand = self.kernel.operands[k]
             type_ = ("const " if operand.space == "in" else "") + ctype(operand.dtype)
