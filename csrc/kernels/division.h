@@ -19,17 +19,23 @@ AXON_SLOW float long_remainder(float a, float b) {
   return static_cast<float>(static_cast<double>(left) * __builtin_bit_cast(double, uint64(eb + 1023) << 52));
 }
 
+// The lanes of left whose quotient is 2^22 or more, again, one at a time.
+AXON_SLOW F32 long_remainder_lanes(F32 a, F32 b, F32 left) {
+  for (int i = 0; i < W; i++) {
+    float dividend = get(a, i), divisor = get(b, i);
+    if (dividend / divisor >= 0x1p22f && dividend < INFINITE && divisor > 0.0f)
+      set(left, i, long_remainder(dividend, divisor));
+  }
+  return left;
+}
+
 // C's fmod. A quotient below 2^22 is at most one too high after its rounding, and fma then shows what is left exactly.
 AXON_FN F32 fmod(F32 x, F32 y) {
-  F32 a = abs(x), b = abs(y), ratio = a / b, inf = f32(INFINITE);
+  F32 a = abs(x), b = abs(y), ratio = a / b;
   F32 r = fma(-trunc(ratio), b, a);
   r = pick(lt(r, f32(0.0f)), r + b, r);
-  auto valid = lt(a, inf) & lt(f32(0.0f), b);
-  if (any(Mask(le(f32(0x1p22f), ratio) & valid))) {
-    for (int i = 0; i < W; i++)
-      if (get(ratio, i) >= 0x1p22f && get(a, i) < INFINITE && get(b, i) > 0.0f)
-        set(r, i, long_remainder(get(a, i), get(b, i)));
-  }
+  auto valid = lt(a, f32(INFINITE)) & lt(f32(0.0f), b);
+  if (any(Mask(le(f32(0x1p22f), ratio) & valid))) r = long_remainder_lanes(a, b, r);
   r = pick(valid, pick(lt(a, b), a, r), f32(NOT_A_NUMBER));
   return copysign(pick(ne(b, b), b, r), x);
 }

@@ -92,11 +92,15 @@ template <class V> AXON_FN V select(mask m, V a, V b) {
 AXON_FN mask select(mask m, mask a, mask b) { return mask(pick(m.m, a.m, b.m)); }
 
 AXON_FN bool any(mask m) {
-  typedef int64 pair __attribute__((vector_size(sizeof(m))));
-  pair x = reinterpret_cast<pair>(m.m);
-  int64 all = 0;
-  AXON_UNROLL for (int i = 0; i < W / 2; i++) all |= x[i];
-  return all != 0;
+#if defined(__AVX512DQ__) && AXON_LANES == 16
+  return __builtin_ia32_cvtd2mask512(m.m) != 0;
+#elif defined(__AVX2__) && AXON_LANES == 8
+  return __builtin_ia32_movmskps256(reinterpret_cast<lanes<float>>(m.m)) != 0;
+#else
+  int32 some = 0;
+  AXON_UNROLL for (int i = 0; i < W; i++) some |= m.m[i];
+  return some != 0;
+#endif
 }
 
 template <class V> AXON_FN V wrapping(V x) { return x; }  // -fwrapv

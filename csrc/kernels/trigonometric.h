@@ -21,25 +21,32 @@ AXON_SLOW Angle reduce_huge(float x) {
   return x < 0.0f ? Angle{-r, 0u - q} : Angle{r, q};
 }
 
-// x = q pi/2 + r + low with |r| < 0.8278. Up to 2^20 pi/2 is three floats; beyond, lanes go one at a time.
-AXON_FN F32 reduce_angle(F32 x, I32& q, F32& low) {
+struct Reduced { F32 r, low; I32 q; };
+
+// Beyond 2^20 lanes go one at a time; those of an ordinary size keep what they have.
+AXON_SLOW Reduced reduce_huge_lanes(F32 x, Reduced angle) {
+  for (int i = 0; i < W; i++) {
+    float a = get(abs(x), i);
+    if (!(a > 0x1p20f && a < INFINITE)) continue;
+    Angle exact = reduce_huge(get(x, i));
+    set(angle.r, i, static_cast<float>(exact.r));
+    set(angle.low, i, static_cast<float>(exact.r - static_cast<float>(exact.r)));
+    set(angle.q, i, static_cast<int32>(exact.q));
+  }
+  return angle;
+}
+
+// x = q pi/2 + r + low with |r| < 0.8278; up to 2^20 pi/2 is three floats.
+AXON_FN Reduced reduce_angle(F32 x) {
   F32 whole;
-  q = nearest(x, 0.636619747f, whole);
+  I32 q = nearest(x, 0.636619747f, whole);
   F32 exact = fma(whole, f32(-1.57079637f), x), second = whole * 4.37113883e-08f, r = exact + second;
   F32 shift = r - exact;  // r + low is the sum with both roundings kept
-  low = (exact - (r - shift)) + (second - shift);
+  F32 low = (exact - (r - shift)) + (second - shift);
   low = low + fma(whole, f32(1.71512451e-15f), fma(whole, f32(4.37113883e-08f), -second));
   F32 a = abs(x);
-  if (any(bitwise_and(Mask(lt(f32(0x1p20f), a)), Mask(lt(a, f32(INFINITE)))))) {
-    for (int i = 0; i < W; i++) {
-      if (!(get(a, i) > 0x1p20f && get(a, i) < INFINITE)) continue;
-      Angle angle = reduce_huge(get(x, i));
-      set(r, i, static_cast<float>(angle.r));
-      set(low, i, static_cast<float>(angle.r - static_cast<float>(angle.r)));
-      set(q, i, static_cast<int32>(angle.q));
-    }
-  }
-  return r;
+  if (any(Mask(lt(f32(0x1p20f), a) & lt(a, f32(INFINITE))))) return reduce_huge_lanes(x, {r, low, q});
+  return {r, low, q};
 }
 
 // sin(r + low) when q is even, cos when it is odd, negated when q is 2 or 3.
@@ -53,20 +60,18 @@ AXON_FN F32 sin_reduced(F32 r, F32 low, I32 q) {
 }
 
 AXON_FN F32 sin(F32 x) {
-  I32 q;
-  F32 low, r = reduce_angle(x, q, low);
+  auto [r, low, q] = reduce_angle(x);
   return pick(eq(x, f32(0.0f)), x, sin_reduced(r, low, q));
 }
 
 AXON_FN F32 cos(F32 x) {
-  I32 q;
-  F32 low, r = reduce_angle(x, q, low);
+  auto [r, low, q] = reduce_angle(x);
   return sin_reduced(r, low, q + 1);
 }
 
 AXON_FN F32 tan(F32 x) {
-  I32 q;
-  F32 low, r = reduce_angle(x, q, low), u = r * r;
+  auto [r, low, q] = reduce_angle(x);
+  F32 u = r * r;
   F32 p = polynomial(u, 0.333333731f, 0.133318797f, 0.054146491f, 0.0208467133f, 0.0119346036f, -0.0012654959f,
                      0.00502613839f);
   F32 t = r + fma(r * u, p, fma(1.5f * u, low, low));  // tan' is about 1 + 1.5 u
