@@ -7,7 +7,6 @@ import os
 from importlib import import_module
 
 import pytest
-
 from axon import activations, config, initializers, losses, metrics, nx, optimizers, schedules, training, updates
 from axon.layers import TABLE
 
