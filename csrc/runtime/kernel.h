@@ -30,6 +30,9 @@ class Kernel {
   Kernel(std::shared_ptr<const KernelLibrary> library, std::string symbol)
       : function_(library->find(symbol)), origin_{std::move(library), std::move(symbol)} {}
 
+  // A kernel of this program's own text; what has one cannot be saved.
+  explicit Kernel(axon_kernel function) : function_(function) {}
+
   axon_kernel function() const { return function_.load(std::memory_order_acquire); }
 
   // From the next region on, this handle calls what `other` calls now. Both must compute the same bits.
@@ -40,7 +43,7 @@ class Kernel {
     function_.store(other.function(), std::memory_order_release);
   }
 
-  struct Origin {
+  struct Origin {  // empty for a kernel of this program's own text
     std::shared_ptr<const KernelLibrary> library;
     std::string symbol;
   };

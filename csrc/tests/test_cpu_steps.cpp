@@ -1,0 +1,109 @@
+// The library steps over operands of exactly the size they declare, so that the sanitizers see any access beyond them.
+// Values are checked only as far as ones and small numbers go; tests/cpu compares with NumPy.
+#include <numeric>
+#include <random>
+
+#include "runtime/library.h"
+#include "runtime/regions.h"
+#include "test.h"
+
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+// Runs a step over operands of T, each in an allocation of its own.
+template <class T>
+void run(const char* symbol, const Ints& ints, std::vector<std::vector<T>>& operands) {
+  Ints nbytes;
+  std::vector<char*> pointers;
+  for (std::vector<T>& operand : operands) {
+    nbytes.push_back(static_cast<int64_t>(operand.size() * sizeof(T)));
+    pointers.push_back(reinterpret_cast<char*>(operand.data()));
+  }
+  const axon::AllThreads threads;
+  axon::find_library_factory(symbol)({nbytes, ints, {}})->run(pointers.data());
+}
+
+template <class T>
+std::vector<T> ones(int64_t count) {
+  return std::vector<T>(static_cast<size_t>(count), T{1});
+}
+
+template <class T>
+void multiply_ones(const char* symbol, int64_t dtype, int64_t m, int64_t n, int64_t k, bool a_turned, bool b_turned) {
+  std::vector<std::vector<T>> operands = {ones<T>(2 * m * k), ones<T>(2 * k * n), ones<T>(2 * m * n), ones<T>(n)};
+  run(symbol, {dtype, 2, m, n, k, m * k, a_turned ? 1 : k, a_turned ? m : 1, k * n, b_turned ? 1 : n, b_turned ? k : 1, 1},
+      operands);
+  for (T value : operands[2]) CHECK(value == static_cast<T>(k + 1));
+}
+
+}  // namespace
+
+TEST("gemm stays within its operands at every edge") {
+  for (int64_t m : {1, 2, 5, 6, 7, 13})
+    for (int64_t n : {1, 7, 8, 9, 16, 17, 33})
+      for (int64_t k : {0, 1, 7, 8, 9, 400})
+        for (bool a_turned : {false, true})
+          for (bool b_turned : {false, true}) {
+            multiply_ones<float>("gemm.packed", 11, m, n, k, a_turned, b_turned);
+            multiply_ones<double>("gemm.packed", 12, m, n, k, a_turned, b_turned);
+            multiply_ones<int16_t>("gemm.packed", 2, m, n, k, a_turned, b_turned);
+            if (m <= 4 || n == 1) multiply_ones<float>("gemm.skinny", 11, m, n, k, a_turned, b_turned);
+          }
+  multiply_ones<float>("gemm", 11, 130, 530, 800, false, true);
+}
+
+TEST("convolutions stay within their operands") {
+  std::mt19937 random(1);
+  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  for (int trial = 0; trial < 150; ++trial) {
+    const int64_t batch = draw(1, 2), groups = draw(1, 2), in = groups * draw(1, 9), out = groups * draw(1, 19);
+    Ints input, kernel, output, strides, low, high, input_dilation, kernel_dilation;
+    int64_t inputs = batch * in, outputs = batch * out, weights = in / groups * out;
+    for (int axis = 0; axis < 2; ++axis) {
+      for (Ints* list : {&strides, &input_dilation, &kernel_dilation}) list->push_back(draw(1, 2));
+      low.push_back(draw(-1, 2));
+      high.push_back(draw(-1, 2));
+      input.push_back(draw(1, 9));
+      kernel.push_back(draw(1, 3));
+      const int64_t room = (input.back() - 1) * input_dilation.back() + low.back() + high.back() -
+                           (kernel.back() - 1) * kernel_dilation.back();
+      output.push_back(room < 0 ? 0 : room / strides.back() + 1);
+      inputs *= input.back();
+      outputs *= output.back();
+      weights *= kernel.back();
+    }
+    for (int64_t direction : {0, 1, 2}) {
+      Ints ints = {11, direction, 2, batch, in, out, groups};
+      for (const Ints* list : {&input, &kernel, &output, &strides, &low, &high, &input_dilation, &kernel_dilation})
+        ints.insert(ints.end(), list->begin(), list->end());
+      ints.push_back(0);
+      const int64_t sizes[3][3] = {{inputs, weights, outputs}, {outputs, weights, inputs}, {inputs, outputs, weights}};
+      std::vector<std::vector<float>> operands;
+      for (int64_t size : sizes[direction]) operands.push_back(ones<float>(size));
+      run("conv", ints, operands);
+      const auto total = [](const std::vector<float>& values) { return std::accumulate(values.begin(), values.end(), 0.0); };
+      // All three directions count the same products of ones.
+      static double forward;
+      if (direction == 0) forward = total(operands[2]);
+      CHECK(total(operands[2]) == forward);
+    }
+  }
+}
+
+TEST("copies stay within their operands") {
+  for (int64_t rows : {1, 7, 16, 40, 200})
+    for (int64_t columns : {1, 9, 16, 33, 300}) {
+      std::vector<std::vector<uint32_t>> operands(2, std::vector<uint32_t>(static_cast<size_t>(rows * columns)));
+      std::iota(operands[0].begin(), operands[0].end(), 0u);
+      run("copy", {4, 2, columns, rows, 0, 1, columns, 0, rows, 1}, operands);
+      for (int64_t i = 0; i < rows * columns; ++i)
+        CHECK(operands[1][static_cast<size_t>(i)] == static_cast<uint32_t>(i % rows * columns + i / rows));
+    }
+}
+
+TEST("scatter drops what is out of range") {
+  std::vector<std::vector<int32_t>> operands = {{1, 2, 3}, {0, -1, 3, -4, 2, 2147483647}, {10, 20, 30, 40, 50, 60}, {0, 0, 0}};
+  run("scatter_add", {3, 3, 1, 3, 1, 6}, operands);
+  CHECK((operands[3] == std::vector<int32_t>{11, 2, 73}));
+}
