@@ -77,6 +77,13 @@ def test_along_axis():
     testing.check_grads(lambda x: nx.take_along_axis(x, nx.asarray(labels)), x[:, :, 0])
 
 
+def test_small_indices_address_long_axes():
+    x, i = np.arange(600.0), np.array([3, 255], np.uint8)
+    assert nx.take_along_axis(x, i).tolist() == [3.0, 255.0]
+    testing.check_grads(lambda x: nx.take(x, nx.asarray(i)), x)
+    assert nx.put_along_axis(x, i, 0.0).numpy().sum() == x.sum() - 258
+
+
 def test_gather_and_indexed():
     x = np.arange(24.0).reshape(2, 3, 4)
     rows = np.array([[[0, 1], [1, 2]], [[1, 0], [0, 0]]])

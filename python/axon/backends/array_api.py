@@ -31,6 +31,7 @@ class ArrayBackend:
 
     def __init__(self, name: str, xp: Any) -> None:
         self.name, self.xp = name, xp
+        self.arrays = (xp.ndarray, np.ndarray)
 
     def __repr__(self) -> str:
         return f"<backend {self.name}>"
@@ -74,7 +75,7 @@ class ArrayBackend:
 
     def array(self, data: Any, type: TensorType) -> Any:
         """The data as an array; memory that is no array yet is viewed, not copied."""
-        if isinstance(data, (self.xp.ndarray, np.ndarray)):
+        if isinstance(data, self.arrays):
             return data
         flat = (
             np.frombuffer(data, dtype=type.dtype.numpy, count=type.size) if type.size else np.empty(0, type.dtype.numpy)

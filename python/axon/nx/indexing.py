@@ -17,7 +17,7 @@ from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, reshape, squeeze, take_slice
 from .op import Index, composed, describe
-from .rules import Settled, axis_of, broadcast_shapes, indexing
+from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexing
 from .tensor import Shape, Tensor, TensorType
 
 Types = Sequence[TensorType]
@@ -90,12 +90,19 @@ def _scatter_eager(xp: Any, x: Any, indices: Any, updates: Any, axis: int) -> An
     return _written(xp, x, indices, updates, axis, lambda target, i, u: target.__setitem__(i, u))
 
 
+def _signed(indices: Tensor) -> Tensor:
+    """Indices in the dtype that rows take them in, which holds any size."""
+    return astype(indices, index_dtype(indices.dtype))
+
+
 def _read(indices: Tensor, n: int) -> Tensor:
     """The indices of the elements that take reads: none negative, none outside."""
+    indices = _signed(indices)
     return clip(where(less(indices, 0), indices + n, indices), 0, max(n - 1, 0))
 
 
 def _inside(indices: Tensor, n: int) -> Tensor:
+    indices = _signed(indices)
     return logical_and(greater_equal(indices, -n), less(indices, n))
 
 

@@ -103,8 +103,12 @@ def indexed(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, .
     if not index.is_integer:
         raise DTypeError(f"{name}: expected integer indices, got {index}; cast them with astype first")
     common = result_type(operands[0], *operands[2:])
-    index = int64 if index.itemsize == 8 or index is uint32 else int32
-    return (common, index, *(common,) * (len(operands) - 2)), common
+    return (common, index_dtype(index), *(common,) * (len(operands) - 2)), common
+
+
+def index_dtype(dtype: DType) -> DType:
+    """The signed dtype that indices of a dtype are read in."""
+    return int64 if dtype.itemsize == 8 or dtype is uint32 else int32
 
 
 # Axes and attributes
