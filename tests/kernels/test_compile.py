@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .tiles import AVX512, FLAGS, KERNELS, tiles
+from .tiles import AVX512, FLAGS, KERNELS, TILE_SOURCES, build_library, tiles
 
 FLOATING = ("float", "double")
 INTEGER = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
@@ -45,11 +45,8 @@ def test_table_is_the_list() -> None:
     assert {(name, tuple(str(d) for d in args)) for name, args, _ in tiles(8) if name != "cast"} == want
 
 
-@pytest.mark.parametrize("source", sorted(KERNELS.glob("tiles_*.cpp")), ids=lambda p: p.stem)
-def test_avx512(source: Path) -> None:
-    subprocess.run(
-        ["g++", *FLAGS, "-Wconversion", *AVX512, "-DAXON_LANES=16", "-S", source, "-o", "/dev/null"], check=True
-    )
+def test_avx512() -> None:
+    assert build_library(TILE_SOURCES, ["-Wconversion", *AVX512, "-DAXON_LANES=16"], "avx512").exists()
 
 
 def test_plain_vectors(tmp_path: Path) -> None:

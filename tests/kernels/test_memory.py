@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .tiles import AVX2, compile_library
+from .tiles import AVX2, build_library
 
 TYPES = {
     "int8": "int8",
@@ -31,7 +31,9 @@ PAGE = mmap.PAGESIZE
 
 
 def library(lanes: int) -> ctypes.CDLL:
-    return compile_library([Path(__file__).with_name("memory.cpp")], [*AVX2, f"-DAXON_LANES={lanes}"], f"memory{lanes}")
+    return ctypes.CDLL(
+        str(build_library([Path(__file__).with_name("memory.cpp")], [*AVX2, f"-DAXON_LANES={lanes}"], f"memory{lanes}"))
+    )
 
 
 class Guarded:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 KERNELS = Path(__file__).parents[2] / "csrc" / "kernels"
+TILE_SOURCES = sorted(KERNELS.glob("tiles*.cpp"))
 FLAGS = (
     "-std=c++20 -O2 -fPIC -ffp-contract=off -fwrapv -fno-strict-aliasing -fno-math-errno -fno-trapping-math "
     "-Wall -Wextra -Werror -Wno-psabi"
@@ -72,8 +73,8 @@ class Tile:
         self.run((ctypes.c_void_p * len(args))(*[a.ctypes.data for a in args]), out.ctypes.data, out.size)
 
 
-def compile_library(sources: list[Path], flags: list[str], name: str) -> ctypes.CDLL:
-    """Compiles sources to one shared library, unless a file of the same contents was compiled before."""
+def build_library(sources: list[Path], flags: list[str], name: str) -> Path:
+    """Compiles sources to one shared library, unless the same contents were compiled before."""
     text = b"".join(p.read_bytes() for p in sorted({*KERNELS.glob("*"), *sources}))
     digest = hashlib.sha256(text + repr((flags, sources)).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"axon-test-kernels-{os.getuid()}"
@@ -92,13 +93,13 @@ def compile_library(sources: list[Path], flags: list[str], name: str) -> ctypes.
             made = f"{scratch}/{name}.so"
             subprocess.run(["g++", "-shared", *objects, "-o", made], check=True)
             os.replace(made, target)
-    return ctypes.CDLL(str(target))
+    return target
 
 
 @cache
 def tiles(lanes: int) -> dict[tuple[str, tuple[np.dtype, ...], np.dtype], Tile]:
     """The table for 1, 8 or 16 lanes, by name, input dtypes and output dtype. 16 lanes are lowered to AVX2."""
-    library = compile_library(sorted(KERNELS.glob("tiles*.cpp")), [*AVX2, f"-DAXON_LANES={lanes}"], f"tiles{lanes}")
+    library = ctypes.CDLL(str(build_library(TILE_SOURCES, [*AVX2, f"-DAXON_LANES={lanes}"], f"tiles{lanes}")))
     count = ctypes.c_size_t()
     library.axon_tiles.restype = ctypes.POINTER(_Entry)
     entries = library.axon_tiles(ctypes.byref(count))
