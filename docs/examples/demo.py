@@ -182,6 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compile_report(options.data, name)
         results[name] = loop.run(train, epochs=recipe.epochs)
         results[name].save(options.out / f"{options.data}-{name}.safetensors")
+        if results[name].status == "interrupted":
+            return 130
     picture = options.out / f"{options.data}-learning-curves.png"
     plot(results, options.data, picture)
 

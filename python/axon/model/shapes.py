@@ -56,6 +56,14 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
 
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
+    if template is not None:
+        return _inferred(model, template)
+    if "_layouts" not in model.__dict__:  # kept by the model itself, which never changes
+        model.__dict__["_layouts"] = _inferred(model, None)
+    return model.__dict__["_layouts"]
+
+
+def _inferred(model: Model, template: Any) -> dict[str, Layout]:
     types = [input_types(model, template, batch) for batch in BATCHES]
     try:
         small, large = (_layouts(model, t) for t in types)
