@@ -8,12 +8,12 @@ name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ..dtypes import DType, bfloat16, bool_, float16, float32, float64
 from ..nx.op import TABLE
-from .kernel import For, Instr, Kernel, Reduce, Tree
+from .kernel import For, Instr, Kernel, Reduce, Stmt, Tree
 
 CTYPES = {bool_: "bool", float16: "f16", bfloat16: "bf16", float32: "float", float64: "double"}
 ARG = ("argmax", "argmin")
@@ -55,6 +55,33 @@ def reductions(kernel: Kernel) -> list[Reduce | Tree]:
     for s in kernel.body:
         made += s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ()
     return made
+
+
+Side = tuple[int, int]  # a choice's id, and which of its operands (1 or 2)
+
+
+def choices(body: Sequence[Instr], truths: Container[int], kept: Container[int]) -> dict[int, Side]:
+    """For instructions that only one operand of a choice by guards needs: the choice's id, and which operand (1 or 2).
+    Choices that would save less than a few instructions are left alone."""
+    users: dict[int, set[int]] = {}
+    for s in body:
+        for a in s.args:
+            users.setdefault(a, set()).add(s.id)
+    found: dict[int, Side] = {}
+    for place in range(len(body) - 1, -1, -1):
+        w = body[place]
+        if w.op != "where" or w.args[0] not in truths:
+            continue
+        for k in (1, 2):
+            side: set[int] = set()
+            for s in reversed(body[:place]):
+                by = users.get(s.id, set())
+                mine = s.id == w.args[k] and s.id != w.args[3 - k] and by == {w.id}
+                if s.op != "store" and s.id not in kept and by and (mine or by <= side):
+                    side.add(s.id)
+            if len(side) > 3:
+                found.update(dict.fromkeys(side, (w.id, k)))
+    return found
 
 
 class Emitter:
@@ -163,6 +190,30 @@ class Emitter:
 
     # instructions
 
+    def body(self, body: Sequence[Stmt], reduces: Sequence[Reduce] = ()) -> None:
+        """The statements of a loop over inner. What only one side of a choice by guards needs is computed on that side
+        only: guards hold for a whole vector."""
+        instrs = [s for s in body if isinstance(s, Instr)]
+        self.choose(instrs, choices(instrs, self.truths, {v for r in reduces for v in r.values}), None)
+
+    def choose(self, instrs: Sequence[Instr], sides: Mapping[int, Side], side: Side | None) -> None:
+        """The instructions of one side (None: of neither) of a choice."""
+        chosen = {w for w, _ in sides.values()}
+        for s in instrs:
+            if sides.get(s.id) != side or (s.op == "store" and side is not None):
+                continue
+            if s.id not in chosen:
+                self.instr(s, True)
+                continue
+            self.line(f"lanes<{ctype(s.dtype)}> v{s.id};")
+            for k, head in ((1, f"if ({self.truths[s.args[0]]})"), (2, "else")):
+                with self.block(head):
+                    self.choose(instrs, sides, (s.id, k))
+                    self.line(f"v{s.id} = {self.names[s.args[k]]};")
+            self.names[s.id] = f"v{s.id}"
+            if any(a in self.varying for a in s.args):
+                self.varying.add(s.id)
+
     def instr(self, s: Instr, inner: bool) -> None:
         """One instruction, inside the loop over inner or at a level where it has the same value in every lane."""
         match s.op:
@@ -184,6 +235,8 @@ class Emitter:
             case "cast":
                 text = f"axon::cast<{ctype(s.dtype)}>({self.names[s.args[0]]})"
             case _:
+                if s.op == "logical_and" and all(a in self.truths for a in s.args):
+                    self.truths[s.id] = " && ".join(self.truths[a] for a in s.args)
                 text = f"axon::{s.op}({', '.join(self.names[a] for a in s.args)})"
         if inner and any(a in self.varying for a in s.args):
             self.varying.add(s.id)

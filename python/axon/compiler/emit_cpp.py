@@ -124,17 +124,12 @@ class CppEmitter(Emitter):
         else:
             self.column_reduction(s)
 
-    def body(self, body: Sequence[Stmt]) -> None:
-        for s in body:
-            assert isinstance(s, Instr)
-            self.instr(s, True)
-
     def inner_loop(self, body: Sequence[Stmt], reduces: Sequence[Reduce] = (), at: str = "") -> None:
         """One vector a turn; `at` is the place of a vector in the reductions' accumulators."""
         with self.block("for (int64 i = low; i < high; i += W)"):
             self.line("const part m = first(high - i);")
             self.prefetch(body, at == COLUMN)
-            self.body(body)
+            self.body(body, reduces)
             for r in reduces:
                 self.line(f"fold(a{r.results[0]}.at[{at}], {self.fold_of(r)}, m);")
 
@@ -147,7 +142,7 @@ class CppEmitter(Emitter):
         for s in body:
             assert isinstance(s, Instr)
             operand = kernel.operands[s.attr] if s.op in ("load", "store") else None
-            if operand is None or s.attr in seen or operand.access[kernel.inner] != "1" or operand.space == "scratch":
+            if operand is None or s.attr in seen or operand.access[kernel.inner] != "1" or operand.guards:
                 continue
             seen.add(s.attr)
             if not column:
@@ -207,7 +202,7 @@ class CppEmitter(Emitter):
             self.line(f"F{f} x[ROW_LANES / W];")
             self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) x[k] = F{f}::identity();")
             with self.block(f"const auto turn = [&](int64 i, auto m, F{f}& y) __attribute__((always_inline))", "};"):
-                self.body(s.body)
+                self.body(s.body, s.reduces)
                 self.line(f"fold(y, {self.fold_of(r)}, m);")
             self.line("int64 i = low;")
             self.line("for (; i + ROW_LANES <= high; i += ROW_LANES)")

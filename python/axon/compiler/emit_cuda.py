@@ -93,11 +93,6 @@ class CudaEmitter(Emitter):
             with self.block(""):
                 self.body(s.body)
 
-    def body(self, body: Sequence[Stmt]) -> None:
-        for s in body:
-            assert isinstance(s, Instr)
-            self.instr(s, True)
-
     @contextmanager
     def along_row(self, low: str, high: str) -> Iterator[None]:
         """A warp's loop over elements of a row: the body of this thread's lanes k = 0 and 1 of each 64."""
@@ -151,14 +146,14 @@ class CudaEmitter(Emitter):
         self.line(f"const int64 low = span * {span_size}, high = least(low + {span_size}, {size});")
         if self.kernel.form == "row":
             with self.along_row("low", "high"):
-                self.body(s.body)
+                self.body(s.body, s.reduces)
                 self.fold(s.reduces, "k")
             return
         with self.block(f"for (int64 i{s.axis} = low; i{s.axis} < high; i{s.axis}++)"):
             saved = self.enter_reduced()
             for inside in s.body:
                 if isinstance(inside, For):
-                    self.body(inside.body)
+                    self.body(inside.body, s.reduces)
                 elif isinstance(inside, Instr):
                     self.instr(inside, False)
             self.fold(s.reduces, "0")

@@ -18,7 +18,7 @@ from .index import Guard, strides
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Stmt, Tree
 from .nest import ADDRESSED, Abstract, Access, Nest
 
-MAP_BLOCK, COLUMN_BLOCK = 4096, 512
+MAP_BLOCK, COLUMN_BLOCK = 4096, 4096
 
 
 class Temporary:
