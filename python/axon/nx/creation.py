@@ -138,13 +138,13 @@ def _shared(source: Any) -> Any:
     """A NumPy array over the memory of an object with __dlpack__."""
     import numpy as np
 
-    from .. import _exchange  # type: ignore[attr-defined]
+    from .. import _exchange
 
     memory, name, shape, strides = _exchange.from_dlpack(source)
     dtype = to_dtype(name).numpy
     if 0 in shape:
         return np.empty(shape, dtype)
-    flat = np.frombuffer(memory, dtype)
+    flat = np.frombuffer(memoryview(memory), dtype)
     if strides is None:
         return flat.reshape(shape)
     return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])

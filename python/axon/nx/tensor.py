@@ -127,11 +127,11 @@ class Tensor(Methods):
     def _exported(self) -> Any:
         import numpy as np
 
-        from .. import _exchange  # type: ignore[attr-defined]
+        from .. import _exchange
 
         array = np.ascontiguousarray(self.numpy())
         memory = array.view(f"u{array.itemsize}")  # NumPy exports no memory of a dtype it does not know
-        return _exchange.to_dlpack(memory, self.dtype.name, self.shape)
+        return _exchange.to_dlpack(memory, self.dtype.name, self.shape)  # pyright: ignore[reportArgumentType]
 
     def __bool__(self) -> bool:
         if self.size != 1:
