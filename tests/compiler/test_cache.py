@@ -1,4 +1,4 @@
-"""The compile cache: what is damaged, foreign or contested only costs a compilation; without a compiler all still runs."""
+"""The compile cache: what is damaged, foreign or contested only costs a compilation; with no compiler all still runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from axon import nx
 from axon.compiler import cache, target
 from axon.defn import jit
@@ -138,7 +137,7 @@ print(jit(lambda x: x + 1)(nx.zeros(2)).tolist())
 
 
 def test_what_the_compiler_complains_about_is_said(folder: Path) -> None:
-    with pytest.raises(CompileError, match="expected status 0, got 1; it said: (?s:.*)invalid use"):
+    with pytest.raises(CompileError, match=r"expected status 0, got 1; it said: (?s:.*)invalid use"):
         cache.load(['extern "C" int axon_kernel( this is not C++'])
 
 
