@@ -98,7 +98,7 @@ def plot(results: dict[str, Result], dataset: str, path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
 
     ink, colors = "#3a3f47", {"mlp": "#d1662f", "cnn": "#2a6f97"}
     plt.rcParams.update({"font.size": 11, "text.color": ink, "axes.edgecolor": "#b8bcc2", "axes.labelcolor": ink})
@@ -122,11 +122,13 @@ def plot(results: dict[str, Result], dataset: str, path: Path) -> None:
         axis.margins(x=0.03)
         if metric == "loss":
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_major_formatter("{x:g}")
             axis.yaxis.set_minor_locator(NullLocator())
         else:
             axis.yaxis.set_major_locator(MultipleLocator(0.05))
-            axis.set_ylim(min(0.8, *(h["accuracy"] for r in results.values() for h in r.history[1:])) - 0.02, 1.005)
+            lowest = min(h["validation_accuracy"] for result in results.values() for h in result.history)
+            axis.set_ylim(lowest - 0.03, 1.003)
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         label_ends(axis, ends, colors, metric)
     note = f"Learning curves on {dataset}. Thick: test set, thin: training."
