@@ -85,9 +85,9 @@ class Plan:
         steps, memory = self.schedule.steps, self.schedule.memory
         blocks = Blocks()
         where: dict[Any, tuple[int, int]] = {}
-        for m in schedule_results(self.schedule):
-            if m not in self.slot and m not in self.first:  # an empty value, computed by no step
-                self.add(m, ("arena", 0, -1, size_of(m)))
+        for m in dict.fromkeys((*self.first, *map(memory, self.schedule.graph.outputs))):
+            if m not in self.slot and size_of(m) == 0:  # read or returned, but computed by no step
+                self.add(m, ("arena", 0, -1, 0))
         for k, step in enumerate(steps):
             for m in writes(step):
                 key = memory(m)
@@ -127,11 +127,6 @@ class Plan:
         if row not in self.slot:
             self.add(row, ("slice", self.of(row.whole), row.nbytes, row.nbytes))
         return self.slot[row]
-
-
-def schedule_results(schedule: Schedule) -> list[Any]:
-    """Memory that must exist although no step may touch it: inputs and results of size 0."""
-    return [schedule.memory(v) for v in schedule.graph.outputs]
 
 
 class Blocks:
