@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..defn.expr import Value
-from ..dtypes import DType, bool_, int32, int64
+from ..dtypes import DType, bool_, float32, int32, int64
 from .fuse import Group, gathers, operand_maps, reduced_run
 from .index import Guard, Idx, Map, guards_of, strides
 
@@ -133,8 +133,14 @@ class Nest:
             holds = self.emit("guard", bool_, (), new[0])
             for guard in new[1:]:
                 holds = self.emit("logical_and", bool_, (holds, self.emit("guard", bool_, (), guard)))
-            made = self.emit("where", value.type.dtype, (holds, inside, made), None, 1)
+            made = self.choose(value.type.dtype, holds, inside, made)
         return made
+
+    def choose(self, dtype: DType, holds: int, inside: int, outside: int) -> int:
+        """One of two values; 16-bit floats are chosen as float32, since kernels do nothing with them but move them."""
+        wide = float32 if dtype.is_half else dtype
+        given = (holds, self.cast(inside, dtype, wide), self.cast(outside, dtype, wide))
+        return self.cast(self.emit("where", wide, given, None, 1), wide, dtype)
 
     def gather(self, value: Value, at: Map) -> int:
         """An element of a stored table: the index counts from the end if negative, and stops at the edges."""
