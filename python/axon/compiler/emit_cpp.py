@@ -163,8 +163,8 @@ class CppEmitter(Emitter):
         """From the lanes of a row to the results, the same in every lane."""
         for r in reduces:
             f = r.results[0]
-            self.line(f"const F{f} f{f} = halve(a{f}.at, {vectors});")
-            self.results(r, f"f{f}")
+            self.line(f"const F{f} t{f} = halve(a{f}.at, {vectors});")
+            self.results(r, f"t{f}")
 
     def partials(self, reduces: Sequence[Reduce]) -> Iterator[tuple[str, str]]:
         """Each partial output's address at this unit's span, and the name of what it receives, less the place."""

@@ -117,8 +117,8 @@ class CudaEmitter(Emitter):
     def finish(self, r: Reduce | Tree) -> None:
         f = r.results[0]
         if self.lanes == 2:
-            self.line(f"const F{f} f{f} = halve(a{f});")
-            self.results(r, f"f{f}")
+            self.line(f"const F{f} t{f} = halve(a{f});")
+            self.results(r, f"t{f}")
         else:
             self.results(r, f"a{f}[0]", varying=True)
 
