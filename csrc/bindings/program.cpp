@@ -349,7 +349,7 @@ PyObject* program_profile(PyObject* object, PyObject* const* args, Py_ssize_t co
   }
 }
 
-PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+PyObject* program_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"slots", "steps", "arena_bytes", "inputs", "outputs", "label", nullptr};
   PyObject *slots, *steps, *label = nullptr;
   long long arena_bytes;
@@ -358,16 +358,9 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
                                    &arena_bytes, &inputs, &outputs, &label))
     return nullptr;
   try {
-    const py::object name = label != nullptr ? py::reinterpret_borrow<py::object>(label) : py::str("program");
-    auto program = std::make_unique<axon::Program>(
-        parse_description(slots, steps, arena_bytes, inputs, outputs, name.cast<std::string>()));
-    ProgramObject* self = PyObject_New(ProgramObject, type);
-    if (self == nullptr) return nullptr;
-    self->call = program_call;
-    self->program = program.release();
-    self->label = Py_NewRef(name.ptr());
-    self->warned = false;
-    return reinterpret_cast<PyObject*>(self);
+    const char* text = label != nullptr ? PyUnicode_AsUTF8(label) : "program";
+    if (text == nullptr) return nullptr;
+    return wrap_program(parse_description(slots, steps, arena_bytes, inputs, outputs, text)).release().ptr();
   } catch (...) {
     raise_current();
     return nullptr;
@@ -412,6 +405,18 @@ PyType_Spec type_spec = {"axon._core.Program", sizeof(ProgramObject), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL, type_slots};
 
 }  // namespace
+
+py::object wrap_program(Description description) {
+  auto program = std::make_unique<axon::Program>(std::move(description));
+  const py::str label(program->description().label);
+  ProgramObject* self = PyObject_New(ProgramObject, program_type);
+  if (self == nullptr) throw py::error_already_set();
+  self->call = program_call;
+  self->program = program.release();
+  self->label = Py_NewRef(label.ptr());
+  self->warned = false;
+  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(self));
+}
 
 PyObject* keep_run_alive() { return Call::current->keep_alive(); }
 
