@@ -148,7 +148,7 @@ def _input_gradient_eager(xp: Any, g: Any, kernel: Any, *, input_shape: Shape, g
     rank, rows = g.ndim - 2, math.prod(g.shape[:-1])
     space, taps = kernel.shape[:rank], math.prod(kernel.shape[:rank])
     right = _grouped_kernel(kernel, taps, groups).transpose((0, 2, 1))
-    patches = xp.matmul(_by_group(xp, g, rows, 1, groups), right).reshape((groups, rows, taps, -1))
+    patches = xp.matmul(_by_group(xp, g, rows, 1, groups), right).reshape((groups, rows, taps, kernel.shape[-2]))
     patches = patches.transpose((2, 1, 0, 3)).reshape((*space, *g.shape[:-1], input_shape[-1]))
     dilated = _dilated(input_shape, attrs)
     padded = [n + lo + hi for n, (lo, hi) in zip(dilated, attrs["padding"])]
