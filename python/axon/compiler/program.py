@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import time
@@ -92,6 +93,13 @@ class Executable:
     def memory(self) -> list[Lifetime]:
         """The planned lifetimes in the arena; the peak is `report().peak_bytes`."""
         return self.lowered.plan.lifetimes
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program with its kernels to a file that `axon-bench` runs; its steps must need no Python."""
+        hosted = [s.node.op.name for s in self.lowered.schedule.steps if isinstance(s, HostStep)]
+        if hosted:
+            raise CompileError(f"save: expected native steps only, got {', '.join(hosted)} run by the eager backend")
+        _core.save_program(os.fspath(path), self.program)
 
     def report(self, data: tuple[Any, ...] | None = None) -> Report:
         """The program's steps and costs; measured, the median of five runs, where the data of its inputs is given."""

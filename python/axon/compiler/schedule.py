@@ -148,11 +148,13 @@ class Schedule:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
         assert self.region is not None
         attrs = node.attrs
-        bodies = [self.region(g) for g in attrs["regions"]]
         carry = attrs.get("carry", 0)
         for i in range(carry):
             if node.types[i].nbytes:
                 self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))
+        if attrs.get("length") == 0:
+            return
+        bodies = [self.region(g) for g in attrs["regions"]]
         state = [Value(node, i) for i in range(carry)]
         if attrs["kind"] == "cond":
             bound = list(node.inputs[1:])
