@@ -9,6 +9,7 @@
 #include "runtime/allocator.h"
 #include "runtime/features.h"
 #include "runtime/regions.h"
+#include "runtime/saved.h"
 
 namespace py = pybind11;
 
@@ -57,6 +58,13 @@ PYBIND11_MODULE(_core, module) {
   add_tiles(module);
   module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
              "The kernels of a shared library, loaded from its bytes.");
+  module.def(
+      "save_program",
+      [](const std::string& path, py::handle program) { axon::save_program(path, program_of(program).description()); },
+      py::arg("path"), py::arg("program"), "Write a Program with its kernels to a file that axon-bench can run.");
+  module.def(
+      "load_program", [](const std::string& path) { return wrap_program(axon::load_program(path)); }, py::arg("path"),
+      "The Program of a file; refuses one that is foreign, damaged, or for another CPU.");
   module.def("cpu_features", &cpu_features, "Names of this CPU's features, as in GCC's -m flags.");
   module.def("threads", &axon::threads, "How many threads a program may use.");
   module.def(

@@ -13,6 +13,9 @@ Description parse_description(pybind11::handle slots, pybind11::handle steps, in
 // The Program that a Python Program object holds; throws pybind11::type_error for any other object.
 const axon::Program& program_of(pybind11::handle object);
 
+// A Python Program of a description.
+pybind11::object wrap_program(Description description);
+
 // A new reference to what keeps all memory of the run on this thread alive, for a host step whose views are kept.
 PyObject* keep_run_alive();
 

@@ -58,23 +58,24 @@ struct Region {
   }
 };
 
-// A region ends when every thread has arrived, even one that came too late to claim anything. Where other processes take
-// the cores, that wait is a time slice of the system or many, and a hundred times the work. So when the others were late
-// by more than the caller's own work and kLate, the caller works alone for kAlone times as long and then tries again:
+// A region begins and ends only when every thread has arrived, even one that comes too late to claim anything. Where other
+// processes take the cores, those waits are time slices of the system, and a hundred times the work. So when the caller
+// waited longer than it worked, and longer than kLate, it works alone for kAlone times as long and then tries again:
 // trying costs one part in kAlone.
 constexpr int64_t kLate = 200'000, kAlone = 20;
 
 void run_region(Region& region, int team) noexcept {
   const int64_t start = now_ns();
-  int64_t finished = start;
+  int64_t worked = 0;
 #pragma omp parallel num_threads(team)
   {
     const int thread = omp_get_thread_num();
+    const int64_t begin = thread == 0 ? now_ns() : 0;
     region.work(thread);
-    if (thread == 0) finished = now_ns();
+    if (thread == 0) worked = now_ns() - begin;
   }
-  const int64_t end = now_ns(), late = end - finished;
-  if (late > kLate + (finished - start)) alone_until.store(end + kAlone * late, std::memory_order_relaxed);
+  const int64_t end = now_ns(), waited = end - start - worked;
+  if (waited > kLate + worked) alone_until.store(end + kAlone * waited, std::memory_order_relaxed);
 }
 
 // Workers inherit the floating-point mode of whoever made the pool. Regions of ours set it each time; a library's
