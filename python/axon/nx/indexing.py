@@ -17,7 +17,7 @@ from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, reshape, squeeze, take_slice
 from .op import Index, composed, describe
-from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexing
+from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexed_numbers, indexing
 from .tensor import Shape, Tensor, TensorType
 
 Types = Sequence[TensorType]
@@ -136,6 +136,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Ten
 
 
 @indexing(
+    dtype=indexed_numbers,
     shape=_scatter_shape,
     eager=_scatter_add_eager,
     extern="scatter_add",

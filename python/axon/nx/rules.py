@@ -106,6 +106,12 @@ def indexed(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, .
     return (common, index_dtype(index), *(common,) * (len(operands) - 2)), common
 
 
+def indexed_numbers(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
+    """As `indexed`, but for bool, which cannot be added."""
+    numeric(name, (operands[0], *operands[2:]))
+    return indexed(name, operands)
+
+
 def index_dtype(dtype: DType) -> DType:
     """The signed dtype that indices of a dtype are read in."""
     return int64 if dtype.itemsize == 8 or dtype is uint32 else int32
