@@ -128,7 +128,9 @@ def build(missing: dict[str, str], compiler: Compiler, target: Target) -> None:
     """Compile texts in batches over the cores, load them, and keep them on disk."""
     keys = list(missing)
     count = min(len(keys), max(min(os.cpu_count() or 1, 16), -(-len(keys) // BATCH)))
-    batches = [keys[i::count] for i in range(count)]
+    batches: list[list[str]] = [[] for _ in range(count)]
+    for key in sorted(keys, key=lambda k: -len(missing[k])):  # long texts take long: the shortest batch gets the next
+        min(batches, key=lambda batch: sum(len(missing[k]) for k in batch)).append(key)
     with tempfile.TemporaryDirectory(prefix="axon-") as work:
         commands = []
         for i, batch in enumerate(batches):
