@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from axon.nx.op import TABLE
 
 PACKAGE = Path(importlib.util.find_spec("axon").origin).parent  # type: ignore[union-attr, arg-type]
@@ -27,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends": BASE | {"nx"},
     "defn": BASE | {"nx"},
     "compiler": BASE | {"nx", "defn"},
-    **{part: TOP | PARTS for part in PARTS},
+    **dict.fromkeys(PARTS, TOP | PARTS),
     "model": TOP | PARTS,
     "training": TOP | PARTS | {"model"},
     "loop": TOP | PARTS | {"model", "training", "io", "datasets"},
@@ -75,7 +74,7 @@ def test_layers_and_below_use_the_public_numeric_api_only() -> None:
         room = str(path.relative_to(PACKAGE)).split("/")[0].removesuffix(".py")
         if room in PARTS:
             private = {m for m in imports(path) if m.startswith(("nx.", "defn."))}
-            names = {n for n in (*dir(importlib.import_module("axon.nx")), *dir(importlib.import_module("axon.defn")))}
+            names = {*dir(importlib.import_module("axon.nx")), *dir(importlib.import_module("axon.defn"))}
             assert all(m.split(".")[1] in names for m in private), f"{path}: {private}"
 
 
