@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 BIN := .venv/bin
 SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.cuh' -o -name '*.py' \
              -o -name '*.pyi' -o -name '*.cmake' \)) CMakeLists.txt pyproject.toml
-LOCKED := flock build/.lock
+LOCKED = flock build/$@.lock
 CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 
 .PHONY: demo test dev sanitize clean

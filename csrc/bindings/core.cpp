@@ -44,8 +44,6 @@ py::dict memory() {
 
 PYBIND11_MODULE(_core, module) {
   using namespace axon::python;
-  if (const char* missing = axon::missing_baseline_feature())
-    throw py::import_error(std::string("axon needs an x86-64-v3 CPU (AVX2, FMA); this one lacks ") + missing);
   module.doc() = "Buffers, kernels and programs: the C++ runtime.";
 
   py::class_<axon::Kernel, std::shared_ptr<axon::Kernel>>(module, "Kernel")

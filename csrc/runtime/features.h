@@ -9,7 +9,4 @@ namespace axon {
 // The features of this CPU that the operating system lets programs use, in a fixed order.
 std::vector<std::string_view> cpu_features();
 
-// The first feature of the x86-64-v3 baseline that this CPU lacks, or nullptr if it has all of them.
-const char* missing_baseline_feature();
-
 }  // namespace axon
