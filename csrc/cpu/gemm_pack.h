@@ -7,8 +7,8 @@
 namespace axon::cpu {
 
 // The element p, j of a [k, width] piece of the source goes to panel[p*row + j], and zeros to the rest of each row.
-// Where k runs along the source's rows, squares of one vector a side are transposed in registers; their stores may reach
-// past a row, into what is written next (or into one vector of memory after the panel).
+// Where k runs along the source's rows, squares of one vector a side are transposed in registers, the last ones of a row
+// first: their stores may reach past it, into what is written next (or into one vector of memory after the panel).
 template <int64_t row, class Stored, class T>
 void pack(T* panel, const Stored* source, int64_t k_stride, int64_t w_stride, int64_t k, int64_t width) {
   constexpr int64_t lanes = kLanes<T>;
@@ -33,7 +33,7 @@ void pack(T* panel, const Stored* source, int64_t k_stride, int64_t w_stride, in
   }
   if (k_stride == 1 && width > lanes / 2) {
     for (; p + lanes <= k; p += lanes)
-      for (int64_t j = 0; j < width; j += lanes) {
+      for (int64_t j = (width - 1) / lanes * lanes; j >= 0; j -= lanes) {
         const Stored* corner = source + j * w_stride + p;
         const int64_t last = width - 1 - j;  // a column that does not exist repeats it
         Vector<T> square[lanes];
