@@ -1,4 +1,4 @@
-"""The compile cache: what is damaged, foreign or contested only costs a compilation; with no compiler all still runs."""
+"""The compile cache: damaged, foreign or contested files only cost a compilation; with no compiler all still runs."""
 
 from __future__ import annotations
 
