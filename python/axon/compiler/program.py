@@ -16,8 +16,8 @@ from ..errors import CompileError
 from ..nx.tensor import Tensor
 from . import cache
 from .emit_cpp import emit_cpp, scratch_bytes
+from .extern import LibraryStep, label, whole_copy
 from .kernel import Kernel
-from .library import LibraryStep, label, whole_copy
 from .memory import Lifetime, Plan
 from .pipeline import Lowered, run_passes
 from .report import Report, report

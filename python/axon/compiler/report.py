@@ -9,8 +9,8 @@ from math import prod
 from typing import Any
 
 from .cache import Statistics
+from .extern import LibraryStep
 from .kernel import For, Instr
-from .library import LibraryStep
 from .memory import Plan, size_of
 from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from ..defn.expr import CALL, Graph, Node, Value
 from ..nx.op import RESHAPE
+from .extern import LibraryStep, copies, label, library_step, whole_copy
 from .fuse import Group, Single, Unit
 from .kernel import For, Instr, Kernel
-from .library import LibraryStep, copies, label, library_step, whole_copy
 from .lower import Call, lower
 
 WORK = 1 << 16  # scalar instructions that are worth another thread
