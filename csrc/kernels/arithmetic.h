@@ -12,31 +12,30 @@ typedef lanes<uint64> U64;
 typedef lanes<float> F32;
 typedef lanes<double> F64;
 
+template <class V> concept Real = is_floating<element<V>>;
+
 // The constant c in every lane of a V.
 template <class V, class C> AXON_FN V all(C c) { return broadcast<element<V>>(static_cast<element<V>>(c)); }
 
 template <class V> AXON_FN V add(V a, V b) {
-  if constexpr (is_floating<element<V>>) return a + b;
+  if constexpr (Real<V>) return a + b;
   else return V(wrapping(a) + wrapping(b));
 }
 template <class V> AXON_FN V subtract(V a, V b) {
-  if constexpr (is_floating<element<V>>) return a - b;
+  if constexpr (Real<V>) return a - b;
   else return V(wrapping(a) - wrapping(b));
 }
 template <class V> AXON_FN V multiply(V a, V b) {
-  if constexpr (is_floating<element<V>>) return a * b;
+  if constexpr (Real<V>) return a * b;
   else return V(wrapping(a) * wrapping(b));
 }
 template <class V> AXON_FN V negative(V a) {
-  if constexpr (is_floating<element<V>>) return -a;
+  if constexpr (Real<V>) return -a;
   else return subtract(all<V>(0), a);
 }
-AXON_FN F32 divide(F32 a, F32 b) { return a / b; }
-AXON_FN F64 divide(F64 a, F64 b) { return a / b; }
-AXON_FN F32 reciprocal(F32 x) { return 1.0f / x; }
-AXON_FN F64 reciprocal(F64 x) { return 1.0 / x; }
-AXON_FN F32 rsqrt(F32 x) { return 1.0f / sqrt(x); }
-AXON_FN F64 rsqrt(F64 x) { return 1.0 / sqrt(x); }
+template <Real V> AXON_FN V divide(V a, V b) { return a / b; }
+template <Real V> AXON_FN V reciprocal(V x) { return 1 / x; }
+template <Real V> AXON_FN V rsqrt(V x) { return 1 / sqrt(x); }
 template <class V> AXON_FN V positive(V a) { return a; }
 template <class V> AXON_FN V square(V a) { return multiply(a, a); }
 
@@ -73,12 +72,12 @@ AXON_FN Mask logical_not(Mask a) { return bitwise_invert(a); }
 // NaN if either is; b where they are equal.
 template <class V> AXON_FN V maximum(V a, V b) {
   V larger = pick(lt(b, a), a, b);
-  if constexpr (is_floating<element<V>>) return pick(ne(a, a), a, larger);
+  if constexpr (Real<V>) return pick(ne(a, a), a, larger);
   else return larger;
 }
 template <class V> AXON_FN V minimum(V a, V b) {
   V smaller = pick(lt(a, b), a, b);
-  if constexpr (is_floating<element<V>>) return pick(ne(a, a), a, smaller);
+  if constexpr (Real<V>) return pick(ne(a, a), a, smaller);
   else return smaller;
 }
 
@@ -90,39 +89,32 @@ template <class V> AXON_FN uint_lanes<V> magnitude(V x) {
   return bits(x) & all<uint_lanes<V>>(highest<element<int_lanes<V>>>);
 }
 template <class V> AXON_FN V abs(V x) {
-  if constexpr (is_floating<element<V>>) return from_bits(magnitude(x));
+  if constexpr (Real<V>) return from_bits(magnitude(x));
   else if constexpr (is_signed<element<V>>) return pick(lt(x, all<V>(0)), negative(x), x);
   else return x;
 }
-AXON_FN F32 copysign(F32 x, F32 y) { return from_bits(magnitude(x) | sign_bit(y)); }
-AXON_FN F64 copysign(F64 x, F64 y) { return from_bits(magnitude(x) | sign_bit(y)); }
-AXON_FN Mask signbit(F32 x) { return Mask(ne(sign_bit(x), all<U32>(0))); }
-AXON_FN Mask signbit(F64 x) { return Mask(ne(sign_bit(x), all<U64>(0))); }
+template <Real V> AXON_FN V copysign(V x, V y) { return from_bits(magnitude(x) | sign_bit(y)); }
+template <Real V> AXON_FN Mask signbit(V x) { return Mask(ne(sign_bit(x), all<uint_lanes<V>>(0))); }
 
 // -1, 0 or 1; of NaN, itself.
 template <class V> AXON_FN V sign(V x) {
   V zero = all<V>(0), positive_or_zero = pick(lt(zero, x), all<V>(1), zero);
-  if constexpr (is_floating<element<V>>) return pick(lt(x, zero), all<V>(-1), pick(ne(x, x), x, positive_or_zero));
+  if constexpr (Real<V>) return pick(lt(x, zero), all<V>(-1), pick(ne(x, x), x, positive_or_zero));
   else if constexpr (is_signed<element<V>>) return pick(lt(x, zero), all<V>(-1), positive_or_zero);
   else return positive_or_zero;
 }
 
-AXON_FN Mask isnan(F32 x) { return Mask(ne(x, x)); }
-AXON_FN Mask isnan(F64 x) { return Mask(ne(x, x)); }
-AXON_FN Mask isinf(F32 x) { return Mask(eq(abs(x), all<F32>(INFINITE))); }
-AXON_FN Mask isinf(F64 x) { return Mask(eq(abs(x), all<F64>(INFINITE))); }
-AXON_FN Mask isfinite(F32 x) { return Mask(lt(abs(x), all<F32>(INFINITE))); }
-AXON_FN Mask isfinite(F64 x) { return Mask(lt(abs(x), all<F64>(INFINITE))); }
+template <Real V> AXON_FN Mask isnan(V x) { return Mask(ne(x, x)); }
+template <Real V> AXON_FN Mask isinf(V x) { return Mask(eq(abs(x), all<V>(INFINITE))); }
+template <Real V> AXON_FN Mask isfinite(V x) { return Mask(lt(abs(x), all<V>(INFINITE))); }
 
 // The next value after x towards y.
-template <class V> AXON_FN V next_after(V x, V y) {
+template <Real V> AXON_FN V nextafter(V x, V y) {
   typedef int_lanes<V> I;
   I i = I(bits(x)), step = pick(eq(lt(x, y), lt(all<V>(0), x)), all<I>(1), all<I>(-1));
   V next = pick(eq(x, all<V>(0)), copysign(from_bits(all<uint_lanes<V>>(1)), y), from_bits(uint_lanes<V>(i + step)));
   return pick(eq(x, y), y, pick(ne(x, x), x, pick(ne(y, y), y, next)));
 }
-AXON_FN F32 nextafter(F32 x, F32 y) { return next_after(x, y); }
-AXON_FN F64 nextafter(F64 x, F64 y) { return next_after(x, y); }
 
 }  // namespace axon
 #endif

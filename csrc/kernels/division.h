@@ -41,15 +41,13 @@ AXON_FN F32 fmod(F32 x, F32 y) {
 }
 
 // fmod moved to the divisor's sign.
-template <class V> AXON_FN V float_remainder(V x, V y) {
+template <Real V> AXON_FN V remainder(V x, V y) {
   V zero = all<V>(0), r = fmod(x, y);
   return pick(eq(r, zero), copysign(zero, y), pick(ne(lt(r, zero), lt(y, zero)), r + y, r));
 }
-AXON_FN F32 remainder(F32 x, F32 y) { return float_remainder(x, y); }
-AXON_FN F64 remainder(F64 x, F64 y) { return float_remainder(x, y); }
 
-// The whole number (x - remainder) / y is next to; x / y where that is 0, infinite or NaN.
-template <class V> AXON_FN V float_floor_divide(V x, V y) {
+// The whole number (x - fmod) / y is next to; x / y where that is 0, infinite or NaN.
+template <Real V> AXON_FN V floor_divide(V x, V y) {
   V zero = all<V>(0), r = fmod(x, y), q = (x - r) / y;
   q = pick(ne(r, zero) & ne(lt(r, zero), lt(y, zero)), q - 1, q);
   V down = floor(q);
@@ -57,8 +55,6 @@ template <class V> AXON_FN V float_floor_divide(V x, V y) {
   V ratio = x / y;
   return pick(eq(y, zero), ratio, pick(eq(q, zero), copysign(zero, ratio), down));
 }
-AXON_FN F32 floor_divide(F32 x, F32 y) { return float_floor_divide(x, y); }
-AXON_FN F64 floor_divide(F64 x, F64 y) { return float_floor_divide(x, y); }
 
 }  // namespace axon
 #endif

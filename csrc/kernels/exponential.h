@@ -75,9 +75,9 @@ AXON_FN F32 expm1(F32 x) {
 }
 
 // e^-|x| never overflows, and keeps what lies below 2^-126.
-AXON_FN F32 sigmoid(F32 x) {
-  F32 e = exp(-abs(x));
-  return pick(lt(x, f32(0.0f)), e, f32(1.0f)) / (1.0f + e);
+template <Real V> AXON_FN V sigmoid(V x) {
+  V e = exp(-abs(x));
+  return pick(lt(x, all<V>(0)), e, all<V>(1)) / (1 + e);
 }
 
 // Small arguments by a polynomial, the rest as 1 - 2 / (e^2|x| + 1); it is 1 from 9.02 on.

@@ -20,48 +20,38 @@ AXON_LIBM_LIST(AXON_ONE, AXON_TWO)
 
 namespace axon {
 
-#if AXON_LANES == 1
+#ifdef AXON_CUDA
 #define AXON_ONE(f) AXON_FN F64 f(F64 x) { return ::f(x); }
 #define AXON_TWO(f) AXON_FN F64 f(F64 x, F64 y) { return ::f(x, y); }
 #else
-#define AXON_ONE(f)                                   \
-  static inline F64 f(F64 x) {                        \
-    for (int i = 0; i < W; i++) x[i] = ::f(x[i]);     \
-    return x;                                         \
-  }
-#define AXON_TWO(f)                                     \
-  static inline F64 f(F64 x, F64 y) {                   \
-    for (int i = 0; i < W; i++) x[i] = ::f(x[i], y[i]); \
-    return x;                                           \
-  }
+AXON_FN F64 each(double (*f)(double), F64 x) {
+  for (int i = 0; i < W; i++) set(x, i, f(get(x, i)));
+  return x;
+}
+AXON_FN F64 each(double (*f)(double, double), F64 x, F64 y) {
+  for (int i = 0; i < W; i++) set(x, i, f(get(x, i), get(y, i)));
+  return x;
+}
+#define AXON_ONE(f) AXON_FN F64 f(F64 x) { return each(::f, x); }
+#define AXON_TWO(f) AXON_FN F64 f(F64 x, F64 y) { return each(::f, x, y); }
 #endif
 AXON_LIBM_LIST(AXON_ONE, AXON_TWO)
 #undef AXON_ONE
 #undef AXON_TWO
 
-AXON_FN F64 sigmoid(F64 x) {
-  F64 e = exp(-abs(x));
-  return pick(lt(x, all<F64>(0)), e, all<F64>(1)) / (1.0 + e);
-}
-
-AXON_FN F64 logaddexp(F64 a, F64 b) {
-  F64 y = maximum(a, b) + log1p(exp(-abs(a - b)));
-  return pick(eq(a, b), a + 0.69314718055994530942, y);
-}
-
 // Three Halley steps on erf, or on erfc near 1, from an approximation good to 0.2 %.
-AXON_FN F64 erf_inv(F64 x) {
-  F64 a = abs(x), one = all<F64>(1), half = all<F64>(0.5);
+template <class V> requires same<V, F64> AXON_FN V erf_inv(V x) {
+  V a = abs(x), one = all<V>(1), half = all<V>(0.5);
   auto far = lt(half, a);
-  F64 l = pick(far, log((1.0 - a) * (1.0 + a)), log1p(-a * a));
-  F64 b = 4.3307467508 + 0.5 * l, e = l * -6.8027210884;  // 2 / (pi c) and 1 / c with c = 0.147
-  F64 y = sqrt(e / (sqrt(b * b + e) + b));
+  V l = pick(far, log((1.0 - a) * (1.0 + a)), log1p(-a * a));
+  V b = 4.3307467508 + 0.5 * l, e = l * -6.8027210884;  // 2 / (pi c) and 1 / c with c = 0.147
+  V y = sqrt(e / (sqrt(b * b + e) + b));
   for (int i = 0; i < 3; i++) {
-    F64 miss = pick(far, (1.0 - a) - erfc(y), erf(y) - a);
-    F64 step = miss * 0.88622692545275801365 * exp(y * y);
+    V miss = pick(far, (1.0 - a) - erfc(y), erf(y) - a);
+    V step = miss * 0.88622692545275801365 * exp(y * y);
     y = y - step / (1.0 + y * step);
   }
-  y = pick(eq(a, all<F64>(0)), a, pick(eq(a, one), all<F64>(INFINITE), y));
+  y = pick(eq(a, all<V>(0)), a, pick(eq(a, one), all<V>(INFINITE), y));
   return copysign(y, x);
 }
 

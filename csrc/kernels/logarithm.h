@@ -60,9 +60,9 @@ AXON_FN F32 log1p(F32 x) {
   return pick(lt(abs(x), f32(0x1p-25f)), x, y);
 }
 
-AXON_FN F32 logaddexp(F32 a, F32 b) {
-  F32 y = maximum(a, b) + log1p(exp(-abs(a - b)));
-  return pick(eq(a, b), a + 0.693147182f, y);
+template <Real V> AXON_FN V logaddexp(V a, V b) {
+  V y = maximum(a, b) + log1p(exp(-abs(a - b)));
+  return pick(eq(a, b), a + all<V>(0.69314718055994530942), y);  // also where both are infinite
 }
 
 AXON_FN F32 atanh(F32 x) {
