@@ -71,7 +71,7 @@ def command(compiler: Compiler, target: Target, source: str, output: str) -> lis
     """The command line that compiles one source file to a shared library that needs nothing."""
     return [
         compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-fno-exceptions", "-pipe", "-w",
-        *SEMANTICS, *target.flags, "-I", headers(), "-o", output, source,
+        *SEMANTICS, *target.flags, "-I", headers(), "-o", output, source, "-Wl,--as-needed", "-lm",
     ]  # fmt: skip
 
 
