@@ -67,6 +67,7 @@ def test_the_gil_is_released_for_a_run(kernels: Kernels) -> None:
     assert turns > 10
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")  # JAX, if loaded, and 3.12 warn
 def test_a_forked_child_runs_on_one_thread(kernels: Kernels) -> None:
     program = adds(kernels)
     data = np.zeros(COUNT, np.float32)
