@@ -1,0 +1,101 @@
+"""The compiler's oracles: the evaluator, and the compiled program itself with its kernels run by the interpreter.
+
+The interpreted program has the plan, the library steps and the regions of the compiled one, so that it differs from it
+in nothing but how kernels are executed: their results must be the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import axon.nx
+import numpy as np
+from axon import _core, config
+from axon.compiler.interpret import interpret
+from axon.compiler.kernel import Kernel
+from axon.compiler.program import Executable, encode_all
+from axon.compiler.verify import verify
+from axon.defn.expr import Graph
+from axon.defn.trace import trace
+from axon.dtypes import dtype
+from axon.nx.tensor import TensorType
+
+from .kernel_tools import same_bits
+
+Array = np.ndarray[Any, Any]
+
+
+def types_of(arrays: Sequence[Array]) -> list[TensorType]:
+    return [TensorType(dtype(a.dtype), a.shape) for a in arrays]
+
+
+def arrays_of(data: Sequence[Any], types: Sequence[TensorType]) -> list[Array]:
+    """Executables' data as arrays."""
+    backend = config.lookup("backend", "numpy")
+    return [backend.to_numpy(d, t) for d, t in zip(data, types, strict=True)]
+
+
+class Results(NamedTuple):
+    """What a function gave by each way of running it, and its executable."""
+
+    native: list[Array]
+    interpreted: list[Array]
+    evaluated: list[Array]
+    executable: Executable
+
+
+def run_all(function: Callable[..., Any], *arrays: Array) -> Results:
+    """A function of arrays by every way there is."""
+    graph = trace(function, tuple(types_of(arrays))).graph
+    executable = config.lookup("compiler", "native").compile(graph, donate=(), label="native")
+    assert isinstance(executable, Executable)
+    for kernel in executable.texts:
+        verify(kernel)
+    evaluated = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
+    return Results(
+        *(
+            arrays_of(run(tuple(arrays)), graph.output_types)
+            for run in (executable, interpreted(executable), evaluated)
+        ),
+        executable,
+    )
+
+
+def interpreted(executable: Executable) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """An executable's program with its kernels interpreted. The plan is the same, down to what is written in place."""
+    plan, graph = executable.lowered.plan, executable.lowered.graph
+    steps = hosted(encode_all(plan, {k: k for k in executable.texts}))
+    return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "interpreted")
+
+
+def hosted(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Encoded steps, with a Python call in place of every call of a kernel."""
+    made: list[tuple[Any, ...]] = []
+    for step in steps:
+        match step:
+            case ("kernel", kernel, calls, *_):
+                made += [("host", partial(run_kernel, kernel, ints, bits), s, "kernel") for s, ints, bits, _ in calls]
+            case ("cond", index, branches):
+                made.append(("cond", index, [hosted(b) for b in branches]))
+            case ("while", condition, predicate, body, moves):
+                made.append(("while", hosted(condition), predicate, hosted(body), moves))
+            case ("scan", length, reverse, body, *rest):
+                made.append(("scan", length, reverse, hosted(body), *rest))
+            case _:
+                made.append(step)
+    return made
+
+
+def run_kernel(kernel: Kernel, ints: Sequence[int], bits: Sequence[int], *views: memoryview) -> None:
+    """One call of a kernel by the interpreter, over the program's memory."""
+    literals = [np.array([b], np.uint64).view(d.numpy)[0] for b, d in zip(bits, kernel.literals, strict=True)]
+    arrays = [np.frombuffer(v, kernel.operands[k].dtype.numpy) for v, k in zip(views, kernel.pointers, strict=True)]
+    interpret(kernel, dict(zip(kernel.parameters, ints, strict=True)), literals, arrays)
+
+
+def assert_same_bits(got: Sequence[Array], want: Sequence[Array], names: Callable[[int], str] = str) -> None:
+    for k, (a, b) in enumerate(zip(got, want, strict=True)):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        assert same_bits(np.ascontiguousarray(a), np.ascontiguousarray(b)), f"{names(k)}: {a} is not {b}"
