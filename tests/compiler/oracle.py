@@ -6,68 +6,71 @@ in nothing but how kernels are executed: their results must be the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import axon.nx
 import numpy as np
-from axon import _core, config
+from axon import _core, config, dtypes
 from axon.compiler.interpret import interpret
 from axon.compiler.kernel import Kernel
 from axon.compiler.program import Executable, encode_all
 from axon.compiler.verify import verify
 from axon.defn.expr import Graph
 from axon.defn.trace import trace
-from axon.dtypes import dtype
 from axon.nx.tensor import TensorType
 
 from .kernel_tools import same_bits
 
 Array = np.ndarray[Any, Any]
+Run = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # data of the inputs -> data of the outputs
 
 
-def types_of(arrays: Sequence[Array]) -> list[TensorType]:
-    return [TensorType(dtype(a.dtype), a.shape) for a in arrays]
+def graph_of(function: Callable[..., Any], *arrays: Array) -> Graph:
+    return trace(function, tuple(TensorType(dtypes.dtype(a.dtype), a.shape) for a in arrays)).graph
 
 
-def arrays_of(data: Sequence[Any], types: Sequence[TensorType]) -> list[Array]:
-    """Executables' data as arrays."""
+def compiled(graph: Graph, donate: Sequence[bool] = ()) -> Executable:
+    """A graph compiled natively; every kernel is verified."""
+    executable = config.lookup("compiler", "native").compile(graph, donate=donate, label="native")
+    assert isinstance(executable, Executable)
+    for kernel in executable.texts:
+        verify(kernel)
+    return executable
+
+
+def results(run: Run, graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """What an executable makes of arrays."""
     backend = config.lookup("backend", "numpy")
-    return [backend.to_numpy(d, t) for d, t in zip(data, types, strict=True)]
+    return [backend.to_numpy(d, t) for d, t in zip(run(tuple(arrays)), graph.output_types, strict=True)]
 
 
-class Results(NamedTuple):
-    """What a function gave by each way of running it, and its executable."""
+class Outcomes(NamedTuple):
+    """What a function gave by each way of running it."""
 
     native: list[Array]
     interpreted: list[Array]
     evaluated: list[Array]
-    executable: Executable
 
 
-def run_all(function: Callable[..., Any], *arrays: Array) -> Results:
+def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
     """A function of arrays by every way there is."""
-    graph = trace(function, tuple(types_of(arrays))).graph
-    executable = config.lookup("compiler", "native").compile(graph, donate=(), label="native")
-    assert isinstance(executable, Executable)
-    for kernel in executable.texts:
-        verify(kernel)
-    evaluated = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
-    return Results(
-        *(
-            arrays_of(run(tuple(arrays)), graph.output_types)
-            for run in (executable, interpreted(executable), evaluated)
-        ),
-        executable,
-    )
+    graph = graph_of(function, *arrays)
+    executable = compiled(graph)
+    evaluate = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
+    return Outcomes(*(results(run, graph, arrays) for run in (executable, interpreted(executable), evaluate)))
 
 
-def interpreted(executable: Executable) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """An executable's program with its kernels interpreted. The plan is the same, down to what is written in place."""
+def with_kernels(executable: Executable, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
+    """An executable's program over other versions of its kernels."""
     plan, graph = executable.lowered.plan, executable.lowered.graph
-    steps = hosted(encode_all(plan, {k: k for k in executable.texts}))
-    return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "interpreted")
+    steps = change(encode_all(plan, dict(kernels)))
+    return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "changed")
+
+
+def interpreted(executable: Executable) -> Run:
+    """An executable's program with its kernels interpreted. The plan is the same, down to what is written in place."""
+    return with_kernels(executable, {k: k for k in executable.texts}, hosted)
 
 
 def hosted(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@ interpreter's bits, and the evaluator's numbers within the row's tolerance. All 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from axon.dtypes import DType, dtype
 from axon.nx.op import Op
 from axon.nx.tensor import Tensor
 
-from .oracle import Array, arrays_of, assert_same_bits, run_all
+from .oracle import Array, assert_same_bits, run_all
 
 ROWS = testing.rows()
 
