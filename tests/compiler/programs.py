@@ -8,6 +8,7 @@ from typing import Any
 from axon import nx
 from axon.compiler.pipeline import Lowered, run_passes
 from axon.compiler.schedule import KernelStep
+from axon.defn import stop_grad, value_and_grad
 from axon.defn.trace import trace
 from axon.dtypes import DType, float32
 from axon.nx.tensor import Tensor, TensorType
@@ -57,12 +58,55 @@ def adam(p: Tensor, g: Tensor, m: Tensor, v: Tensor, t: Tensor) -> tuple[Tensor,
     return p - 0.001 * (m / a) / (nx.sqrt(v / b) + 1e-8), m, v
 
 
-def mlp_loss(p: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-    from axon.defn import stop_grad
+Params = dict[str, Tensor]
 
-    h = nx.maximum(x @ p["w1"] + p["b1"], 0.0)
-    z = h @ p["w2"] + p["b2"]
+
+def cross_entropy(z: Tensor, y: Tensor) -> Tensor:
     z = z - stop_grad(nx.max(z, axis=-1, keepdims=True))
     hot = nx.expand_dims(y, axis=1) == nx.arange(z.shape[1])
     rows = nx.log(nx.sum(nx.exp(z), axis=-1)) - nx.sum(nx.where(hot, z, 0.0), axis=-1)
     return nx.mean(rows)
+
+
+def mlp_loss(p: Params, x: Tensor, y: Tensor) -> Tensor:
+    h = nx.maximum(x @ p["w1"] + p["b1"], 0.0)
+    return cross_entropy(h @ p["w2"] + p["b2"], y)
+
+
+def cnn_loss(p: Params, x: Tensor, y: Tensor) -> Tensor:
+    """Convolution, batch norm, relu, max pool, dense."""
+    h = nx.conv(x, p["k"], padding="same") + p["b1"]
+    d = h - nx.mean(h, axis=(0, 1, 2))
+    h = d * nx.rsqrt(nx.mean(d * d, axis=(0, 1, 2)) + 1e-5) * p["gamma"] + p["beta"]
+    h = nx.window_max(nx.maximum(h, 0.0), window=(1, 2, 2, 1), strides=(1, 2, 2, 1))
+    return cross_entropy(nx.reshape(h, (h.shape[0], -1)) @ p["w"] + p["b2"], y)
+
+
+def adam_step(loss: Callable[[Params, Tensor, Tensor], Tensor]) -> Callable[..., Any]:
+    """(parameters, first moments, second moments, step, x, y) -> (the first four, loss)"""
+
+    def step(p: Params, m: Params, v: Params, t: Tensor, x: Tensor, y: Tensor) -> Any:
+        value, g = value_and_grad(loss)(p, x, y)
+        made = {k: adam(p[k], g[k], m[k], v[k], t) for k in p}
+        return *({k: made[k][i] for k in p} for i in range(3)), t + 1, value
+
+    return step
+
+
+def sgd_step(loss: Callable[[Params, Tensor, Tensor], Tensor]) -> Callable[..., Any]:
+    """(parameters, x, y) -> (parameters, loss)"""
+
+    def step(p: Params, x: Tensor, y: Tensor) -> Any:
+        value, g = value_and_grad(loss)(p, x, y)
+        return {k: p[k] - 0.1 * g[k] for k in p}, value
+
+    return step
+
+
+def mlp_params(inputs: int, hidden: int, classes: int) -> dict[str, TensorType]:
+    return {"w1": f32(inputs, hidden), "b1": f32(hidden), "w2": f32(hidden, classes), "b2": f32(classes)}
+
+
+def cnn_params(channels: int, flat: int, classes: int) -> dict[str, TensorType]:
+    first = {"k": f32(3, 3, 1, channels), "b1": f32(channels), "gamma": f32(channels), "beta": f32(channels)}
+    return first | {"w": f32(flat, classes), "b2": f32(classes)}

@@ -1,0 +1,76 @@
+"""Golden texts of named models: the graph, the steps and the kernels. `python -m tests.compiler.goldens` writes them
+again; the difference then is what a change did to compiled programs, and is reviewed like code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from axon.compiler.memory import Plan
+from axon.compiler.schedule import HostStep, KernelStep, RegionStep
+from axon.defn.text import text
+from axon.dtypes import int32
+
+from .programs import (
+    adam_step,
+    cnn_loss,
+    cnn_params,
+    compiled,
+    f32,
+    layer_norm,
+    mlp_loss,
+    mlp_params,
+    sgd_step,
+    softmax,
+    typed,
+)
+
+FOLDER = Path(__file__).parent / "golden"
+MLP, CNN = mlp_params(784, 128, 10), cnn_params(16, 1024, 10)
+MODELS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "softmax": (softmax, (f32(64, 1000),)),
+    "layer_norm": (layer_norm, (f32(32, 768), f32(768), f32(768))),
+    "mlp_train_step": (adam_step(mlp_loss), (MLP, MLP, MLP, f32(), f32(32, 784), typed(int32, 32))),
+    "cnn_train_step": (sgd_step(cnn_loss), (CNN, f32(32, 16, 16, 1), typed(int32, 32))),
+}
+
+
+def golden(name: str) -> str:
+    """A model's text: `p3` in a step is slot 3."""
+    function, types = MODELS[name]
+    lowered = compiled(function, *types)
+    kernels = {k: f"kernel {n}" for n, k in enumerate(lowered.schedule.kernels())}
+    steps = [line for step in lowered.schedule.steps for line in step_lines(step, kernels, lowered.plan)]
+    parts = [text(lowered.graph), f"{len(steps)} calls", *steps]
+    for kernel, named in kernels.items():
+        parts += ["", f"{named}: {kernel}"]
+    return "\n".join(parts) + "\n"
+
+
+def step_lines(step: Any, kernels: dict[Any, str], plan: Plan) -> list[str]:
+    """One line a call: what runs, over which slots, with which numbers."""
+    match step:
+        case KernelStep():
+            return [
+                f"  {kernels[step.kernel]} {slots(c.memory, plan)} {c.parameters} {list(c.literals)}"
+                for c in step.calls
+            ]
+        case HostStep() | RegionStep():
+            return [f"  {type(step).__name__} {step.node.op.name}"]
+        case _:
+            return [f"  {step.symbol} {slots(step.memory, plan)} {list(step.ints)}"]
+
+
+def slots(memory: Any, plan: Plan) -> str:
+    return " ".join(f"p{plan.of(m)}" for m in memory)
+
+
+def renew() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name in MODELS:
+        (FOLDER / f"{name}.txt").write_text(golden(name))
+
+
+if __name__ == "__main__":
+    renew()
