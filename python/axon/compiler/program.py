@@ -7,6 +7,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .. import _core, config
@@ -52,6 +53,12 @@ def _pack_numpy(value: Any, dtype: DType) -> bytes:
         return np.array(value, np.float64).astype(dtype.numpy).tobytes()
 
 
+@lru_cache(maxsize=4096)
+def text_of(kernel: Kernel) -> str:
+    """A kernel's C++, its name left open. Other shapes have the same kernels, and emit none again."""
+    return emit_cpp(kernel, cache.SYMBOL)
+
+
 class Executable:
     """A compiled graph: called with the data of its inputs, gives the data of its outputs."""
 
@@ -59,7 +66,7 @@ class Executable:
         self.lowered, self.label = lowered, label
         self.donated = tuple(i for i, flag in enumerate(donate) if flag)
         start = time.perf_counter()
-        texts = {k: emit_cpp(k, cache.SYMBOL) for k in lowered.schedule.kernels()}
+        texts = {k: text_of(k) for k in lowered.schedule.kernels()}
         self.texts = texts
         emitted = time.perf_counter()
         handles, self.statistics = cache.load(list(texts.values())) if texts else ([], cache.Statistics())

@@ -1,0 +1,194 @@
+"""Compiled programs as a whole: what another batch size costs, memory as planned, donation, threads, aliasing."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from axon import _core, nx, tree
+from axon.compiler import cache, program
+from axon.compiler.emit_cpp import scratch_bytes
+from axon.compiler.memory import Plan
+from axon.compiler.program import Executable
+from axon.compiler.schedule import KernelStep, LibraryStep
+from axon.defn import jit
+from axon.nx.tensor import Tensor
+
+from .oracle import Array, compiled, graph_of, results
+from .programs import adam, adam_step, chain, cnn_loss, cnn_params, layer_norm, mlp_loss, mlp_params, sgd_step, softmax
+
+
+def filled(types: Any, seed: int = 0) -> Any:
+    """Small random tensors of these types."""
+    rng = np.random.default_rng(seed)
+    return tree.map(lambda t: nx.tensor(rng.standard_normal(t.shape, np.float32) * 0.1), types)
+
+
+def batch(n: int, inputs: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    rng = np.random.default_rng(seed)
+    return nx.tensor(rng.standard_normal((n, inputs), np.float32)), nx.tensor(rng.integers(0, 10, n, np.int32))
+
+
+# Another batch size
+
+
+def test_a_ragged_last_batch_emits_no_source_and_starts_no_compiler(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = jit(sgd_step(mlp_loss))
+    params = filled(mlp_params(784, 128, 10))
+    step(params, *batch(32, 784))
+    called: list[str] = []
+    for module, name in ((program, "emit_cpp"), (cache, "build"), (cache, "run")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1])
+    start = time.process_time()
+    _, loss = step(params, *batch(17, 784))
+    spent = time.process_time() - start
+    assert not called and step.traces == 2
+    assert np.isfinite(loss.item())
+    with capsys.disabled():
+        print(f"\n  another batch size: {spent * 1e3:.1f} ms of processor time")
+    jit(lambda x: nx.tanh(x) * os.getpid())(loss)  # the counters do count
+    assert called == ["emit_cpp", "build", "run"]
+
+
+# Memory
+
+PROGRAMS: dict[str, tuple[Any, tuple[tuple[int, ...], ...]]] = {
+    "chain": (chain, ((1000, 1000),)),
+    "long rows": (softmax, ((7, 70_000),)),
+    "statistics": (lambda x: [nx.var(x, axis=0), nx.sum(nx.exp(x - nx.mean(x))), nx.argmax(x)], ((1300, 70),)),
+    "layer norm, twice": (lambda x, g, b: layer_norm(layer_norm(x, g, b).T, g, b), ((500, 500), (500,), (500,))),
+    "many temporaries": (
+        lambda x: [nx.sum(nx.permute_dims(nx.exp(x * k), (1, 0)), axis=0) for k in range(1, 6)],
+        ((300, 400),),
+    ),
+}
+
+
+def prepare(name: str) -> tuple[Executable, list[Array]]:
+    function, shapes = PROGRAMS[name]
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(s, np.float32) for s in shapes]
+    return compiled(graph_of(function, *arrays)), arrays
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_run_takes_the_memory_that_was_planned(name: str) -> None:
+    executable, arrays = prepare(name)
+    plan = executable.lowered.plan
+    outputs = sum(t.nbytes for t in executable.lowered.graph.output_types)
+    steps = [s for s in plan.schedule.steps if isinstance(s, KernelStep)]
+    scratch = max(scratch_bytes(s.kernel, c.parameters) for s in steps for c in s.calls)
+    before = _core.memory()["live"]
+    _core.reset_peak()
+    made = executable(tuple(arrays))
+    measured = _core.memory()["peak"] - before
+    planned = plan.arena_bytes + outputs + _core.threads() * -(-scratch // 64) * 64
+    assert measured == planned
+    del made
+    assert _core.memory()["live"] - before == planned - outputs  # kept for the next run
+
+
+@pytest.mark.parametrize("name", [*PROGRAMS, "mlp", "cnn"])
+def test_no_two_values_share_memory_while_both_are_needed(name: str) -> None:
+    plan = plan_of(name)
+    lives = [life for life in plan.lifetimes if life.nbytes and life.offset is not None]
+    for i, a in enumerate(lives):
+        for b in lives[i + 1 :]:
+            apart = a.offset + a.nbytes <= b.offset or b.offset + b.nbytes <= a.offset
+            in_place = (a.offset, a.nbytes) == (b.offset, b.nbytes) and (a.last == b.first or b.last == a.first)
+            assert apart or a.last < b.first or b.last < a.first or in_place, f"{a} and {b}"
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_the_arena_is_little_more_than_what_is_needed_at_once(name: str) -> None:
+    plan = plan_of(name)
+    needed = [
+        sum(-(-v.nbytes // 64) * 64 for v in plan.lifetimes if v.first <= k <= v.last)
+        for k in range(len(plan.schedule.steps))
+    ]
+    assert plan.arena_bytes <= 1.1 * max(needed)
+
+
+def plan_of(name: str) -> Plan:
+    if name in PROGRAMS:
+        return prepare(name)[0].lowered.plan
+    step, types, width = {
+        "mlp": (adam_step(mlp_loss), mlp_params(784, 128, 10), (784,)),
+        "cnn": (adam_step(cnn_loss), cnn_params(16, 1024, 10), (16, 16, 1)),
+    }[name]
+    x, y = nx.zeros((32, *width)), nx.zeros(32, "int32")
+    lowered = jit(step, donate=(0, 1, 2, 3)).lower(types, types, types, nx.tensor(1.0), x, y)
+    return lowered._executable.lowered.plan
+
+
+# Donation
+
+
+def test_a_donated_state_is_updated_in_place_for_ever() -> None:
+    step = jit(adam_step(mlp_loss), donate=(0, 1, 2, 3))
+    params = filled(mlp_params(200, 64, 10))
+    state = (params, tree.map(nx.zeros_like, params), tree.map(nx.zeros_like, params), nx.tensor(1.0))
+    data = batch(32, 200)
+    *state, first = step(*state, *data)
+    *state, loss = step(*state, *data)  # the first arguments were NumPy's
+    places = sorted(t.data.address for t in tree.flatten(state)[0])
+    before = _core.memory()["live"]
+    _core.reset_peak()
+    for _ in range(100):
+        *state, loss = step(*state, *data)
+    assert sorted(t.data.address for t in tree.flatten(state)[0]) == places
+    assert _core.memory()["live"] == before
+    assert _core.memory()["peak"] - before <= 64  # the loss
+    assert loss.item() < 0.5 * first.item()
+
+
+def test_what_is_not_donated_stays() -> None:
+    step = jit(adam)
+    given = [nx.tensor(np.full(100, k, np.float32)) for k in range(1, 5)]
+    new = step(*given, nx.tensor(1.0))
+    again = step(*given, nx.tensor(1.0))
+    assert [t.tolist() for t in new] == [t.tolist() for t in again]
+    assert [t.tolist()[0] for t in given] == [1, 2, 3, 4]
+
+
+# Threads, aliasing
+
+
+def test_threads_call_one_program_at_once() -> None:
+    params = filled(mlp_params(784, 128, 10))
+    graph = graph_of(lambda *xs: sgd_step(mlp_loss)(dict(zip(params, xs)), *xs[4:]),
+                     *(t.numpy() for t in (*params.values(), *batch(32, 784))))  # fmt: skip
+    executable = compiled(graph)
+    arguments = [[t.numpy() for t in (*params.values(), *batch(32, 784, seed=k))] for k in range(6)]
+    alone = [results(executable, graph, a) for a in arguments]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(10):
+            together = list(pool.map(lambda a: results(executable, graph, a), arguments))
+            for got, want in zip(together, alone):
+                for a, b in zip(got, want, strict=True):
+                    np.testing.assert_array_equal(a, b)
+
+
+def test_outputs_never_alias() -> None:
+    """Not an input, not each other, not the next run's; whether they are an input, a view of one, or the same value."""
+
+    def function(x: Tensor, y: Tensor) -> list[Tensor]:
+        z = x + y
+        return [x, nx.reshape(x, (-1,)), x, y * 1, z, z, nx.reshape(z, (6, 2)), nx.expand_dims(y, axis=0), nx.exp(z)]
+
+    x, y = (nx.tensor(np.arange(12, dtype=np.float32).reshape(3, 4)) for _ in range(2))
+    step = jit(function)
+    x, y = step(x, y)[:2]  # now they are buffers
+    y = nx.asarray(step(x, nx.reshape(y, (3, 4)))[3])
+    made = [*step(x, y), *step(x, y)]
+    places = [t.data.address for t in (*made, x, y)]
+    assert len(set(places)) == len(places)
+    np.testing.assert_array_equal(made[0].numpy(), x.numpy())
+    assert all(isinstance(s, (KernelStep, LibraryStep)) for s in step.lower(x, y)._executable.lowered.schedule.steps)
