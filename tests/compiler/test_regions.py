@@ -1,5 +1,5 @@
-"""cond, while and scan inside the runtime: the evaluator's numbers and the interpreter's bits, nested and with what they
-capture."""
+"""cond, while and scan inside the runtime, nested and with what they capture: the evaluator's numbers and the
+interpreter's bits."""
 
 from __future__ import annotations
 
