@@ -89,7 +89,7 @@ void gather(const Patches& x, const Stored* source, int64_t first, int64_t rows,
       for (size_t axis = rank - 1; axis-- > 0; remaining /= x.axes[axis].kernel) kernel[axis] = remaining % x.axes[axis].kernel;
       for (size_t axis = 0; axis + 1 < rank && base != nullptr; ++axis) {
         const int64_t at = x.axes[axis].at(position[axis], kernel[axis]);
-        pixels /= x.axes[axis].source;
+        if (at >= 0) pixels /= x.axes[axis].source;
         base = at < 0 ? nullptr : base + at * pixels;
       }
       gather_run(x, base, position[rank - 1], q - outer * run, end - outer * run, out);

@@ -39,7 +39,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
   static constexpr int64_t kRows = kTilePanels * kGemmRows;
 
  public:
-  explicit PatchesConv(const ConvShape& s) : s_(s), x_(patches_of(s)) {
+  explicit PatchesConv(const ConvShape& s) : s_(s), x_(patches_of(s)), threads_(threads()) {
     transposed_ = s.direction == ConvDirection::input_gradient;
     out_pixel_ = transposed_ ? s.in_channels : s.out_channels;
     columns_ = out_pixel_ / s.groups;
@@ -50,7 +50,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
     patches_ = up(rows_ * depth, 16) * 16;
     sums_ = kSumInPlace ? 0 : rows_ * columns_;
     scratch_ = up(patches_ + sums_ + tile_scratch<T>(rows_, columns_, depth), 16) * 16;
-    memory_ = Memory(scratch_ * threads() * static_cast<int64_t>(sizeof(T)));
+    memory_ = Memory(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
     if (transposed_) {
       const int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
       kernel_ = Memory(product(s.kernel) * in * s.out_channels * static_cast<int64_t>(sizeof(Stored)));
@@ -64,7 +64,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
   void run(char* const* operands) override {
     if (transposed_) transpose_.run(operands[1], kernel_.data());
     const int64_t blocks = rows_ == 0 ? 0 : up(positions_, rows_);
-    parallel(s_.batch * s_.groups * blocks, 1, threads(), [&](int64_t begin, int64_t end, int thread) noexcept {
+    parallel(s_.batch * s_.groups * blocks, 1, threads_, [&](int64_t begin, int64_t end, int thread) noexcept {
       T* scratch = reinterpret_cast<T*>(memory_.data()) + thread * scratch_;
       for (int64_t unit = begin; unit < end; ++unit) {
         const int64_t block = unit % blocks, group = unit / blocks % s_.groups, batch = unit / blocks / s_.groups;
@@ -106,6 +106,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
 
   ConvShape s_;
   Patches x_;
+  int threads_;
   bool transposed_;
   int64_t out_pixel_, columns_, positions_, row_, rows_;
   int64_t patches_, sums_, scratch_;  // elements of a thread's memory
@@ -120,7 +121,7 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
   static constexpr int64_t kRows = kTilePanels * kGemmRows;
 
  public:
-  explicit PatchesKernelGradient(const ConvShape& s) : s_(s), x_(patches_of(s)) {
+  explicit PatchesKernelGradient(const ConvShape& s) : s_(s), x_(patches_of(s)), threads_(threads()) {
     columns_ = s.out_channels / s.groups;
     positions_ = x_.positions();
     row_ = x_.row();
@@ -130,19 +131,19 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
     slices_ = std::clamp<int64_t>(16 / std::max<int64_t>(1, blocks_ * s.groups), 1, std::max<int64_t>(1, pieces / 4));
     patches_ = up(each_ * std::min(row_, kRows), 16) * 16;
     scratch_ = up(patches_ + tile_scratch<T>(kRows, columns_, each_), 16) * 16;
-    memory_ = Memory(scratch_ * threads() * static_cast<int64_t>(sizeof(T)));
+    memory_ = Memory(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
     sums_ = Memory(slices_ * row_ * s.out_channels * static_cast<int64_t>(sizeof(T)));
   }
 
   void run(char* const* operands) override {
-    parallel(s_.groups * blocks_ * slices_, 1, threads(), [&](int64_t begin, int64_t end, int thread) noexcept {
+    parallel(s_.groups * blocks_ * slices_, 1, threads_, [&](int64_t begin, int64_t end, int thread) noexcept {
       T* scratch = reinterpret_cast<T*>(memory_.data()) + thread * scratch_;
       for (int64_t unit = begin; unit < end; ++unit)
         compute(operands, unit / slices_ / blocks_, unit / slices_ % blocks_, unit % slices_, scratch);
     });
     const int64_t count = row_ * s_.out_channels;
     const T* sums = reinterpret_cast<const T*>(sums_.data());
-    parallel(count, 16384, threads(), [&](int64_t begin, int64_t end, int) noexcept {
+    parallel(count, 16384, threads_, [&](int64_t begin, int64_t end, int) noexcept {
       for (int64_t i = begin; i < end; ++i) {
         T sum = sums[i];
         for (int64_t slice = 1; slice < slices_; ++slice) sum += sums[slice * count + i];
@@ -175,6 +176,7 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
 
   ConvShape s_;
   Patches x_;
+  int threads_;
   int64_t columns_, positions_, row_, blocks_, each_, slices_;
   int64_t patches_, scratch_;  // elements of a thread's memory
   Memory memory_, sums_;

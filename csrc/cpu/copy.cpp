@@ -155,7 +155,7 @@ class Copy : public LibraryStep {
     arguments.reaches(0, source_offset, sizes, source_strides, itemsize);
     arguments.reaches(1, target_offset, sizes, target_strides, itemsize);
     for (size_t i = 0; i < sizes.size(); ++i)
-      arguments.require(sizes[i] <= 1 || target_strides[i] != 0, "a target stride of 0 writes an element several times");
+      arguments.require(count == 0 || sizes[i] == 1 || target_strides[i] != 0, "a target stride of 0 writes an element several times");
     source_bytes_ = source_offset * itemsize;
     target_bytes_ = target_offset * itemsize;
     copy_ = StridedCopy(itemsize, sizes, source_strides, target_strides);

@@ -1,6 +1,8 @@
 // The step "gemm", and its engines by name for tests and measurements.
 #include "cpu/gemm.h"
 
+#include <algorithm>
+
 #include "cpu/features.h"
 
 namespace axon::cpu {
@@ -35,7 +37,7 @@ bool onednn_is_faster(const GemmShape& s) {
 }
 
 std::unique_ptr<LibraryStep> best_gemm(const GemmShape& s) {
-  if (is_skinny(s)) return skinny_gemm(s);
+  if (skinny_takes(s) && std::max(s.m, s.n) * s.k >= 4096) return skinny_gemm(s);
   return onednn_takes(s) && onednn_is_faster(s) ? onednn_gemm(s) : packed_gemm(s);
 }
 

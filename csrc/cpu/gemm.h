@@ -19,8 +19,8 @@ struct GemmShape {
 // Own kernels for 256-bit registers: every dtype, every stride, the same bits at any thread count.
 std::unique_ptr<LibraryStep> packed_gemm(const GemmShape& shape);
 
-// Own loops for at most four rows (or one column) where b (or a) is contiguous along one axis, which is_skinny asks.
-bool is_skinny(const GemmShape& shape);
+// Own loops for at most four rows (or one column) where b (or a) is contiguous along one axis, which skinny_takes asks.
+bool skinny_takes(const GemmShape& shape);
 std::unique_ptr<LibraryStep> skinny_gemm(const GemmShape& shape);
 
 // oneDNN's matmul primitive, for the dtypes and strides it has, which onednn_takes asks.

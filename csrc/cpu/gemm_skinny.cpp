@@ -82,12 +82,15 @@ void dot_products(const T* a, const Stored* b, int64_t b_col, int64_t k, int64_t
   for (; j < columns; ++j) dot.template operator()<1>(j);
 }
 
+// The column a*b is computed as the row of the transposed product.
+bool turned(const GemmShape& s) { return s.n == 1 && s.m > 1; }
+
 template <class Stored> class SkinnyGemm : public LibraryStep {
   using T = computed<Stored>;
 
  public:
-  explicit SkinnyGemm(const GemmShape& shape) : s_(shape) {
-    if (s_.n == 1 && s_.m != 1) {  // the column a*b is the row of the transposed product
+  explicit SkinnyGemm(const GemmShape& shape) : s_(shape), threads_(threads()) {
+    if (turned(shape)) {
       std::swap(s_.m, s_.n);
       std::swap(s_.a_batch, s_.b_batch);
       std::swap(s_.a_row, s_.b_col);
@@ -95,17 +98,17 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
       swapped_ = true;
     }
     // A few units a thread, each a few pages of b.
-    const int64_t wanted = threads(), blocks = (wanted + s_.batch - 1) / std::max<int64_t>(1, s_.batch);
+    const int64_t wanted = threads_, blocks = (wanted + s_.batch - 1) / std::max<int64_t>(1, s_.batch);
     const int64_t each = (s_.n + blocks - 1) / blocks, aligned = (each + 31) / 32 * 32;
     columns_ = std::clamp<int64_t>(aligned, std::min(least_columns(), kColumns), kColumns);
     left_ = (s_.m * s_.k + 15) / 16 * 16;
     each_ = left_ + s_.m * kColumns;
-    memory_ = Memory(each_ * threads() * static_cast<int64_t>(sizeof(T)));
+    memory_ = Memory(each_ * threads_ * static_cast<int64_t>(sizeof(T)));
   }
 
   void run(char* const* operands) override {
     const int64_t blocks = (s_.n + columns_ - 1) / columns_;
-    parallel(s_.batch * blocks, 1, threads(), [&](int64_t begin, int64_t end, int thread) noexcept {
+    parallel(s_.batch * blocks, 1, threads_, [&](int64_t begin, int64_t end, int thread) noexcept {
       T* scratch = reinterpret_cast<T*>(memory_.data()) + thread * each_;
       for (int64_t unit = begin, last = -1; unit < end; ++unit) {
         const int64_t batch = unit / blocks, j = unit % blocks * columns_;
@@ -148,6 +151,7 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
   }
 
   GemmShape s_;
+  int threads_;
   bool swapped_ = false;
   int64_t columns_, left_, each_;
   Memory memory_;
@@ -155,13 +159,13 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
 
 }  // namespace
 
-bool is_skinny(const GemmShape& s) {
-  const bool worth = s.n * s.k >= 4096;
-  return s.n == 1 ? s.m * s.k >= 4096 && (s.a_col == 1 || s.a_row == 1)
-                  : s.m <= kMaxRows && worth && (s.b_col == 1 || s.b_row == 1);
+bool skinny_takes(const GemmShape& s) {
+  if (turned(s)) return s.a_col == 1 || s.a_row == 1;
+  return s.m >= 1 && s.m <= kMaxRows && (s.b_col == 1 || s.b_row == 1);
 }
 
 std::unique_ptr<LibraryStep> skinny_gemm(const GemmShape& shape) {
+  if (!skinny_takes(shape)) throw std::invalid_argument("gemm: not a product with few rows and a contiguous axis");
   return with_number(shape.dtype, [&]<class Stored>() -> std::unique_ptr<LibraryStep> {
     return std::make_unique<SkinnyGemm<Stored>>(shape);
   });

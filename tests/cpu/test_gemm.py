@@ -1,0 +1,202 @@
+"""Matrix products against NumPy: every dtype, stride, edge and engine."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axon import _core
+
+from .steps import CODES, Step, close, numbers, run
+
+FLOATS = ["float16", "bfloat16", "float32", "float64"]
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+SIZES = [(1, 1, 1), (6, 16, 8), (7, 17, 9), (5, 3, 385), (37, 50, 70), (130, 33, 400), (32, 10, 128)]
+
+
+def strides(array, rows, columns):
+    return [s // array.itemsize for s in (array.strides[0], array.strides[rows], array.strides[columns])]
+
+
+def gemm(a, b, name, bias=None, symbol="gemm"):
+    """out = a @ b (+ bias) for a [batch, m, k] and b [batch, k, n], whose strides may be anything over their memory."""
+    (batch, m, k), n = a.shape, b.shape[2]
+    ints = [CODES[name], batch, m, n, k, *strides(a, 1, 2), *strides(b, 1, 2), bias is not None]
+    memory = [whole(a), whole(b)] + ([bias] if bias is not None else [])
+    return run(symbol, ints, memory, (batch, m, n), name, [0, 1, -1] + ([2] if bias is not None else []))
+
+
+def whole(array):
+    """The memory that a view was taken from."""
+    return array if array.base is None else whole(array.base)
+
+
+def layout(array, kind):
+    """The same values over other memory: rows, columns or batches contiguous, or gaps everywhere."""
+    if kind == "rows":
+        return array.copy()
+    if kind == "columns":
+        return array.transpose(0, 2, 1).copy().transpose(0, 2, 1)
+    if kind == "batch":
+        return array.transpose(1, 2, 0).copy().transpose(2, 0, 1)
+    gaps = np.zeros((array.shape[0] * 2, array.shape[1] * 3, array.shape[2] * 2), array.dtype)
+    view = gaps[::2, ::3, ::2]
+    view[...] = array
+    return view
+
+
+def exact(a, b, bias=None):
+    product = a.astype(np.float64) @ b.astype(np.float64)
+    return product if bias is None else product + bias.astype(np.float64)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("m, n, k", SIZES)
+def test_float_products(name, m, n, k):
+    rng = np.random.default_rng(0)
+    for batch, left, right in [(1, "rows", "rows"), (3, "columns", "rows"), (2, "rows", "columns"), (1, "gaps", "batch")]:
+        a, b = numbers(rng, (batch, m, k), name), numbers(rng, (batch, k, n), name)
+        bias = numbers(rng, (n,), name)
+        for added in (None, bias):
+            got = gemm(layout(a, left), layout(b, right), name, added)
+            close(got, exact(a, b, added), name, k)
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integer_products_wrap(name):
+    rng = np.random.default_rng(1)
+    for m, n, k in SIZES:
+        a, b, bias = numbers(rng, (2, m, k), name), numbers(rng, (2, k, n), name), numbers(rng, (n,), name)
+        with np.errstate(over="ignore"):
+            expected = np.matmul(a, b) + bias
+        np.testing.assert_array_equal(gemm(layout(a, "columns"), b, name, bias), expected)
+
+
+@pytest.mark.parametrize("symbol", ["gemm.packed", "gemm.onednn"])
+@pytest.mark.parametrize("left, right", [("rows", "rows"), ("columns", "rows"), ("rows", "columns"), ("columns", "columns")])
+def test_engines(symbol, left, right):
+    rng = np.random.default_rng(2)
+    for batch, m, n, k in [(1, 64, 48, 100), (4, 33, 65, 17), (2, 5, 700, 3)]:
+        a, b = numbers(rng, (batch, m, k), "float32"), numbers(rng, (batch, k, n), "float32")
+        bias = numbers(rng, (n,), "float32")
+        got = gemm(layout(a, left), layout(b, right), "float32", bias, symbol)
+        close(got, exact(a, b, bias), "float32", k)
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "int32", "int8"])
+@pytest.mark.parametrize("m, n", [(1, 1), (1, 67), (2, 1030), (3, 129), (4, 33), (300, 1)])
+@pytest.mark.parametrize("left, right", [("rows", "rows"), ("columns", "columns"), ("rows", "columns")])
+def test_few_rows(name, m, n, left, right):
+    rng = np.random.default_rng(3)
+    k = 4100 // n + 5
+    a, b, bias = numbers(rng, (2, m, k), name), numbers(rng, (2, k, n), name), numbers(rng, (n,), name)
+    got = gemm(layout(a, left), layout(b, right), name, bias, "gemm.skinny")
+    if name in FLOATS:
+        close(got, exact(a, b, bias), name, k)
+    else:
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(got, np.matmul(a, b) + bias)
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "int16"])
+def test_empty_products(name):
+    bias = np.arange(3).astype(name)
+    for m, n, k in [(0, 3, 4), (2, 0, 4), (0, 0, 0)]:
+        assert gemm(np.zeros((1, m, k), name), np.zeros((1, k, n), name), name).size == 0
+    a, b = np.zeros((2, 4, 0), name), np.zeros((2, 0, 3), name)
+    np.testing.assert_array_equal(gemm(a, b, name), np.zeros((2, 4, 3)))
+    np.testing.assert_array_equal(gemm(a, b, name, bias), np.broadcast_to(bias, (2, 4, 3)))
+
+
+def test_one_matrix_for_a_whole_batch():
+    rng = np.random.default_rng(4)
+    a, b = numbers(rng, (5, 20, 30), "float32"), numbers(rng, (1, 30, 40), "float32")
+    for symbol in ("gemm", "gemm.onednn"):
+        ints = [CODES["float32"], 5, 20, 40, 30, 600, 30, 1, 0, 40, 1, 0]
+        close(run(symbol, ints, [a, b], (5, 20, 40), "float32", [0, 1, -1]), exact(a, b), "float32", 30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(0, 40), st.integers(0, 70), st.integers(0, 420),
+    st.sampled_from(["rows", "columns", "batch", "gaps"]), st.sampled_from(["rows", "columns", "batch", "gaps"]),
+    st.sampled_from(["float32", "float64", "uint16"]), st.booleans(),
+)  # fmt: skip
+def test_any_product(batch, m, n, k, left, right, name, biased):
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(-9, 9, shape).astype(name) for shape in ((batch, m, k), (batch, k, n)))
+    bias = rng.integers(0, 9, n).astype(name) if biased else None
+    with np.errstate(over="ignore"):
+        expected = np.matmul(a, b) + (bias if biased else np.zeros((), name))
+    np.testing.assert_array_equal(gemm(layout(a, left), layout(b, right), name, bias), expected)
+
+
+def test_the_same_bits_at_any_number_of_threads():
+    rng = np.random.default_rng(6)
+    before = _core.threads()
+    try:
+        for m, n, k in [(200, 300, 500), (1, 3000, 400), (64, 64, 64)]:
+            a, b = numbers(rng, (1, m, k), "float32"), numbers(rng, (1, k, n), "float32")
+            results = []
+            for count in (1, 2, 3, 16):
+                _core.set_threads(count)
+                results += [gemm(a, b, "float32").tobytes() for _ in range(2)]
+            assert len(set(results)) == 1
+    finally:
+        _core.set_threads(before)
+
+
+def test_several_threads_run_one_program_at_once():
+    rng = np.random.default_rng(7)
+    a, b = numbers(rng, (1, 90, 200), "float32"), numbers(rng, (1, 200, 110), "float32")
+    ints = [CODES["float32"], 1, 90, 110, 200, *strides(a, 1, 2), *strides(b, 1, 2), 0]
+    step = Step("gemm", ints, [a.nbytes, b.nbytes], (1, 90, 110), "float32", [0, 1, -1])
+    expected = step(a, b).tobytes()
+    wrong = []
+
+    def work():
+        wrong.extend(1 for _ in range(20) if step(a, b).tobytes() != expected)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_not_a_number_and_infinity_pass_through():
+    a = np.array([[[np.nan, 1], [np.inf, 1], [0, 1]]], np.float32)
+    b = np.array([[[1, 0], [1, 1]]], np.float32)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gemm(a, b, "float32"), a @ b)
+
+
+GOOD = [11, 1, 2, 3, 4, 8, 4, 1, 12, 3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({0: 0}, "dtype of a number"),
+        ({0: 13}, "dtype of a number"),
+        ({2: -1}, "expected m in 0"),
+        ({4: 1 << 39, 7: 1 << 30}, "too large"),
+        ({6: 5}, "expected operand 0 of at least 36 bytes, got 32"),
+        ({9: -3}, "before its start"),
+        ({3: 4}, "expected operand 1"),
+        ({11: 2}, "has_bias in 0..1"),
+        ({11: 1}, "expected 4 operands, got 3"),
+        ({12: 0}, "expected 12 ints, got 13"),
+    ],
+)
+def test_bad_calls_are_refused_when_the_program_is_made_or_first_run(change, message):
+    ints = GOOD + [0] * (12 in change)
+    for position, value in change.items():
+        ints[position] = value
+    with pytest.raises(ValueError, match=message):
+        run("gemm", ints, [np.zeros(8, np.float32), np.zeros(12, np.float32)], (1, 2, 3), "float32", [0, 1, -1])
