@@ -36,6 +36,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="a framework's interpreter")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=20, help="seconds to wait for a quiet machine, each time")
     parser.add_argument("--quick", action="store_true", help="one round of short blocks; nothing is written")
     parser.add_argument("--out", default=os.path.join(RESULTS, f"{slug()}.json"))
     parser.add_argument("--table", action="store_true", help="measure nothing")
@@ -67,7 +68,7 @@ def main() -> None:
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
     pythons = dict(pair.split("=", 1) for pair in given.python)
-    plan = Plan(rounds=given.rounds, pythons=pythons)
+    plan = Plan(rounds=given.rounds, patience=given.patience, pythons=pythons)
     if given.quick:
         plan = Plan(rounds=1, blocks=3, block_seconds=0.05, patience=0, pythons=pythons)
     found = list(candidates(plan, given.frameworks.split(",")))

@@ -202,13 +202,36 @@ def test_table_compares_with_the_best_peer() -> None:
     assert "~" not in text
 
 
-def test_stored_results_print() -> None:
-    folder = os.path.join(ROOT, "bench", "results")
-    for name in os.listdir(folder):
-        with open(os.path.join(folder, name)) as file:
-            assert {"machine", "versions", "rows"} <= json.load(file).keys()
-        command = [sys.executable, "-m", "bench", "--table", "--out", os.path.join(folder, name)]
-        assert "| axon |" in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_measures_keeps_and_prints(tmp_path: Any) -> None:
+    """The command line, with the cheapest workload and blocks as short as they get."""
+    out = tmp_path / "results.json"
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "--workloads",
+        "W9_dispatch",
+        "--frameworks",
+        "axon",
+        "--modes",
+        "evaluate",
+    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for options in (["--rounds", "1", "--patience", "0"], ["--table"]):
+        done = subprocess.run(
+            [*command, "--out", str(out), *options],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "scalar x + 1" in done.stdout
+    results = json.loads(out.read_text())
+    assert {"machine", "versions", "rows"} == results.keys()
+    assert [(r["workload"], r["framework"], r["mode"]) for r in results["rows"]] == [
+        ("W9_dispatch", "axon", "evaluate")
+    ]
 
 
 def test_joins_a_harness(tmp_path: Any) -> None:
