@@ -9,6 +9,7 @@ from .run import KEEP, QUIET
 
 Row = dict[str, Any]
 LOOPS = ("native_loop", "scan")  # modes that take many steps in a call
+USUAL = ("native", "native_loop", "jit", "scan", "eager", "import")  # modes that a cell does not name
 SCALE = {"s": 1.0, "ms": 1e3, "us": 1e6, "MB": 1.0}
 
 
@@ -42,13 +43,13 @@ def lines(workloads: list[str]) -> list[Line]:
 
 
 def best(rows: list[Row], line: Line, framework: str) -> Row | None:
-    """The framework's fastest compiled mode (a peer's op-by-op modes count too: users may choose them)."""
+    """The framework's fastest mode; axon's evaluator only where nothing else was measured."""
     fit = [
         r for r in rows
         if r["workload"] == line.workload and r["framework"] == framework and line.field in r
-        and (r["mode"] in LOOPS) == line.loops and r["mode"] != "evaluate"
+        and (r["mode"] in LOOPS) == line.loops
     ]  # fmt: skip
-    return min(fit, key=lambda r: r["median"] if "median" in r else r[line.field], default=None)
+    return min(fit, key=lambda r: (r["mode"] == "evaluate", r["median"]), default=None)
 
 
 def cell(row: Row | None, line: Line) -> str:
@@ -58,7 +59,7 @@ def cell(row: Row | None, line: Line) -> str:
     value = row[line.field] * SCALE[line.unit]
     shown = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
     noisy = "~" if row.get("busy_percent", 0) > QUIET else ""
-    mode = "" if row["framework"] == "axon" or row["mode"] in ("jit", "eager", "import") else f" ({row['mode']})"
+    mode = "" if row["mode"] in USUAL else f" ({row['mode']})"
     return f"{noisy}{shown}{mode}"
 
 
