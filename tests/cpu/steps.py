@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ml_dtypes
 import numpy as np
-
 from axon import _core
 
 CODES = {
     name: code
     for code, name in enumerate(
-        ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-        + ["float16", "bfloat16", "float32", "float64"]
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64".split()
     )
 }
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-5, "float64": 1e-12}

@@ -7,10 +7,9 @@ import itertools
 
 import numpy as np
 import pytest
+from axon import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from axon import _core
 
 from .steps import CODES, close, numbers, run
 
@@ -59,7 +58,7 @@ class Conv:
         return run(symbol, ints, arrays, shape, name, [0, 1, -1, 2][: len(arrays) + 1])
 
     def positions(self):
-        """For each kernel position: (position, index of the outputs it takes part in, index of the inputs they read)."""
+        """For each kernel position: (position, index of the outputs it is part of, index of the inputs they read)."""
         for p in itertools.product(*map(range, self.kernel)):
             outs, ins = [], []
             for axis, position in enumerate(p):
@@ -128,7 +127,16 @@ GENERAL = {
     "input dilation": Conv(2, (5, 4), (3, 4), (3, 3), input_dilation=(2, 3), low=(2, 2), high=(2, 1)),
     "negative padding": Conv(2, (9, 9), (3, 4), (3, 3), low=(-1, 2), high=(1, -2)),
     "everything": Conv(
-        2, (7, 6), (4, 6), (3, 2), 2, strides=(2, 2), low=(3, -1), high=(-1, 4), input_dilation=(3, 2), kernel_dilation=(2, 3)
+        2,
+        (7, 6),
+        (4, 6),
+        (3, 2),
+        2,
+        strides=(2, 2),
+        low=(3, -1),
+        high=(-1, 4),
+        input_dilation=(3, 2),
+        kernel_dilation=(2, 3),
     ),
     "only padding": Conv(1, (2,), (2, 3), (2,), low=(5,), high=(4,)),
     "dilated volume": Conv(1, (3, 2, 3), (2, 2), (2, 2, 1), 2, input_dilation=(1, 2, 3), low=(1, 0, 1), high=(0, 1, 1)),
@@ -169,7 +177,9 @@ def test_integers_wrap(name):
                 elif function == case.input_gradient:
                     total[..., i][ins] += arrays[0][..., o][outs] @ arrays[1][p][:, o].T
                 else:
-                    total[p][:, o] += np.tensordot(arrays[0][..., i][ins], arrays[1][..., o][outs], ((0, 1, 2), (0, 1, 2)))
+                    total[p][:, o] += np.tensordot(
+                        arrays[0][..., i][ins], arrays[1][..., o][outs], ((0, 1, 2), (0, 1, 2))
+                    )
         bits = np.dtype(name).itemsize * 8
         return np.array([int(v) % 2**bits for v in total.flat], f"uint{bits}").view(name).reshape(total.shape)
 
@@ -210,7 +220,8 @@ def test_any_convolution(data):
     groups = data.draw(st.sampled_from([1, 1, 2, 3]))
     channels = (groups * data.draw(st.integers(1, 5)), groups * data.draw(st.integers(1, 9)))
     case = Conv(
-        data.draw(st.integers(1, 2)), draw(1, 7), channels, draw(1, 3), groups, draw(1, 3), draw(-2, 3), draw(-2, 3), draw(1, 3),
+        data.draw(st.integers(1, 2)), draw(1, 7), channels, draw(1, 3), groups, draw(1, 3), draw(-2, 3),
+        draw(-2, 3), draw(1, 3),
         draw(1, 3),
     )  # fmt: skip
     case.check(data.draw(st.sampled_from(["float32", "float64"])))

@@ -71,7 +71,9 @@ def test_targets_with_strides_of_their_own():
 @given(st.data())
 def test_any_copy(data):
     rank = data.draw(st.integers(0, 5))
-    x = np.arange(1, 1 + 9**rank, dtype=data.draw(st.sampled_from(["uint16", "float32", "float64"]))).reshape((9,) * rank)
+    x = np.arange(1, 1 + 9**rank, dtype=data.draw(st.sampled_from(["uint16", "float32", "float64"]))).reshape(
+        (9,) * rank
+    )
     view = x
     for axis in range(rank):
         start, stop = sorted(data.draw(st.tuples(st.integers(0, 9), st.integers(0, 9))))
@@ -85,7 +87,9 @@ def test_any_copy(data):
     np.testing.assert_array_equal(copy(view, x), view)
 
 
-@pytest.mark.parametrize("name, value", [("uint8", 7), ("int16", -3), ("float32", 2.5), ("float64", -1e300), ("int64", -1)])
+@pytest.mark.parametrize(
+    "name, value", [("uint8", 7), ("int16", -3), ("float32", 2.5), ("float64", -1e300), ("int64", -1)]
+)
 @pytest.mark.parametrize("count", [0, 1, 1000, 200_000])
 def test_fill(name, value, count):
     bits = int(np.array(value, name).view(f"uint{np.dtype(name).itemsize * 8}").astype(np.uint64).view(np.int64))

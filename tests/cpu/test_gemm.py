@@ -6,10 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+from axon import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from axon import _core
 
 from .steps import CODES, Step, close, numbers, run
 
@@ -58,7 +57,12 @@ def exact(a, b, bias=None):
 @pytest.mark.parametrize("m, n, k", SIZES)
 def test_float_products(name, m, n, k):
     rng = np.random.default_rng(0)
-    for batch, left, right in [(1, "rows", "rows"), (3, "columns", "rows"), (2, "rows", "columns"), (1, "gaps", "batch")]:
+    for batch, left, right in [
+        (1, "rows", "rows"),
+        (3, "columns", "rows"),
+        (2, "rows", "columns"),
+        (1, "gaps", "batch"),
+    ]:
         a, b = numbers(rng, (batch, m, k), name), numbers(rng, (batch, k, n), name)
         bias = numbers(rng, (n,), name)
         for added in (None, bias):
@@ -77,7 +81,9 @@ def test_integer_products_wrap(name):
 
 
 @pytest.mark.parametrize("symbol", ["gemm.packed", "gemm.onednn"])
-@pytest.mark.parametrize("left, right", [("rows", "rows"), ("columns", "rows"), ("rows", "columns"), ("columns", "columns")])
+@pytest.mark.parametrize(
+    "left, right", [("rows", "rows"), ("columns", "rows"), ("rows", "columns"), ("columns", "columns")]
+)
 def test_engines(symbol, left, right):
     rng = np.random.default_rng(2)
     for batch, m, n, k in [(1, 64, 48, 100), (4, 33, 65, 17), (2, 5, 700, 3)]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from axon import _core
 
 from .steps import CODES, close, numbers, run
 
-SHAPES = [(1, 10, 1, 50), (1, 7, 64, 40), (3, 5, 8, 20), (1, 100, 3, 1000), (4, 6, 1, 9), (2, 300, 130, 40), (1, 20000, 1, 5000)]
+SHAPES = [
+    (1, 10, 1, 50),
+    (1, 7, 64, 40),
+    (3, 5, 8, 20),
+    (1, 100, 3, 1000),
+    (4, 6, 1, 9),
+    (2, 300, 130, 40),
+    (1, 20000, 1, 5000),
+]
 
 
 def scatter(target, indices, updates, along=False):
