@@ -14,10 +14,11 @@ import numpy as np
 from axon import _core, config, dtypes
 from axon.compiler.interpret import interpret
 from axon.compiler.kernel import Kernel
+from axon.compiler.memory import Plan
 from axon.compiler.program import Executable, encode_all
 from axon.compiler.verify import verify
 from axon.defn.expr import Graph
-from axon.defn.trace import trace
+from axon.defn.trace import Traced, trace
 from axon.nx.tensor import TensorType
 
 from .kernel_tools import same_bits
@@ -26,17 +27,36 @@ Array = np.ndarray[Any, Any]
 Run = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # data of the inputs -> data of the outputs
 
 
+def traced(function: Callable[..., Any], *arrays: Array) -> Traced:
+    return trace(function, tuple(TensorType(dtypes.dtype(a.dtype), a.shape) for a in arrays))
+
+
 def graph_of(function: Callable[..., Any], *arrays: Array) -> Graph:
-    return trace(function, tuple(TensorType(dtypes.dtype(a.dtype), a.shape) for a in arrays)).graph
+    """The graph of a function that captures nothing."""
+    made = traced(function, *arrays)
+    assert not made.captured
+    return made.graph
 
 
 def compiled(graph: Graph, donate: Sequence[bool] = ()) -> Executable:
-    """A graph compiled natively; every kernel is verified."""
+    """A graph compiled natively; its kernels and its plan are verified."""
     executable = config.lookup("compiler", "native").compile(graph, donate=donate, label="native")
     assert isinstance(executable, Executable)
     for kernel in executable.texts:
         verify(kernel)
+    assert_disjoint(executable.lowered.plan)
     return executable
+
+
+def assert_disjoint(plan: Plan) -> None:
+    """No two values share memory while both are needed, but where a step writes over what it reads for the last time.
+    (A region's values are numbered by the region's own steps.)"""
+    lives = sorted((v for v in plan.lifetimes if v.nbytes), key=lambda v: v.first) if not plan.regions else []
+    for i, a in enumerate(lives):
+        for b in lives[i + 1 :]:
+            apart = a.offset + a.nbytes <= b.offset or b.offset + b.nbytes <= a.offset
+            in_place = (a.offset, a.nbytes) == (b.offset, b.nbytes) and a.last == b.first
+            assert apart or a.last < b.first or in_place, f"{a} and {b}"
 
 
 def results(run: Run, graph: Graph, arrays: Sequence[Array]) -> list[Array]:
@@ -55,7 +75,8 @@ class Outcomes(NamedTuple):
 
 def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
     """A function of arrays by every way there is."""
-    graph = graph_of(function, *arrays)
+    graph, captured, _ = traced(function, *arrays)
+    arrays = (*arrays, *(t.numpy() for t in captured))
     executable = compiled(graph)
     evaluate = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
     return Outcomes(*(results(run, graph, arrays) for run in (executable, interpreted(executable), evaluate)))
