@@ -19,7 +19,7 @@ from axon.defn.trace import trace
 from axon.dtypes import int32
 from axon.nx.tensor import Tensor
 
-from .oracle import Array, compiled, graph_of, results
+from .oracle import Array, assert_same_bits, compiled, graph_of, results, run_all
 from .programs import (
     adam,
     adam_step,
@@ -45,6 +45,30 @@ def filled(types: Any, seed: int = 0) -> Any:
 def batch(n: int, inputs: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng(seed)
     return nx.tensor(rng.standard_normal((n, inputs), np.float32)), nx.tensor(rng.integers(0, 10, n, np.int32))
+
+
+# Whole train steps
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_train_steps_agree(name: str) -> None:
+    loss, types, width = {
+        "mlp": (mlp_loss, mlp_params(30, 20, 10), (30,)),
+        "cnn": (cnn_loss, cnn_params(9, 225, 10), (11, 10, 1)),
+    }[name]
+    rng = np.random.default_rng(0)
+    p, m = ([rng.standard_normal(t.shape, np.float32) * 0.1 for t in types.values()] for _ in range(2))
+    v = [np.square(a) for a in m]
+
+    def step(t: Tensor, x: Tensor, y: Tensor, *state: Tensor) -> Any:
+        trees = [dict(zip(types, state[k * len(types) :])) for k in range(3)]
+        return adam_step(loss)(*trees, t, x, y)
+
+    x, y = rng.standard_normal((13, *width), np.float32), rng.integers(0, 10, 13, np.int32)
+    found = run_all(step, np.array(3, np.float32), x, y, *p, *m, *v)
+    assert_same_bits(found.native, found.interpreted)
+    for got, want in zip(found.native, found.evaluated, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
 
 
 # Another batch size
