@@ -108,12 +108,12 @@ class Schedule:
         self.graph, self.region = graph, region
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
-        order = [Value(n, i) for n in graph.nodes for i in range(len(n.types))]
+        position = {node: k for k, node in enumerate(graph.nodes)}
         for unit in units:
             if isinstance(unit, Group):
                 if all(v.type.size == 0 for v in unit.roots):
                     continue
-                wanted = [v for v in order if v in unit.pulled]
+                wanted = sorted(unit.pulled, key=lambda v: position[v.node])
                 self.steps += [KernelStep(c.kernel, [c]) for c in lower(unit, wanted)]
             else:
                 assert isinstance(unit, Single)
