@@ -35,8 +35,9 @@ class OneDnnGemm : public LibraryStep {
   }
 
   void run(char* const* operands) override {
-    if (bias_) product_.run({operands[0], operands[1], operands[2], operands[3]});
-    else product_.run({operands[0], operands[1], operands[2]});
+    onednn::check(bias_ ? product_.try_run({operands[0], operands[1], operands[2], operands[3]})
+                        : product_.try_run({operands[0], operands[1], operands[2]}),
+                  "matrix product");
   }
 
  private:

@@ -69,12 +69,12 @@ Primitive::Primitive(const_dnnl_primitive_desc_t plan,
   }
 }
 
-void Primitive::run(std::initializer_list<void*> pointers) {
+dnnl_status_t Primitive::try_run(std::initializer_list<void*> pointers) noexcept {
   size_t i = 0;
-  for (void* pointer : pointers) check(dnnl_memory_set_data_handle(memories_[i++].get(), pointer), "pointer");
-  check(dnnl_primitive_execute(primitive_.get(), stream_.get(), static_cast<int>(arguments_.size()), arguments_.data()),
-        "execution");
-  check(dnnl_stream_wait(stream_.get()), "execution");
+  for (void* pointer : pointers) dnnl_memory_set_data_handle(memories_[i++].get(), pointer);
+  const int count = static_cast<int>(arguments_.size());
+  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), stream_.get(), count, arguments_.data());
+  return status == dnnl_success ? dnnl_stream_wait(stream_.get()) : status;
 }
 
 }  // namespace axon::cpu::onednn

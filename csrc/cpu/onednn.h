@@ -41,7 +41,7 @@ class Primitive {
   Primitive() = default;
   Primitive(const_dnnl_primitive_desc_t plan, std::initializer_list<std::pair<int, const_dnnl_memory_desc_t>> arguments);
   explicit operator bool() const { return primitive_ != nullptr; }
-  void run(std::initializer_list<void*> pointers);
+  dnnl_status_t try_run(std::initializer_list<void*> pointers) noexcept;
 
  private:
   Held<dnnl_primitive_t, dnnl_primitive_destroy> primitive_;
