@@ -23,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QUIET = 8.0  # percent of the machine that others may use
 KEEP = "+keep"  # a mode with glibc told to keep freed memory: without page faults on every large result
 KEEPING = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "MALLOC_TOP_PAD_": str(1 << 26)}
+ALWAYS = {"PYTHONDONTWRITEBYTECODE": ""}  # or every process compiles every module that it imports
 LARGE_RESULTS = ("W6", "W6b", "W6c")
 
 
@@ -55,7 +56,12 @@ def child(plan: Plan, framework: str, arguments: list[str], environment: dict[st
     command = [plan.python(framework), "-m", "bench.measure", framework, *arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=plan.timeout
+            command,
+            cwd=ROOT,
+            env=os.environ | ALWAYS | environment,
+            capture_output=True,
+            text=True,
+            timeout=plan.timeout,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"no result in {plan.timeout:.0f} s"}
@@ -134,7 +140,8 @@ def run_imports(plan: Plan, frameworks: list[str]) -> Iterator[dict[str, Any]]:
 
     def seconds(framework: str, code: str) -> float:
         start = time.perf_counter()
-        subprocess.run([plan.python(framework), "-c", code], cwd=ROOT, check=True, capture_output=True)
+        command, environment = [plan.python(framework), "-c", code], os.environ | ALWAYS
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
         return time.perf_counter() - start
 
     for name in frameworks:
