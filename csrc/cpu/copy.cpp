@@ -12,6 +12,8 @@ namespace axon::cpu {
 namespace {
 
 constexpr int64_t kGrainBytes = 64 << 10;          // that are worth a thread
+constexpr int64_t kChunk = 4096;                   // elements that one unit of a strided copy moves, where rows are short
+constexpr int64_t kShortRow = 32;                  // shorter rows are moved across rather than along
 constexpr int64_t kStreamBytes = int64_t{8} << 20;  // from here on the target is not read back soon
 
 template <class T> void copy_row(const T* source, T* target, int64_t count, int64_t source_stride, int64_t target_stride) {
@@ -62,54 +64,66 @@ StridedCopy::StridedCopy(int64_t itemsize, const std::vector<int64_t>& sizes, co
     grain_ = kGrainBytes / itemsize;
     return;
   }
-  stream_ = count * itemsize >= kStreamBytes;
-  const int64_t line = kLine / itemsize;
   if (last.target == 1 && last.source != 1) {
+    const int64_t square = square_side(itemsize), side = tile_side(itemsize);
     const auto along = std::ranges::find_if(axes_, [](const Axis& a) { return a.source == 1; });
-    if (along != axes_.end() && along->size >= line / 2 && last.size >= line / 2) {
+    if (along != axes_.end() && along->size >= square && last.size >= square) {
       kind_ = Kind::transpose;
       std::rotate(along, along + 1, axes_.end() - 1);  // ..., contiguous in the source, contiguous in the target
-      const Axis& source_axis = axes_[axes_.size() - 2];
-      const int64_t strips = (source_axis.size + line - 1) / line;
-      units_ = count / (source_axis.size * axes_.back().size) * strips;
-      grain_ = std::max<int64_t>(1, kGrainBytes / (line * axes_.back().size * itemsize));
+      const int64_t length = axes_[axes_.size() - 2].size, strips = (axes_.back().size + side - 1) / side;
+      units_ = count / (length * axes_.back().size) * strips;
+      grain_ = std::max<int64_t>(1, kGrainBytes / (side * length * itemsize));
+      stream_ = count * itemsize >= kStreamBytes &&
+                std::all_of(axes_.begin(), axes_.end() - 1,
+                            [&](const Axis& axis) { return axis.target * itemsize % kLine == 0; });
       return;
     }
   }
   kind_ = Kind::strided;
-  units_ = count / axes_.back().size;
-  grain_ = std::max<int64_t>(1, kGrainBytes / (axes_.back().size * itemsize));
+  if (axes_.size() == 1) axes_.insert(axes_.begin(), {1, 0, 0});
+  const Axis& along = axes_[axes_.size() - 2];
+  chunk_ = std::clamp<int64_t>(kChunk / axes_.back().size, 1, along.size);
+  units_ = count / (along.size * axes_.back().size) * ((along.size + chunk_ - 1) / chunk_);
+  grain_ = std::max<int64_t>(1, kGrainBytes / (chunk_ * axes_.back().size * itemsize));
 }
 
 template <class T> void StridedCopy::run_as(const T* source, T* target) const {
   source += source_start_;
   target += target_start_;
-  constexpr int64_t line = kLine / static_cast<int64_t>(sizeof(T));
-  const int64_t inner = kind_ == Kind::transpose ? 2 : 1, outer = static_cast<int64_t>(axes_.size()) - inner;
-  const Axis last = axes_.back();
-  const Axis strip_axis = kind_ == Kind::transpose ? axes_[static_cast<size_t>(outer)] : Axis{1, 0, 0};
-  const int64_t strips = kind_ == Kind::transpose ? (strip_axis.size + line - 1) / line : 1;
-  parallel(units_, grain_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
-    if (kind_ == Kind::contiguous) {
+  if (kind_ == Kind::contiguous) {
+    parallel(units_, grain_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
       std::memcpy(target + begin, source + begin, static_cast<size_t>(end - begin) * sizeof(T));
-      return;
-    }
+    });
+    return;
+  }
+  constexpr int64_t side = kSide<T>;
+  const bool transposed = kind_ == Kind::transpose;
+  const size_t outer = axes_.size() - 2;
+  const Axis along = axes_[outer], last = axes_.back();
+  const int64_t parts = transposed ? (last.size + side - 1) / side : (along.size + chunk_ - 1) / chunk_;
+  const bool stream = stream_ && reinterpret_cast<uintptr_t>(target) % kLine == 0;
+  parallel(units_, grain_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
     for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t strip = unit % strips;
+      const int64_t part = unit % parts;
       const T* from = source;
       T* to = target;
-      int64_t rest = unit / strips;
-      for (int64_t i = outer; i-- > 0;) {
-        const Axis& axis = axes_[static_cast<size_t>(i)];
-        from += rest % axis.size * axis.source;
-        to += rest % axis.size * axis.target;
-        rest /= axis.size;
+      int64_t rest = unit / parts;
+      for (size_t i = outer; i-- > 0; rest /= axes_[i].size) {
+        from += rest % axes_[i].size * axes_[i].source;
+        to += rest % axes_[i].size * axes_[i].target;
       }
-      if (kind_ == Kind::transpose)
-        transpose_strip(from + strip * line, last.source, to + strip * line * strip_axis.target, strip_axis.target,
-                        std::min(line, strip_axis.size - strip * line), last.size, stream_);
-      else
-        copy_row(from, to, last.size, last.source, last.target);
+      if (transposed) {
+        transpose_strip(from + part * side * last.source, last.source, to + part * side, along.target,
+                        std::min(side, last.size - part * side), along.size, stream);
+        continue;
+      }
+      Axis inner = last, rows = along;
+      rows.size = std::min(chunk_, along.size - part * chunk_);
+      from += part * chunk_ * along.source;
+      to += part * chunk_ * along.target;
+      if (inner.size < rows.size && inner.size < kShortRow) std::swap(inner, rows);
+      for (int64_t i = 0; i < rows.size; ++i)
+        copy_row(from + i * rows.source, to + i * rows.target, inner.size, inner.source, inner.target);
     }
   });
 }

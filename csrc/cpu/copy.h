@@ -24,13 +24,14 @@ class StridedCopy {
   template <class T> void run_as(const T* source, T* target) const;
 
   // How the two innermost axes are moved.
-  enum class Kind { nothing, contiguous, rows, transpose, strided };
+  enum class Kind { nothing, contiguous, transpose, strided };
 
   int64_t itemsize_ = 1;
   Kind kind_ = Kind::nothing;
   std::vector<Axis> axes_;  // merged where possible, the target's smallest stride last
   int64_t source_start_ = 0, target_start_ = 0;  // elements from index 0, 0, ... to where positive target strides begin
   int64_t units_ = 0, grain_ = 1;                // of work for the threads
+  int64_t chunk_ = 1;                            // of the last axis but one, in a unit of a strided copy
   bool stream_ = false;                          // past the caches
 };
 
