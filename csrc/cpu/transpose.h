@@ -10,7 +10,7 @@ constexpr int64_t kLine = 64;  // bytes of a cache line
 
 // Elements of a side of what registers transpose, and of a tile: whole cache lines, either way.
 constexpr int64_t square_side(int64_t itemsize) { return itemsize >= 4 ? 32 / itemsize : 16 / itemsize; }
-constexpr int64_t tile_side(int64_t itemsize) { return kLine / itemsize; }
+constexpr int64_t tile_side(int64_t itemsize) { return itemsize == 8 ? 32 : 64; }
 template <class T> constexpr int64_t kSquare = square_side(sizeof(T));
 template <class T> constexpr int64_t kSide = tile_side(sizeof(T));
 

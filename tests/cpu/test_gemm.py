@@ -14,7 +14,7 @@ from .steps import CODES, Step, close, numbers, run
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-SIZES = [(1, 1, 1), (6, 16, 8), (7, 17, 9), (5, 3, 385), (37, 50, 70), (130, 33, 400), (32, 10, 128)]
+SIZES = [(1, 1, 1), (6, 16, 8), (7, 17, 9), (5, 3, 385), (37, 50, 70), (130, 33, 400), (32, 10, 128), (13, 150, 40)]
 
 
 def strides(array, rows, columns):
