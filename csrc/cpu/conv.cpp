@@ -1,6 +1,8 @@
 // The step "conv", and its engines by name for tests and measurements.
 #include "cpu/conv.h"
 
+#include "cpu/features.h"
+
 namespace axon::cpu {
 
 int64_t product(const std::vector<int64_t>& sizes) {
@@ -53,7 +55,15 @@ ConvShape::ConvShape(const LibraryCall& call) {
 
 namespace {
 
-std::unique_ptr<LibraryStep> best_conv(const ConvShape& s) { return onednn_takes(s) ? onednn_conv(s) : patches_conv(s); }
+// Without AVX-512, oneDNN's kernel gradient is slower than the own one where a patch is long (library-steps.md).
+bool patches_are_faster(const ConvShape& s) {
+  return s.direction == ConvDirection::kernel_gradient && product(s.kernel) * (s.in_channels / s.groups) >= 512 &&
+         s.groups == 1 && !cpu_has("avx512f");
+}
+
+std::unique_ptr<LibraryStep> best_conv(const ConvShape& s) {
+  return onednn_takes(s) && !patches_are_faster(s) ? onednn_conv(s) : patches_conv(s);
+}
 
 template <std::unique_ptr<LibraryStep> (*make)(const ConvShape&)> class Conv : public LibraryStep {
  public:

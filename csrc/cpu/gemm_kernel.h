@@ -28,6 +28,12 @@ template <class T, int rows, int vectors, bool copying> void multiply_block(cons
   const T* a = block.a;
   const T* b = block.b;
   T* packed = block.packed;
+  // The sums' old values are fetched while the products are added up.
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i) {
+    __builtin_prefetch(block.c + i * block.c_row, 1);
+    __builtin_prefetch(block.c + i * block.c_row + vectors * lanes - 1, 1);
+  }
   for (int64_t p = 0; p < block.k; ++p, a += block.a_col, b += block.b_row) {
     Vector<T> right[vectors];
 #pragma GCC unroll 8

@@ -38,13 +38,13 @@ template <class Stored> class PackedGemm : public LibraryStep {
   }
 
  private:
-  // A tile for each thread that the work is worth, four where it is long, to even out what the system takes away. Of the
-  // cuts that give so many, the one that computes and packs least.
+  // A tile for each thread if the work is worth them, two where it is long, to even out what the system takes away: more
+  // tiles pack more. Of the cuts that give so many, the one that computes and packs least.
   void cut() {
     const double work = static_cast<double>(s_.m) * static_cast<double>(s_.n) * static_cast<double>(s_.k + 8) *
                         static_cast<double>(s_.batch);
     if (work < 1e5) threads_ = 1;
-    const int64_t wanted = work > 1.6e7 * threads_ ? int64_t{threads_} * 4 : threads_;
+    const int64_t wanted = work > 1.6e7 * threads_ ? int64_t{threads_} * 2 : threads_;
     const int64_t tiles = threads_ == 1 ? 1 : up(wanted, std::max<int64_t>(1, s_.batch));
     double least = 0;
     for (int64_t rows = 1; rows <= tiles; ++rows) {

@@ -10,9 +10,9 @@ namespace axon::cpu {
 inline int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;          // columns of a panel of b
-template <class T> constexpr int64_t kTileColumns = 2048 / sizeof(T);  // of b that are packed before the next ones
+template <class T> constexpr int64_t kTileColumns = 4096 / sizeof(T);  // of b that are packed before the next ones
 constexpr int64_t kTileDepth = 384;   // a packed panel of b is 24 KiB, most of the first cache
-constexpr int64_t kTilePanels = 20;   // panels of a between two readings of b: 180 KiB of float
+constexpr int64_t kTilePanels = 16;   // panels of a between two readings of b: 144 KiB of float
 
 // a is [m, k], b is [k, n], stored as these types and computed in T; strides in elements.
 template <class Left, class Right> struct Factors {
