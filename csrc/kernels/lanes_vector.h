@@ -44,9 +44,8 @@ template <class T> AXON_FN lanes<T> broadcast(T value) {
   else return value - lanes<T>{};  // c - 0 is c, also where c is -0.0
 }
 template <class T> AXON_FN lanes<T> iota(T start) {
-  lanes<T> result;
-  AXON_UNROLL for (int i = 0; i < W; i++) result[i] = static_cast<T>(start + static_cast<T>(i));
-  return result;
+  if constexpr (W == 8) return broadcast<T>(start) + lanes<T>{0, 1, 2, 3, 4, 5, 6, 7};
+  else return broadcast<T>(start) + lanes<T>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 }
 
 // The halves of a vector, and their union.
