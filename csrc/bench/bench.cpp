@@ -12,6 +12,11 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+double median(std::vector<double>& times) {
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
 std::vector<Memory> zeros(int32_t count, const auto& slot_of) {
   std::vector<Memory> memory;
   for (int32_t i = 0; i < count; ++i) {
@@ -38,8 +43,47 @@ Times time_program(const Program& program) {
     program.run(*context, inputs.data(), outputs.data());
     seconds.push_back(now() - before);
   }
-  std::sort(seconds.begin(), seconds.end());
-  return {seconds[seconds.size() / 2], seconds.front(), static_cast<int>(seconds.size())};
+  std::vector<std::vector<double>> of_steps;
+  RunOptions options;
+  std::vector<double> profile;
+  options.seconds = &profile;
+  for (size_t run = 0; run < std::min<size_t>(seconds.size(), 101); ++run) {
+    program.run(*context, inputs.data(), outputs.data(), options);
+    of_steps.resize(profile.size());
+    for (size_t i = 0; i < profile.size(); ++i) of_steps[i].push_back(profile[i]);
+  }
+  Times times{median(seconds), *std::min_element(seconds.begin(), seconds.end()), static_cast<int>(seconds.size())};
+  for (std::vector<double>& step : of_steps) times.steps.push_back(median(step));
+  return times;
+}
+
+std::vector<std::string> step_labels(const Program& program) {
+  std::vector<std::string> labels;
+  for (const Step& step : program.description().steps)
+    labels.push_back(std::visit(
+        [](const auto& kind) -> std::string {
+          using Kind = std::decay_t<decltype(kind)>;
+          if constexpr (std::is_same_v<Kind, WhileStep>) return "while";
+          else if constexpr (std::is_same_v<Kind, CondStep>) return "cond";
+          else if constexpr (std::is_same_v<Kind, ScanStep>) return "scan of " + std::to_string(kind.length);
+          else if constexpr (std::is_same_v<Kind, KernelStep>) return "kernel: " + kind.label;
+          else return kind.label;
+        },
+        step.kind));
+  return labels;
+}
+
+double fastest(const std::function<void()>& call) {
+  double best = 1;
+  int64_t calls = 1;
+  for (const double start = now(); now() < start + 0.02;) {
+    const double before = now();
+    for (int64_t i = 0; i < calls; ++i) call();
+    const double spent = now() - before;
+    best = std::min(best, spent / static_cast<double>(calls));
+    if (spent < 2e-4) calls *= 2;
+  }
+  return best;
 }
 
 Description library_program(const std::string& symbol, const std::vector<int64_t>& nbytes, std::vector<int64_t> ints) {

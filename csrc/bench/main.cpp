@@ -18,7 +18,8 @@ constexpr const char* kUsage =
     "usage: axon-bench gemm [M N K]                          float32 matrix product\n"
     "       axon-bench conv [BATCH SIZE IN OUT KERNEL]       float32 convolution, padded to keep its size\n"
     "       axon-bench copy [BYTES]                          memory copy over all threads\n"
-    "       axon-bench run FILE                              a program saved by Python, on zeros\n"
+    "       axon-bench scalars [NAME]                        what kernels are made of: all of float32, or one of any dtype\n"
+    "       axon-bench run FILE                              a program saved by Python, on zeros, and each of its steps\n"
     "       axon-bench all                                   the usual sizes of each\n";
 
 // The numbers after the command, or `defaults` when there are none.
@@ -74,7 +75,10 @@ void copy(const std::vector<int64_t>& s) {
 
 void run(const std::string& path) {
   const Program program(load_program(path));
-  print(program.description().label, time_program(program), 0, "");
+  const Times times = time_program(program);
+  print(program.description().label, times, 0, "");
+  const std::vector<std::string> labels = step_labels(program);
+  for (size_t i = 0; i < labels.size(); ++i) std::printf("  %9.3f us  %s\n", times.steps[i] * 1e6, labels[i].c_str());
 }
 
 void all() {
@@ -83,6 +87,7 @@ void all() {
   conv({8, 56, 64, 64, 3});
   conv({32, 28, 1, 32, 3});
   for (const int64_t size : {int64_t{1} << 16, int64_t{64} << 20}) copy({size});
+  time_scalars("");
 }
 
 }  // namespace
@@ -94,6 +99,7 @@ int main(int argc, char** argv) {
     if (command == "gemm") gemm(numbers(argc, argv, {512, 512, 512}));
     else if (command == "conv") conv(numbers(argc, argv, {8, 56, 64, 64, 3}));
     else if (command == "copy") copy(numbers(argc, argv, {64 << 20}));
+    else if (command == "scalars" && argc <= 3) time_scalars(argc == 3 ? argv[2] : "");
     else if (command == "run" && argc == 3) run(argv[2]);
     else if (command == "all" && argc == 2) all();
     else return std::fputs(kUsage, stderr), 2;
