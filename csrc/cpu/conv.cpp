@@ -49,8 +49,9 @@ ConvShape::ConvShape(const LibraryCall& call) {
   int64_t weights = arguments.product(in_channels / groups, out_channels);
   for (int64_t size : kernel) weights = arguments.product(weights, size);
   const int64_t counts[3][3] = {{x, weights, out}, {out, weights, x}, {x, out, weights}};
-  for (size_t i = 0; i < 3; ++i) arguments.holds(i, counts[static_cast<size_t>(direction)][i], itemsize(dtype));
-  if (bias) arguments.holds(3, out_channels, itemsize(dtype));
+  if (bias) arguments.holds(2, out_channels, itemsize(dtype));
+  for (size_t i = 0; i < 3; ++i)
+    arguments.holds(i == 2 && bias ? 3 : i, counts[static_cast<size_t>(direction)][i], itemsize(dtype));
 }
 
 namespace {

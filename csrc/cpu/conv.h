@@ -1,4 +1,4 @@
-// Convolutions: the problem, and the two engines that solve it.
+// Convolutions: the problem, and the engines that solve it.
 //   out[b, o, j] = sum over kernel positions p and input channels i of
 //                  x[b, (o*stride + p*kernel_dilation - pad_low) / input_dilation, i] * kernel[p, i, j] + bias[j]
 // where x is zero outside its bounds and between dilated elements. Activations are [batch, spatial..., channels], kernels
@@ -21,8 +21,9 @@ struct ConvShape {
   std::vector<int64_t> strides, pad_low, pad_high, input_dilation, kernel_dilation;
   bool bias;
 
-  // ints: the fields in order; operands: x, kernel, out[, bias] | gradient, kernel, out | x, gradient, out.
+  // ints: the fields in order; operands: x, kernel[, bias], out | gradient, kernel, out | x, gradient, out.
   explicit ConvShape(const LibraryCall& call);
+  char* out(char* const* operands) const { return operands[bias ? 3 : 2]; }
 };
 
 int64_t product(const std::vector<int64_t>& sizes);

@@ -4,8 +4,6 @@
 // Where the batch is large enough the threads are ours: a primitive for one thread runs over pieces of the batch, which
 // threads claim. oneDNN's own threads get fixed shares and spin at the end, so a core that another process takes costs a
 // time slice of the system in every call; and the results of pieces do not depend on who computed them.
-#include <omp.h>
-
 #include <algorithm>
 #include <atomic>
 #include <optional>
@@ -22,18 +20,6 @@ using namespace onednn;
 
 constexpr int64_t kPartialBytes = int64_t{64} << 20;  // at most, of kernel gradients over pieces of the batch
 constexpr int64_t kReorderBytes = int64_t{1} << 20;   // from here on a reorder is worth oneDNN's threads
-
-// oneDNN plans and runs on one thread while this lives.
-class OneThread {
- public:
-  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
 
 // [batch, channels, spatial...] over channels-last memory.
 Description activations(DType dtype, int64_t batch, int64_t channels, const std::vector<int64_t>& spatial) {
@@ -108,8 +94,8 @@ struct Planned {
         return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_DIFF_DST, y.get()}, {DNNL_ARG_DIFF_WEIGHTS, kernel}}};
       default:
         if (!s.bias) return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, y.get()}}};
-        return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, y.get()},
-                         {DNNL_ARG_BIAS, bias.get()}}};
+        return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_BIAS, bias.get()},
+                         {DNNL_ARG_DST, y.get()}}};
     }
   }
 };
@@ -181,7 +167,7 @@ class OneDnnConv : public LibraryStep {
         return conv.try_run({x(operands[0]), y(operands[1]), kernel + piece * kernel_bytes_});
       default:
         if (!s_.bias) return conv.try_run({x(operands[0]), kernel, y(operands[2])});
-        return conv.try_run({x(operands[0]), kernel, y(operands[2]), operands[3]});
+        return conv.try_run({x(operands[0]), kernel, operands[2], y(operands[3])});
     }
   }
 

@@ -78,8 +78,8 @@ template <class Stored> class PatchesConv : public LibraryStep {
     const Stored* source = reinterpret_cast<const Stored*>(operands[0]) + batch * x_.source() + group * x_.channels;
     const Stored* kernel = transposed_ ? reinterpret_cast<const Stored*>(kernel_.data()) + group * row_ * columns_
                                        : reinterpret_cast<const Stored*>(operands[1]) + group * columns_;
-    Stored* out = reinterpret_cast<Stored*>(operands[2]) + (batch * positions_ + first) * out_pixel_ + group * columns_;
-    const Stored* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[3]) + group * columns_ : nullptr;
+    Stored* out = reinterpret_cast<Stored*>(s_.out(operands)) + (batch * positions_ + first) * out_pixel_ + group * columns_;
+    const Stored* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[2]) + group * columns_ : nullptr;
     const int64_t kernel_row = transposed_ ? columns_ : out_pixel_, rows = last - first;
     T* sums = scratch + patches_;
     int64_t sums_row = columns_;

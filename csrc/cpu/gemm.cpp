@@ -20,8 +20,8 @@ GemmShape::GemmShape(const LibraryCall& call) {
   const int64_t size = itemsize(dtype);
   arguments.reaches(0, 0, {batch, m, k}, {a_batch, a_row, a_col}, size);
   arguments.reaches(1, 0, {batch, k, n}, {b_batch, b_row, b_col}, size);
-  arguments.holds(2, arguments.product(arguments.product(batch, m), n), size);
-  if (bias) arguments.holds(3, n, size);
+  if (bias) arguments.holds(2, n, size);
+  arguments.holds(bias ? 3 : 2, arguments.product(arguments.product(batch, m), n), size);
 }
 
 namespace {

@@ -1,4 +1,4 @@
-// Matrix products: the problem, and the two engines that solve it.
+// Matrix products: the problem, and the engines that solve it.
 //   out[b, i, j] = sum over p of a[b, i, p] * b[b, p, j], + bias[j]        out is dense, a and b have any strides
 #pragma once
 #include <memory>
@@ -13,7 +13,8 @@ struct GemmShape {
   int64_t a_batch, a_row, a_col, b_batch, b_row, b_col;  // element strides; a is [m, k], b is [k, n]
   bool bias;
 
-  explicit GemmShape(const LibraryCall& call);  // ints: the fields in order; operands: a, b, out[, bias]
+  explicit GemmShape(const LibraryCall& call);  // ints: the fields in order; operands: a, b[, bias], out
+  char* out(char* const* operands) const { return operands[bias ? 3 : 2]; }
 };
 
 // Own kernels for 256-bit registers: every dtype, every stride, the same bits at any thread count.

@@ -66,8 +66,8 @@ template <class Stored> class PackedGemm : public LibraryStep {
   void multiply(char* const* operands, int64_t batch, int64_t i0, int64_t i1, int64_t j0, int64_t j1, T* scratch) const {
     const auto* a = reinterpret_cast<const Stored*>(operands[0]) + batch * s_.a_batch + i0 * s_.a_row;
     const auto* b = reinterpret_cast<const Stored*>(operands[1]) + batch * s_.b_batch;
-    auto* out = reinterpret_cast<Stored*>(operands[2]) + (batch * s_.m + i0) * s_.n;
-    const auto* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[3]) : nullptr;
+    auto* out = reinterpret_cast<Stored*>(s_.out(operands)) + (batch * s_.m + i0) * s_.n;
+    const auto* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[2]) : nullptr;
     const auto factors = [&](int64_t j) {
       return Factors<Stored, Stored>{a, s_.a_row, s_.a_col, b + j * s_.b_col, s_.b_row, s_.b_col};
     };

@@ -141,8 +141,8 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
       case 3: multiply.template operator()<3>(); break;
       default: multiply.template operator()<4>();
     }
-    Stored* out = reinterpret_cast<Stored*>(operands[2]) + batch * s_.m * s_.n + j;
-    const Stored* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[3]) + (swapped_ ? 0 : j) : nullptr;
+    Stored* out = reinterpret_cast<Stored*>(s_.out(operands)) + batch * s_.m * s_.n + j;
+    const Stored* bias = s_.bias ? reinterpret_cast<const Stored*>(operands[2]) + (swapped_ ? 0 : j) : nullptr;
     for (int64_t i = 0; i < s_.m; ++i)
       for (int64_t q = 0; q < columns; ++q) {
         const T sum = sums[i * kColumns + q];

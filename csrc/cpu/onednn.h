@@ -2,6 +2,7 @@
 // into them.
 #pragma once
 #include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
 
 #include <initializer_list>
 #include <memory>
@@ -34,6 +35,18 @@ Description describe(DType dtype, const std::vector<int64_t>& sizes, const std::
 
 // A scratchpad of ours, so that a run allocates nothing.
 Attributes user_scratchpad();
+
+// oneDNN plans and runs on one thread while this lives.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 // A primitive and its arguments, in a fixed order.
 class Primitive {

@@ -50,13 +50,13 @@ template <class T>
 void multiply_ones(const char* symbol, int64_t dtype, int64_t m, int64_t n, int64_t k) {
   const int64_t batch = draw(1, 3), bias = draw(0, 1);
   Ints a, b, ints = {dtype, batch, m, n, k};
-  std::vector<std::vector<T>> operands = {ones<T>(lay_out(batch, m, k, a)), ones<T>(lay_out(batch, k, n, b)),
-                                          std::vector<T>(static_cast<size_t>(batch * m * n))};
+  std::vector<std::vector<T>> operands = {ones<T>(lay_out(batch, m, k, a)), ones<T>(lay_out(batch, k, n, b))};
   if (bias) operands.push_back(ones<T>(n));
+  operands.emplace_back(static_cast<size_t>(batch * m * n));
   for (const Ints* strides : {&a, &b}) ints.insert(ints.end(), strides->begin(), strides->end());
   ints.push_back(bias);
   run(symbol, ints, operands);
-  for (T value : operands[2]) CHECK(value == static_cast<T>(k + bias));
+  for (T value : operands.back()) CHECK(value == static_cast<T>(k + bias));
 }
 
 }  // namespace

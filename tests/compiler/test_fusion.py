@@ -16,6 +16,12 @@ def test_a_chain_of_elementwise_ops_is_one_kernel_over_one_axis() -> None:
     assert step.kernel.outer == 0 and step.calls[0].parameters["n0"] == 1200
 
 
+def test_rule_1_a_kernel_has_one_shape_and_reduces_one_run_of_axes() -> None:
+    assert steps(lambda x, y: (nx.tanh(x), nx.exp(y)), f32(20, 30), f32(30, 30)) == ["map", "map"]
+    assert sorted(steps(lambda x: (nx.sum(x, axis=0), nx.sum(x, axis=1)), f32(20, 30))) == ["column", "row"]
+    assert steps(lambda x: nx.sum(x, axis=(1, 2)), f32(20, 30, 40)) == ["row"]
+
+
 def test_rule_2_a_value_is_stored_by_the_group_that_computes_it_anyway() -> None:
     assert steps(lambda x: (nx.tanh(x), nx.exp(nx.tanh(x)) + 1), f32(50)) == ["map"]
 
@@ -115,6 +121,18 @@ def test_rule_8_an_optimizer_over_many_tensors_is_one_step() -> None:
 
 def test_rule_9_transposed_operands_of_a_dot_are_strides() -> None:
     assert steps(lambda a, b: nx.permute_dims(a, (1, 0)) @ nx.permute_dims(b, (1, 0)), f32(8, 9), f32(7, 8)) == ["gemm"]
+
+
+def test_rule_9_a_bias_is_added_by_the_product_where_the_sum_is_stored() -> None:
+    x, w, b = f32(8, 9), f32(9, 10), f32(10)
+    assert steps(lambda x, w, b: x @ w + b, x, w, b) == ["gemm"]
+    assert steps(lambda x, w, b, v: (b + x @ w) @ v, x, w, b, f32(10, 4)) == ["gemm", "gemm"]
+    assert steps(lambda x, w, b: nx.conv(x, w, padding=1) + b, f32(2, 6, 6, 3), f32(3, 3, 3, 10), b) == ["conv"]
+    assert steps(lambda x, w, b: nx.tanh(x @ w + b), x, w, b) == ["gemm", "map"]  # the kernel adds it for nothing
+    assert steps(lambda x, w, b: x @ w + b, f32(8, 9), f32(9, 10), f32(8, 1)) == ["gemm", "map"]  # of a row, no bias
+    assert steps(lambda x, w: x @ w + 1, x, w) == ["gemm", "map"]
+    assert steps(lambda x, w, b: (y := x @ w, y + b), x, w, b) == ["gemm", "map"]
+    assert steps(lambda x, w, b: x @ w + b, *(typed(bfloat16, *s.shape) for s in (x, w, b))) == ["gemm", "map"]
 
 
 def test_half_floats_are_rounded_inside_the_kernel() -> None:

@@ -12,7 +12,7 @@ from axon import nx
 from axon.defn import cond, fori_loop, grad, scan, switch, while_loop
 from axon.nx.tensor import Tensor
 
-from .oracle import Array, assert_same_bits, run_all
+from .oracle import Array, assert_same_bits, compiled, graph_of, run_all
 
 
 def f32(*shape: int, seed: int = 0) -> Array:
@@ -150,6 +150,22 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "collatz": (collatz, (np.array([27, 1, 6, 97, 8], np.int32),)),
     "loop in loop": (loop_in_loop, (f32(6, 9),)),
 }
+
+
+def moves(function: Callable[..., Any], *arrays: Array) -> int:
+    """How many of a loop's results are computed elsewhere and moved at every iteration."""
+    (step,) = [s for s in compiled(graph_of(function, *arrays)).steps if s[0] in ("scan", "while")]
+    return len(step[4])
+
+
+def test_a_loop_writes_its_results_where_they_belong() -> None:
+    def descend(w: Tensor, xs: Tensor) -> Any:
+        return scan(lambda w, x: (w - 0.1 * nx.outer(x, w @ x), nx.sum(x)), w, xs)
+
+    assert moves(descend, f32(8, 8), f32(5, 8)) == 0
+    assert moves(lambda n: while_loop(lambda k: k < n, lambda k: k + 1, 0), i32(5)) == 0
+    # b goes where a was, which the sum still reads
+    assert moves(lambda n: while_loop(lambda c: c[0] < n, lambda c: (c[1], c[0] + c[1]), (0, 1)), i32(50)) > 0
 
 
 @pytest.mark.parametrize("name", CASES)

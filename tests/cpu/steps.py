@@ -25,18 +25,13 @@ def raw(array: np.ndarray) -> np.ndarray:
 
 
 class Step:
-    """The step `symbol` over inputs of these sizes in bytes, making one output of `shape` and `dtype`.
+    """The step `symbol` over inputs of these sizes in bytes, making one output of `shape` and `dtype`."""
 
-    `slots` orders the operands: the inputs' positions, and -1 for the output.
-    """
-
-    def __init__(self, symbol, ints, nbytes, shape, name, slots=None):
+    def __init__(self, symbol, ints, nbytes, shape, name):
         self.shape, self.dtype = shape, dtype(name)
         inputs = [("input", i, 0, n) for i, n in enumerate(nbytes)]
         size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
-        order = [*range(len(nbytes)), -1] if slots is None else slots
-        operands = [len(nbytes) if slot == -1 else slot for slot in order]
-        step = ("library", symbol, operands, [int(i) for i in ints], [], symbol)
+        step = ("library", symbol, [*range(len(nbytes) + 1)], [int(i) for i in ints], [], symbol)
         self.program = _core.Program([*inputs, ("output", 0, -1, size)], [step], 0, len(nbytes), 1)
 
     def __call__(self, *arrays):
@@ -44,8 +39,8 @@ class Step:
         return np.frombuffer(out, dtype=np.uint8).view(self.dtype).reshape(self.shape)
 
 
-def run(symbol, ints, arrays, shape, name, slots=None):
-    step = Step(symbol, ints, [a.size * a.itemsize for a in map(raw, arrays)], shape, name, slots)
+def run(symbol, ints, arrays, shape, name):
+    step = Step(symbol, ints, [a.size * a.itemsize for a in map(raw, arrays)], shape, name)
     return step(*arrays)
 
 

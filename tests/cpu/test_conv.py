@@ -55,7 +55,7 @@ class Conv:
         x, kernel, out = self.shapes
         shape = (out, x, kernel)[direction]
         arrays = [first, second] if bias is None else [first, second, bias]
-        return run(symbol, ints, arrays, shape, name, [0, 1, -1, 2][: len(arrays) + 1])
+        return run(symbol, ints, arrays, shape, name)
 
     def positions(self):
         """For each kernel position: (position, index of the outputs it is part of, index of the inputs they read)."""

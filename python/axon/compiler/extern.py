@@ -26,7 +26,7 @@ class LibraryStep(NamedTuple):
 
 
 def gemm(node: Node) -> tuple[int, ...]:
-    """dtype, batch, m, n, k, then (batch, row, column) strides of both operands, and no bias."""
+    """dtype, batch, m, n, k, then (batch, row, column) strides of both operands, and whether there is a bias."""
     shapes = [v.type.shape for v in node.inputs]
     groups = [dot_axes(s, c, b) for s, c, b in zip(shapes, node.attrs["contract"], node.attrs["batch"])]
     batch, free, inner = groups[0]
@@ -69,13 +69,25 @@ def scatter_add(node: Node) -> tuple[int, ...]:
 PLANNERS: dict[str, Callable[[Node], tuple[int, ...]]] = {"gemm": gemm, "conv": conv, "scatter_add": scatter_add}
 
 
-def library_step(node: Node) -> LibraryStep | None:
-    """The native step of a node, or None where there is none for its dtypes or kind."""
+def bias_length(node: Node) -> int | None:
+    """The length of the vector that the native step of a node can add to each row of its result, or None: it cannot."""
+    match node.op.extern:
+        case "gemm":
+            return gemm(node)[3]
+        case "conv" if not {"input_shape", "kernel_shape"} & node.attrs.keys():
+            return node.types[0].shape[-1]
+    return None
+
+
+def library_step(node: Node, inputs: Sequence[Value], results: Sequence[Value]) -> LibraryStep | None:
+    """The native step of a node, or None where there is none for its dtypes or kind. One more input is a bias."""
     planner = PLANNERS.get(node.op.extern or "")
     if planner is None:
         return None
-    results = tuple(Value(node, i) for i in range(len(node.types)))
-    return LibraryStep(node.op.extern or "", (*node.inputs, *results), planner(node), label(node), len(results))
+    ints = planner(node)
+    if len(inputs) > len(node.inputs):
+        ints = (*ints[:-1], 1)
+    return LibraryStep(node.op.extern or "", (*inputs, *results), ints, label(node), len(results))
 
 
 def copies(node: Node) -> list[LibraryStep]:

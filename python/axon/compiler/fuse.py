@@ -6,59 +6,18 @@ One sweep, users before producers. A value is *pulled* into the groups that use 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
 from ..defn.expr import INPUT, Graph, Node, Value
 from ..nx.op import RESHAPE
+from .extern import bias_length
 from .index import Idx, Map, axes_of, compose, guards_of, identity, innermost, reshape, strides
+from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 
-ROW_LIMIT = 64 * 1024
 FUSED = {"elementwise", "movement", "creation", "reduction"}
-
-
-class Unit:
-    """A step to be: what it reads is stored by earlier units."""
-
-    def __init__(self) -> None:
-        self.reads: set[Value] = set()
-
-
-class Single(Unit):
-    """One node on its own: a library step, a copy, an alias (reshape of a stored value), a region."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__()
-        self.node = node
-        self.reads = set(node.inputs)
-
-    @property
-    def stores(self) -> list[Value]:
-        return [Value(self.node, i) for i in range(len(self.node.types))]
-
-
-class Group(Unit):
-    """One kernel: an iteration shape, at most one reduced run of axes [first, first + count), and the values it stores.
-
-    form is map, row (the run is the last axes) or column. `pulled` are the maps under which each value is computed.
-    """
-
-    def __init__(self, shape: tuple[int, ...], form: str = "map", run: tuple[int, int] = (0, 0)) -> None:
-        super().__init__()
-        self.shape, self.form, self.run = shape, form, run
-        self.roots: dict[Value, Map] = {}
-        self.pulled: dict[Value, list[Map]] = {}
-        self.into: Group | None = None  # the group it was merged into
-
-    @property
-    def stores(self) -> list[Value]:
-        return list(self.roots)
-
-    @property
-    def long(self) -> bool:
-        """Whether the rows are too long for one kernel to reduce and use them."""
-        return self.form == "row" and prod(self.shape[self.run[0] :]) > ROW_LIMIT
 
 
 def reduced_run(node: Node) -> tuple[int, int]:
@@ -116,39 +75,32 @@ class Fusion:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.outputs = set(graph.outputs)
+        self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
-        self.readers: dict[Value, list[Unit]] = {}  # units that read it stored
-        self.home: dict[Value, Unit] = {}
-        self.units: list[Unit] = []
+        self.units = Units()
         self.scalars: list[Group] = []
+        self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
 
     def run(self) -> list[Unit]:
         for node in reversed(self.graph.nodes):
             if node.op is INPUT:
                 for group, _ in self.uses.get(Value(node, 0), ()):
-                    self.read(find(group), Value(node, 0))
+                    self.units.read(find(group), Value(node, 0))
             elif node.op.kind in FUSED or gathers(node):
                 self.place(Value(node, 0))
-            else:
-                self.single(node)
-        return self.ordered()
+            elif node not in self.absorbed:
+                self.single(Single(node))
+        return self.units.ordered(self.graph)
 
-    def read(self, unit: Unit, value: Value) -> None:
-        """Note that a unit reads a value from memory."""
-        unit.reads.add(value)
-        readers = self.readers.setdefault(value, [])
-        if unit not in readers:
-            readers.append(unit)
-
-    def single(self, node: Node) -> None:
-        unit = Single(node)
-        self.units.append(unit)
+    def single(self, unit: Single) -> Unit:
+        self.units.add(unit)
         for value in unit.stores:
-            self.home[value] = unit
             for group, _ in self.uses.get(value, ()):
-                self.read(find(group), value)
-        for value in node.inputs:
-            self.read(unit, value)
+                self.units.read(find(group), value)
+            self.units.store(unit, value)
+        for value in unit.inputs:
+            self.units.read(unit, value)
+        return unit
 
     def place(self, value: Value) -> None:
         """Decide where a value is computed: rules 2, 3, 5 and 8."""
@@ -159,7 +111,7 @@ class Fusion:
             if at not in maps:
                 maps.append(at)
         able = {g: maps for g, maps in wants.items() if self.can_pull(value, g, maps)}
-        stored = value in self.outputs or bool(self.readers.get(value)) or len(able) < len(wants)
+        stored = value in self.outputs or bool(self.units.readers.get(value)) or len(able) < len(wants)
         if not stored:
             if len(able) == 1 or free(node) or duplicates(node):
                 for group, maps in able.items():
@@ -171,29 +123,31 @@ class Fusion:
                 return
         for group in wants:
             if group not in able:
-                self.read(group, value)
+                self.units.read(group, value)
         home = self.store(value, able)
         for group in able:
             if group is not home:
-                self.read(group, value)
+                self.units.read(group, value)
 
     def store(self, value: Value, able: dict[Group, list[Map]]) -> Unit:
         """Give a value that must be in memory to a group that computes it anyway, or to a new unit."""
         node, shape = value.node, value.type.shape
-        users = [*self.readers.get(value, ()), *able]
+        users = [*self.units.readers.get(value, ()), *able]
         for group, maps in able.items():
             others = [u for u in users if u is not group]
-            if len(maps) == 1 and covers(maps[0], shape, group) and not self.reaches(others, group):
+            if len(maps) == 1 and covers(maps[0], shape, group) and not self.units.reaches(others, group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
-                self.home[value] = group
+                self.units.store(group, value)
                 return group
+        if (sum_ := biased(value, self.count)) is not None:
+            self.absorbed.add(sum_.node)
+            return self.single(sum_)
         if node.op.kind == "movement" or gathers(node):
             assert node.op.index_map is not None
             alias = node.op.index_map([v.type for v in node.inputs], value.type, **node.attrs) == RESHAPE
             if alias or operand_maps(node, identity(len(shape)), shape, (0, 0)) is None:
-                self.single(node)
-                return self.home[value]
+                return self.single(Single(node))
         if node.op.kind == "reduction":
             loops = node.inputs[0].type.shape
             first, count = reduced_run(node)
@@ -207,12 +161,12 @@ class Fusion:
             group, at = joined, identity(len(shape))
         else:
             group, at = Group(shape), identity(len(shape))
-        if group not in self.units:
-            self.units.append(group)
+        if group not in self.units.all:
+            self.units.add(group)
         if value.type.size == 1 and group.form == "map" and group not in self.scalars:
             self.scalars.append(group)
         group.roots[value] = at
-        self.home[value] = group
+        self.units.store(group, value)
         self.pull(value, group, [at])
         return group
 
@@ -220,7 +174,7 @@ class Fusion:
         """A group that reduces the same axes of the same shape and reads some of the same values: one pass for both."""
         found = [
             u
-            for u in self.units
+            for u in self.units.all
             if isinstance(u, Group) and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)
         ]
         if not found:
@@ -236,7 +190,7 @@ class Fusion:
                 stack.extend(v.node.inputs)
         for group in found:
             shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
-            if shares and group not in users and not self.reaches(users, group):
+            if shares and group not in users and not self.units.reaches(users, group):
                 return group
         return None
 
@@ -244,7 +198,7 @@ class Fusion:
         """Rule 8: one kernel for all the work on single elements, as far as no cycle results."""
         for group in map(find, self.scalars):
             if group.form == "map" and group.shape == value.type.shape:
-                if group not in users and not self.reaches(users, group):
+                if group not in users and not self.units.reaches(users, group):
                     return group
         return None
 
@@ -275,7 +229,7 @@ class Fusion:
                 operands = [at] * len(node.inputs)
             wanted = list(zip(node.inputs, operands))
             if gathers(node):
-                self.read(group, wanted.pop(0)[0])
+                self.units.read(group, wanted.pop(0)[0])
             for operand, where in wanted:
                 self.uses.setdefault(operand, []).append((group, where))
 
@@ -300,24 +254,11 @@ class Fusion:
             return None
         if keep.form == "column" and any(not self.column_may_hold(g, keep) for g in groups if g is not keep):
             return None
-        if any(self.reaches([a], b) for a in groups for b in groups if a is not b):
+        if any(self.units.reaches([a], b) for a in groups for b in groups if a is not b):
             return None
         for group in groups:
-            if group is keep:
-                continue
-            group.into = keep
-            self.units.remove(group)
-            keep.roots.update(group.roots)
-            keep.reads |= group.reads
-            for value, maps in group.pulled.items():
-                keep.pulled.setdefault(value, []).extend(m for m in maps if m not in keep.pulled.get(value, []))
-            for value in group.roots:
-                self.home[value] = keep
-            for value in group.reads:
-                readers = self.readers[value]
-                readers.remove(group)
-                if keep not in readers:
-                    readers.append(keep)
+            if group is not keep:
+                self.units.merge(group, keep)
         return keep
 
     def column_may_hold(self, group: Group, column: Group) -> bool:
@@ -325,53 +266,6 @@ class Fusion:
         return all(
             run_merges(at, v.type.shape, column.shape, column.run) for v, ms in group.pulled.items() for at in ms
         )
-
-    def reaches(self, starts: Iterable[Unit], goal: Unit) -> bool:
-        """Whether the goal reads, over any number of units, what one of the starts stores (or is one of them)."""
-        seen: set[int] = set()
-        stack = list(starts)
-        while stack:
-            unit = stack.pop()
-            if id(unit) in seen:
-                continue
-            seen.add(id(unit))
-            for value in unit.stores:  # type: ignore[attr-defined]
-                for reader in self.readers.get(value, ()):
-                    if reader is goal:
-                        return True
-                    stack.append(reader)
-        return False
-
-    def ordered(self) -> list[Unit]:
-        """Units with what they read before them, otherwise in the graph's order."""
-        position = {node: k for k, node in enumerate(self.graph.nodes)}
-        done: dict[Unit, None] = {}
-        order: list[Unit] = []
-        for start in reversed(self.units):
-            stack, entered = [start], set()
-            while stack:
-                unit = stack[-1]
-                if unit in done:
-                    stack.pop()
-                    continue
-                wanted = sorted(unit.reads, key=lambda v: -position[v.node])
-                pending = [u for v in wanted if (u := self.home.get(v)) is not None and u not in done]
-                if not pending:
-                    done[unit] = None
-                    order.append(stack.pop())
-                elif unit in entered:
-                    raise AssertionError("fusion made a cycle of units")
-                else:
-                    entered.add(unit)
-                    stack.extend(pending)
-        return order
-
-
-def find(group: Group) -> Group:
-    """The group this one has become."""
-    while group.into is not None:
-        group = group.into
-    return group
 
 
 def free(node: Node) -> bool:
@@ -463,3 +357,43 @@ def row_aligned(at: Map, shape: Sequence[int], rows: Sequence[int]) -> bool:
                 return False
             used.add(axis)
     return all(n == 1 or a in used for a, n in enumerate(rows))
+
+
+def biased(value: Value, count: Counter[Value]) -> Single | None:
+    """Rule 9: the unit of a product that nothing else uses and a bias along its last axes, whose sum is to be stored.
+    Not for halves, whose product is rounded before the sum."""
+    if value.node.op.name != "add" or value.type.dtype.is_half:
+        return None
+    for product, other in (value.node.inputs, value.node.inputs[::-1]):
+        length = bias_length(product.node)
+        if length is not None and count[product] == 1:
+            bias = repeated(other, value.type.shape, length)
+            if bias is not None:
+                return Single(product.node, bias, value)
+    return None
+
+
+def repeated(value: Value, shape: Sequence[int], length: int) -> Value | None:
+    """The vector of this length that a value of `shape` repeats along its last axes, looking through movement."""
+    found, at = None, identity(len(shape))
+    while value.node.op.kind != "creation":
+        if value.type.size == length and along_last(at, value.type.shape, shape, length):
+            found = value
+        if value.node.op.kind != "movement" or len(value.node.inputs) != 1:
+            break
+        maps = operand_maps(value.node, at, shape, (0, 0))
+        if maps is None:
+            break
+        value, at = value.node.inputs[0], maps[0]
+    return found
+
+
+def along_last(at: Map, own: Sequence[int], shape: Sequence[int], length: int) -> bool:
+    """Whether a dense value read at `at` runs once, in order, along the last axes of `shape`, and not along others."""
+    step = [0] * len(shape)
+    for i, stride in zip(at, strides(own)):
+        if i.guard is not None or i.start != 0:
+            return False
+        for a, m in i.terms:
+            step[a] += m * stride
+    return all(n == 1 or step[a] == (s if s < length else 0) for a, (n, s) in enumerate(zip(shape, strides(shape))))

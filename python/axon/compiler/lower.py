@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from ..defn.expr import Value
 from ..dtypes import DType, int32
 from .arrange import column_body, map_body, row_body
-from .fuse import Group
 from .index import Guard, strides
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Stmt, Tree
 from .nest import ADDRESSED, Abstract, Access, Nest
+from .units import Group
 
 MAP_BLOCK, COLUMN_BLOCK = 4096, 4096
 

@@ -26,12 +26,17 @@ class Lifetime(NamedTuple):
 class Plan:
     """Slots as the runtime takes them, and which slot a piece of memory is.
 
-    A region has a plan of its own: its inputs are `bound` to slots that exist, its arena is one block of its parent's,
-    its slots stand in the same list.
+    A region has a plan of its own: its inputs are `bound` to slots that exist, its results belong into the slots
+    `targets`, its arena is one block of its parent's, its slots stand in the same list.
     """
 
     def __init__(
-        self, schedule: Schedule, donate: Sequence[bool] = (), parent: Plan | None = None, bound: Sequence[int] = ()
+        self,
+        schedule: Schedule,
+        donate: Sequence[bool] = (),
+        parent: Plan | None = None,
+        bound: Sequence[int] = (),
+        targets: Sequence[int] = (),
     ) -> None:
         self.schedule = schedule
         self.slots: list[tuple[str, int, int, int]] = parent.slots if parent is not None else []
@@ -53,6 +58,7 @@ class Plan:
         else:
             self.slot.update(zip(schedule.graph.inputs, bound))
             self.last.update(dict.fromkeys(schedule.results, len(steps)))  # moved out after the last step
+            self.direct(targets)
         self.arena()
 
     def add(self, key: Any, slot: tuple[str, int, int, int]) -> None:
@@ -72,6 +78,14 @@ class Plan:
             donor = next((i for i, v in free.items() if v.type.nbytes == nbytes and self.may_take(result, v)), -1)
             free.pop(donor, None)
             self.add(result, ("output", k, donor, nbytes))
+
+    def direct(self, targets: Sequence[int]) -> None:
+        """Results are written where they belong, if nothing that is read later lies there; others are moved."""
+        inputs = self.schedule.graph.inputs
+        for result, target in zip(self.schedule.results, targets):
+            there = [v for v in inputs if self.slot[v] == target]
+            if result not in self.slot and result in self.first and all(self.may_take(result, v) for v in there):
+                self.slot[result] = target
 
     def may_take(self, result: Any, source: Any) -> bool:
         """Whether a value may be written over another: that one is dead, or read in place by the same step."""
@@ -109,10 +123,11 @@ class Plan:
     def region(self, step: RegionStep, blocks: Blocks) -> None:
         """Plan a step's regions: each has a block of this arena while the step runs."""
         self.regions[step] = []
-        for body, bound in zip(step.bodies, step.bound):
-            slots = [self.row(m) if isinstance(m, Row) else self.of(m) for m in bound]
+        for body, bound, targets in zip(step.bodies, step.bound, step.targets):
+            slots = [self.place(m) for m in bound]
+            to = [self.place(m) for m in targets]
             start = len(self.slots)
-            plan = Plan(body, parent=self, bound=slots)
+            plan = Plan(body, parent=self, bound=slots, targets=to)
             self.regions[step].append(plan)
             offset = blocks.take(plan.arena_bytes)
             for n in range(start, len(self.slots)):
@@ -122,11 +137,13 @@ class Plan:
             self.lifetimes += [life._replace(offset=(life.offset or 0) + offset) for life in plan.lifetimes]
             blocks.give(offset, plan.arena_bytes)
 
-    def row(self, row: Row) -> int:
-        """The slice slot of a scan's row."""
-        if row not in self.slot:
-            self.add(row, ("slice", self.of(row.whole), row.nbytes, row.nbytes))
-        return self.slot[row]
+    def place(self, memory: Any) -> int:
+        """The slot of a value, or the slice slot of a scan's row."""
+        if not isinstance(memory, Row):
+            return self.of(memory)
+        if memory not in self.slot:
+            self.add(memory, ("slice", self.of(memory.whole), memory.nbytes, memory.nbytes))
+        return self.slot[memory]
 
 
 class Blocks:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from ..defn.expr import Value
 from ..dtypes import DType, bool_, float32, int32, int64
-from .fuse import Group, gathers, operand_maps, reduced_run
+from .fuse import gathers, operand_maps, reduced_run
 from .index import Guard, Idx, Map, guards_of, strides
+from .units import Group
 
 ADDRESSED = ("load", "offset", "gather")  # instructions whose attribute is an Access
 

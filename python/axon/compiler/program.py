@@ -19,7 +19,7 @@ from . import cache
 from .emit_cpp import emit_cpp, scratch_bytes
 from .extern import LibraryStep, label, whole_copy
 from .kernel import Kernel
-from .memory import Lifetime, Plan
+from .memory import Lifetime, Plan, size_of
 from .pipeline import Lowered, run_passes
 from .report import Report, report
 from .schedule import HostStep, KernelStep, RegionStep, Row, Step
@@ -121,24 +121,24 @@ def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:
 
 
 def encode_region(step: RegionStep, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:
-    """cond: branches that copy their results out. while and scan: bodies, and moves into the carry and the ys' rows."""
+    """cond: branches, which copy results out that do not lie in place. while and scan: bodies, and such moves."""
     plans = plan.regions[step]
     bodies = [encode_all(p, kernels) for p in plans]
-    results = [Value(step.node, i) for i in range(len(step.node.types))]
+    displaced = [
+        [(to, at, m) for m, t in zip(p.schedule.results, targets) if (to := plan.place(t)) != (at := p.of(m))]
+        for p, targets in zip(plans, step.targets)
+    ]
     if step.kind == "cond":
-        for steps, inner in zip(bodies, plans):
-            for result, made in zip(results, inner.schedule.results):
-                if result.type.nbytes:
-                    copy = whole_copy(made, result, result.type.nbytes, label(step.node))
-                    steps.append(("library", copy.symbol, [inner.of(made), plan.of(result)], copy.ints, (), copy.label))
+        for steps, left in zip(bodies, displaced):
+            for to, at, made in left:
+                if size_of(made):
+                    copy = whole_copy(made, None, size_of(made), label(step.node))
+                    steps.append(("library", copy.symbol, [at, to], copy.ints, (), copy.label))
         return ("cond", plan.of(step.node.inputs[0]), bodies)
-    carry = step.node.attrs["carry"]
-    to = [plan.of(r) if i < carry else plan.row(Row(r)) for i, r in enumerate(results)]
-    moves = [(d, s) for d, m in zip(to, plans[-1].schedule.results) if (s := plans[-1].of(m)) != d]
+    moves = [(to, at) for to, at, _ in displaced[-1]]
     if step.kind == "while":
         return ("while", bodies[0], plans[0].of(plans[0].schedule.results[0]), bodies[1], moves)
-    rows = [plan.row(m) for m in step.bound[0] if isinstance(m, Row)]
-    slices = [*rows, *to[carry:]]
+    slices = [plan.place(m) for m in (*step.bound[0], *step.targets[0]) if isinstance(m, Row)]
     return ("scan", step.node.attrs["length"], step.node.attrs["reverse"], bodies[0], moves, slices)
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from ..defn.expr import CALL, Graph, Node, Value
 from ..nx.op import RESHAPE
 from .extern import LibraryStep, copies, label, library_step, whole_copy
-from .fuse import Group, Single, Unit
 from .kernel import For, Instr, Kernel
 from .lower import Call, lower
+from .units import Group, Single, Unit
 
 WORK = 1 << 16  # scalar instructions that are worth another thread
 
@@ -43,12 +43,14 @@ class HostStep:
 class RegionStep:
     """A cond, while or scan: its regions are schedules of their own over the same memory.
 
-    `bound` says for each region which memory its inputs are; the carry lives in the node's results.
+    `bound` says for each region which memory its inputs are, `targets` where its results belong (a while's condition
+    has none); the carry lives in the node's results.
     """
 
-    def __init__(self, node: Node, bodies: list[Schedule], bound: list[list[Any]]) -> None:
-        self.node, self.bodies, self.bound = node, bodies, bound
-        self.kind = node.attrs["kind"]
+    def __init__(self, node: Node, bodies: list[Schedule], bound: list[Any], targets: list[Any]) -> None:
+        self.node, self.bodies, self.kind = node, bodies, node.attrs["kind"]
+        self.bound = [bound] * len(bodies)
+        self.targets = [[]] * (len(bodies) - 1) + [targets] if self.kind == "while" else [targets] * len(bodies)
 
 
 class Row(NamedTuple):
@@ -141,7 +143,7 @@ class Schedule:
             return
         if all(t.size == 0 for t in node.types):
             return
-        step = library_step(node)
+        step = library_step(node, unit.inputs, unit.stores)
         self.steps.append(step if step is not None else HostStep(node))
 
     def call(self, node: Node) -> None:
@@ -155,13 +157,14 @@ class Schedule:
         if attrs.get("length") == 0:
             return
         bodies = [self.region(g) for g in attrs["regions"]]
-        state = [Value(node, i) for i in range(carry)]
+        results = [Value(node, i) for i in range(len(node.types))]
+        targets = results if attrs["kind"] == "cond" else [*results[:carry], *map(Row, results[carry:])]
         if attrs["kind"] == "cond":
             bound = list(node.inputs[1:])
         else:
             rows = attrs.get("xs", 0)
-            bound = [*state, *map(Row, node.inputs[carry : carry + rows]), *node.inputs[carry + rows :]]
-        self.steps.append(RegionStep(node, bodies, [bound for _ in bodies]))
+            bound = [*results[:carry], *map(Row, node.inputs[carry : carry + rows]), *node.inputs[carry + rows :]]
+        self.steps.append(RegionStep(node, bodies, bound, targets))
 
     def kernels(self) -> list[Kernel]:
         """All kernels, those of regions too, each once."""
