@@ -161,5 +161,12 @@ def test_wrong_number_of_leaves() -> None:
         tree.unflatten(structure, [1, 2, 3])
 
 
+def test_a_tree_that_holds_itself() -> None:
+    loop: list[Any] = []
+    loop.append({"a": loop})
+    with pytest.raises(StructureError, match="itself"):
+        tree.flatten(loop)
+
+
 def test_examples() -> None:
     assert doctest.testmod(tree).failed == 0

@@ -17,12 +17,16 @@ def register(kind: str, name: str, loader: Callable[[], Any]) -> None:
     _loaded.pop((kind, name), None)
 
 
+def names(kind: str) -> list[str]:
+    """The registered backends or compilers, in order of registration."""
+    return [n for k, n in _loaders if k == kind]
+
+
 def lookup(kind: str, name: str) -> Any:
     """The registered backend or compiler of that name; ValueError lists the names there are."""
     found = _loaded.get((kind, name))
     if found is None:
         if (kind, name) not in _loaders:
-            names = ", ".join(n for k, n in _loaders if k == kind)
-            raise ValueError(f"{kind}: expected one of {names}, got {name!r}")
+            raise ValueError(f"{kind}: expected one of {', '.join(names(kind))}, got {name!r}")
         found = _loaded[kind, name] = _loaders[kind, name]()
     return found

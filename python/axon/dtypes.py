@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import DTypeError
@@ -129,7 +129,7 @@ def promote(a: DType, b: DType) -> DType:
     if signed.itemsize > unsigned.itemsize:
         return signed
     if unsigned is uint64:
-        raise DTypeError(f"promotion: uint64 and {signed} have no common integer dtype; cast one with astype first")
+        raise DTypeError(f"expected dtypes with a common one, got uint64 and {signed}; cast one with astype first")
     return _BY_NAME[f"int{unsigned.itemsize * 16}"]
 
 
@@ -141,14 +141,9 @@ def result_type(*items: DType | type) -> DType:
     (float16, float32, uint8)
     """
     if not items:
-        raise DTypeError("promotion: expected at least one dtype, got none; pass an operand")
+        raise DTypeError("expected at least one dtype, got none; pass an operand")
     strong = [d for d in items if isinstance(d, DType)]
     weak = [_OF_PYTHON[d] for d in items if not isinstance(d, DType)]
-    result = strong[0] if strong else weak[0]
-    for d in strong[1:] if strong else weak[1:]:
-        result = promote(result, d)
-    if strong:
-        for d in weak:
-            if _RANK[d.kind] > _RANK[result.kind]:
-                result = d
-    return result
+    # The highest kind first: beside a float, integers that have no common dtype need none.
+    result = reduce(promote, sorted(strong or weak, key=lambda d: -_RANK[d.kind]))
+    return max(result, *weak, key=lambda d: _RANK[d.kind]) if weak else result

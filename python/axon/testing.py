@@ -223,7 +223,7 @@ def sample(
     edges = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 1e-40, low, high])
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.where(rng.random(count) < 0.15, rng.choice(edges, count), values)
-        return values.astype(np.float32).astype(dtype.numpy).reshape(shape)
+        return values.astype(dtype.numpy).reshape(shape)
 
 
 def cases(op: Op, dtype: DType, *, special: bool = True) -> Iterator[Case]:

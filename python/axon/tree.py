@@ -153,14 +153,20 @@ def _node_kind(cls: type) -> Kind:
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
-    """The leaves of a tree in order, and its structure.
+    """The leaves of a tree in order, and its structure; StructureError where it is too deep for Python's stack.
 
     >>> flatten({"w": 1, "b": (2, None)})
     ([1, 2], Structure({'w': *, 'b': (*, None)}))
     """
     found: list[Any] = []
     token: list[Any] = []
-    _flatten(tree, found, token)
+    try:
+        _flatten(tree, found, token)
+    except RecursionError:
+        raise StructureError(
+            f"tree: expected containers a few hundred levels deep at most, got a {type(tree).__name__} that goes "
+            f"deeper; does one hold itself?"
+        ) from None
     return found, Structure(token)
 
 

@@ -1,11 +1,15 @@
 """The NumPy backend: what it takes as data, what it gives, and that nothing leaks out of it."""
 
+import copy
+import pickle
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from axon import config, nx
 from axon.backends.array_api import ArrayBackend
+from axon.defn import grad, jit, vjp
 from axon.errors import AxonError
 from axon.nx.op import TABLE
 from axon.nx.tensor import Tensor
@@ -37,6 +41,7 @@ def test_no_warning_leaks():
         ):
             f(zero)
         (nx.full((1,), 1e30) * 1e30).astype("float16").astype("int32")
+        nx.tensor([1.0], "float16") * 1e10
 
 
 def test_half_floats_are_rounded_once_an_op():
@@ -51,6 +56,83 @@ def test_tensors_of_several_backends_do_not_mix():
     with pytest.raises(AxonError, match="backend_transfer"):
         nx.ones(2) + x
     assert (x + 1).backend is other
+
+
+OTHER = ArrayBackend("other", np)
+INDICES = [[0, 1], [1, 0], [0, 0]]
+ELSEWHERE = {  # functions of a float32[3,2] and int32[3,2] that make tensors on their way
+    "tril": lambda x, i: nx.tril(x),
+    "zeros_like": lambda x, i: nx.zeros_like(x),
+    "subscript": lambda x, i: x[[0, 1]],
+    "set": lambda x, i: x.at[0].set(np.ones(2)),
+    "add": lambda x, i: x.at[[0, 0]].add(1.0),
+    "take_along_axis": lambda x, i: nx.take_along_axis(x, i),
+    "put_along_axis": lambda x, i: nx.put_along_axis(x, i, 1.0),
+    "window_mean": lambda x, i: nx.window_mean(x, window=(2, 2), padding="same", count_include_pad=False),
+    "array": lambda x, i: np.ones(2) + x,
+    "rows_of_arrays": lambda x, i: nx.where(np.ones(2, bool), x, np.ones(2)),
+    "grad_take": lambda x, i: grad(lambda x: nx.sum(nx.take(x, i[:, 0], axis=0)))(x),
+    "grad_pad": lambda x, i: grad(lambda x: nx.sum(nx.pad(x, 1, 1.0)))(x),
+    "grad_scatter": lambda x, i: grad(lambda x: nx.sum(nx.put_along_axis(x, i, x, add=True) * np.ones(2)))(x),
+    "vjp": lambda x, i: vjp(nx.sum, x)[1](1.0)[0],
+    "gradients_of_numbers": lambda x, i: grad(lambda x, y: nx.sum(x * y), (0, 1))(x, 2.0)[1],
+    "pickle": lambda x, i: pickle.loads(pickle.dumps(x)),
+    "deepcopy": lambda x, i: copy.deepcopy(x),
+    "tensor": lambda x, i: nx.tensor(x),
+    "to_device": lambda x, i: nx.zeros(2).to_device(x.device),
+}
+PLACED = {
+    "zeros": lambda device: nx.zeros(2, device=device),
+    "full": lambda device: nx.full((2,), 1.5, device=device),
+    "ones_like": lambda device: nx.ones_like(nx.zeros(2), device=device),
+    "eye": lambda device: nx.eye(2, device=device),
+    "arange": lambda device: nx.arange(3, device=device),
+    "linspace": lambda device: nx.linspace(0, 1, 3, device=device),
+    "asarray": lambda device: nx.asarray([1, 2], device=device),
+    "asarray of a tensor": lambda device: nx.asarray(nx.ones(2), device=device),
+    "tensor": lambda device: nx.tensor(nx.ones(2), device=device),
+    "from_dlpack": lambda device: nx.from_dlpack(np.ones(2), device=device),
+}
+
+
+@pytest.fixture
+def other(monkeypatch):
+    monkeypatch.setitem(config._loaders, ("backend", "other"), lambda: OTHER)
+    monkeypatch.setitem(config._loaded, ("backend", "other"), OTHER)
+    return OTHER
+
+
+@pytest.mark.parametrize("function", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_is_made_on_the_way_is_where_the_operands_are(other, function):
+    here = nx.arange(6, dtype="float32").reshape((3, 2)), nx.tensor(INDICES)
+    there = [nx.backend_transfer(t, "other") for t in here]
+    found = function(*there)
+    assert found.backend is other
+    np.testing.assert_array_equal(found.numpy(), function(*here).numpy())
+
+
+def test_random_numbers_are_where_the_key_is(other):
+    for draw in (nx.random.split, nx.random.normal, lambda k: nx.random.randint(k, 3, 0, 9), nx.random.bernoulli):
+        key = nx.random.key(0)
+        found = draw(nx.backend_transfer(nx.random.fold_in(key, 1), "other"))
+        assert found.backend is other and found.tolist() == draw(nx.random.fold_in(key, 1)).tolist()
+
+
+@pytest.mark.parametrize("make", PLACED.values(), ids=PLACED)
+def test_device_says_where(other, make):
+    assert make("other").backend is other and make(None).backend is NUMPY
+    assert make("other").tolist() == make(None).tolist()
+
+
+def test_evaluate_runs_on_the_default_backend(other, monkeypatch):
+    monkeypatch.setattr(config, "default_backend", "other")
+    assert jit(lambda x: nx.tril(x) + np.ones(2), compiler="evaluate")(nx.ones((2, 2))).backend is other
+
+
+@pytest.mark.skipif(find_spec("cupy") is not None, reason="CuPy is installed")
+def test_without_cupy():
+    with pytest.raises(ImportError, match=r"axon-nx\[cuda\]"):
+        nx.backend_transfer(nx.ones(2), "cupy")
 
 
 def test_every_result_has_the_promised_type():

@@ -57,7 +57,8 @@ def test_matmul_is_numpys(a, b):
 def test_products():
     x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(nx.tensordot(x, y, axes=1).numpy(), np.tensordot(x, y, 1))
-    np.testing.assert_array_equal(nx.tensordot(x, y, axes=([1], [0])).numpy(), np.tensordot(x, y, ([1], [0])))
+    for axes in (([1], [0]), (1, 0)):
+        np.testing.assert_array_equal(nx.tensordot(x, y, axes=axes).numpy(), np.tensordot(x, y, axes))
     np.testing.assert_array_equal(nx.vecdot(x, np.ones(3)).numpy(), x.sum(-1))
     np.testing.assert_array_equal(nx.vecdot(x, x, axis=0).numpy(), (x * x).sum(0))
     np.testing.assert_array_equal(nx.outer(x, y).numpy(), np.outer(x, y))
@@ -132,7 +133,11 @@ def test_same_padding_has_the_odd_cell_on_the_high_side():
         (((1, 4, 4, 3), (3, 3, 2, 5)), {}, "groups"),
         (((1, 4, 3), (3, 3, 3, 5)), {}, "one rank"),
         (((1, 2, 3), (3, 3, 5)), {}, "padded size"),
+        (((1, 3), (3, 5)), {}, "1 to 3 spatial axes"),
+        (((1, 2, 2, 2, 2, 3), (1, 1, 1, 1, 3, 5)), {}, "1 to 3 spatial axes"),
         (((1, 4, 3), (3, 3, 5)), {"padding": "full"}, "valid"),
+        (((1, 4, 3), (3, 3, 5)), {"padding": [()]}, "1 pairs of padding"),
+        (((1, 4, 3), (3, 3, 5)), {"padding": [(1, 2, 3)]}, "1 pairs of padding"),
         (((1, 4, 3), (3, 3, 5)), {"strides": 0}, "above 0"),
         (((1, 4, 3), (3, 3, 5)), {"strides": (1, 2)}, "1 values for strides"),
     ],

@@ -1,6 +1,8 @@
 """Tensors out of values and nothing, and the way back: numpy, DLPack, Python."""
 
+import array
 import pickle
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -105,7 +107,7 @@ def test_bad_data():
         nx.tensor([[1], [2, 3]])
     with pytest.raises(DTypeError, match="stack"):
         nx.tensor([nx.ones(2), None])
-    with pytest.raises(DTypeError, match="expected one of"):
+    with pytest.raises(DTypeError, match="expected numbers, got 1j"):
         nx.tensor(1j)
     with pytest.raises(DTypeError):
         nx.tensor(["a"])
@@ -124,6 +126,106 @@ def test_filled():
         nx.zeros(-1)
     with pytest.raises(TypeError, match="integer"):
         nx.zeros((2.0,))
+
+
+class Wrapped:
+    """Another library's array, by __array__ alone."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones(2)
+
+
+@pytest.mark.parametrize(
+    "data, dtype",
+    [
+        (memoryview(np.ones(2)), nx.float64),
+        (array.array("d", [1, 1]), nx.float64),
+        (array.array("q", [2**40]), nx.int64),
+        (bytearray(b"ab"), nx.uint8),
+        (Wrapped(), nx.float64),
+        (np.float64(0.1), nx.float64),
+        (range(3), nx.int32),
+        ([np.float64(0.1)], nx.float32),
+    ],
+)
+def test_what_has_a_dtype_keeps_it(data, dtype):
+    for ours in (nx.tensor(data), nx.asarray(data), jit(lambda: nx.asarray(data))(), nx.flatten(data)):
+        assert ours.dtype is dtype
+    np.testing.assert_array_equal(nx.tensor(data).numpy(), np.asarray(data).astype(dtype.numpy))
+
+
+@pytest.mark.parametrize("data", [memoryview(np.ones(2, np.float32)), np.ones(0), np.ones((2, 2)).T])
+def test_memory_that_is_shared(data):
+    assert nx.asarray(data, copy=False).tolist() == np.asarray(data).tolist()
+
+
+def test_memory_that_is_given():
+    x = nx.tensor([1.0, 2.0])
+    assert x.__buffer__(0).tolist() == [1, 2] and x.__buffer__(0).readonly
+    if sys.version_info >= (3, 12):
+        assert memoryview(x).tolist() == [1, 2]
+    copy = np.from_dlpack(x, copy=True)
+    assert copy.tolist() == [1, 2] and not np.shares_memory(copy, x.numpy())
+
+
+def test_integers_that_no_numpy_dtype_holds_together():
+    assert nx.tensor([1, 2**63 + 1], "uint64").tolist() == [1, 2**63 + 1]
+    assert nx.tensor([[2**70], [0]], "float32").tolist() == [[2.0**70], [0]]
+    for beyond in ([-1, 2**63], [2**70], 2**40):
+        with pytest.raises(DTypeError, match="int32 holds"):
+            nx.tensor(beyond)
+
+
+@pytest.mark.parametrize(
+    "made, want",
+    [
+        (lambda: nx.arange(0.5, 3, dtype="int32"), np.array([0, 1, 2], np.int32)),
+        (lambda: nx.arange(0, 2, 0.5, dtype="int32"), np.array([0, 0, 1, 1], np.int32)),
+        (lambda: nx.arange(np.int64(3)), np.arange(3, dtype=np.int32)),
+        (lambda: nx.arange(5, 0, -1, dtype="uint8"), np.arange(5, 0, -1).astype(np.uint8)),
+        (lambda: nx.arange(2**63, 2**64, 2**62, dtype="uint64"), np.array([2**63, 3 * 2**62], np.uint64)),
+        (lambda: nx.arange(0.0, 2**25, 2.0**24 - 1, dtype="int64"), np.array([0, 2**24 - 1, 2**25 - 2])),
+        (lambda: nx.arange(0, 140000, 70000, dtype="float16"), np.array([0, np.inf], np.float16)),
+        (lambda: nx.linspace(0, 1, 70000, dtype="float16")[-2:], np.ones(2, np.float16)),
+        (lambda: nx.linspace(0.1, 0.1, 7), np.full(7, 0.1, np.float32)),
+        (lambda: nx.tril(nx.ones((2, 2), "bool")), np.tril(np.ones((2, 2), bool))),
+        (lambda: nx.triu(nx.ones((2, 2), "bool")), np.triu(np.ones((2, 2), bool))),
+        (lambda: nx.full(2, fill_value=3), np.full(2, 3, np.int32)),
+        (lambda: nx.full_like(nx.ones(2), fill_value=3), np.full(2, 3, np.float32)),
+        (lambda: nx.zeros(2, dtype=None), np.zeros(2, np.float32)),
+    ],
+)
+def test_values_and_dtypes_of_what_is_made(made, want):
+    for ours in (made(), jit(made)()):
+        assert ours.dtype is nx.dtype(want.dtype)
+        np.testing.assert_array_equal(ours.numpy(), want)
+
+
+def test_namespace():
+    info = nx.__array_namespace_info__()
+    assert info.default_device() == nx.ones(1).device in info.devices() and nx.__array_api_version__ >= "2024.12"
+    assert info.dtypes(kind="bool") == {"bool": nx.bool} and info.dtypes()["int8"] is nx.int8
+    assert info.default_dtypes()["integral"] is nx.arange(2).dtype and not info.capabilities()["boolean indexing"]
+
+
+@pytest.mark.parametrize(
+    "call, error, said",
+    [
+        (lambda: nx.add("a", 1), DTypeError, "add: expected numbers, got 'a'"),
+        (lambda: nx.sum({}), DTypeError, "sum: expected numbers, got {}"),
+        (lambda: nx.mean(None), DTypeError, "mean: expected numbers, got None"),
+        (lambda: nx.zeros((10**9, 10**10)), ShapeError, r"full: .*2\*\*63 bytes"),
+        (lambda: nx.iota((10**9, 10**10)), ShapeError, r"iota: .*2\*\*63 bytes"),
+        (lambda: nx.arange(300, dtype="uint8"), DTypeError, "arange: .*uint8 holds"),
+        (lambda: nx.tensor([1, 2]) == [1, 2], TypeError, "equal: .*got a list"),
+        (lambda: () - nx.tensor([]), TypeError, "subtract: .*got a tuple"),
+        (lambda: round(nx.ones(2), 2), TypeError, "round"),
+        (lambda: nx.zeros(2, device="nowhere"), ValueError, "backend: expected one of numpy"),
+    ],
+)
+def test_errors_name_the_function(call, error, said):
+    with pytest.raises(error, match=said):
+        call()
 
 
 @pytest.mark.parametrize("args", [(5,), (1, 7, 2), (0, 1, 0.1), (5, 0, -1), (3, 3), (0.5, 3.0), (5, 1)])

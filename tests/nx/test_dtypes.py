@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from axon import dtypes, nx, testing
+from axon.defn import jit
 from axon.dtypes import promote, result_type
 from axon.errors import DTypeError
 from axon.nx.op import TABLE
@@ -27,6 +28,12 @@ def test_promotion_inside_a_kind_is_numpys():
         if nx.uint64 not in (a, b):
             assert promote(a, b) is promote(b, a)
     assert promote(nx.float16, nx.bfloat16) is nx.float32
+
+
+def test_the_order_of_operands_is_free():
+    for items in ([nx.float32, nx.uint64, nx.int8], [nx.float16, nx.int64, nx.bfloat16], [nx.bool, nx.int8, 1]):
+        assert len({nx.result_type(*order) for order in itertools.permutations(items)}) == 1
+    assert nx.concat([nx.ones(1, "uint64"), nx.ones(1, "int8"), nx.ones(1)]).dtype is nx.float32
 
 
 def test_scalars_never_change_an_array():
@@ -100,7 +107,7 @@ def cast(x, dtype):
     if dtype is nx.bool:
         return x != 0
     if dtype.is_float:
-        return (x.astype(np.float32) if dtype.is_half else x).astype(dtype.numpy)
+        return x.astype(dtype.numpy)
     if x.dtype.kind in "biu":
         return x.astype(dtype.numpy)
     limited = [int(min(max(v, dtype.lowest), dtype.highest)) if v == v else 0 for v in x.astype(float).ravel().tolist()]
@@ -139,10 +146,40 @@ def test_limits(d):
         nx.finfo("int8")
 
 
-def test_half_floats_are_rounded_from_float32():
-    value = 1 + 2**-11 + 2**-30  # just above the middle of two float16s, but not once it is float32
-    assert nx.tensor(value, "float64").astype("float16").item() == np.float16(np.float32(value)) == 1.0
+@pytest.mark.parametrize("compiler", ["evaluate", "native"])
+def test_float64_to_half_floats(compiler):
+    values = [1 + 2**-11 + 2**-30, 1 + 2**-8 + 2**-30]  # above the middle of two of them, but not once they are float32
+    x = nx.tensor(values, "float64")
+    for cast in (nx.astype, jit(nx.astype, static=("dtype",), compiler=compiler)):
+        assert cast(x, dtype="float16").tolist()[0] == 1 + 2**-10
+        assert cast(x, dtype="bfloat16").tolist()[1] == 1.0
     assert nx.tensor([3.0]).astype("bfloat16").astype("bool").tolist() == [True]
+
+
+def test_float64_samples_have_all_their_bits():
+    x = testing.sample(np.random.default_rng(0), nx.float64, (99,))
+    assert (x.astype(np.float32) != x).sum() > 50
+
+
+@pytest.mark.parametrize(
+    "dtype, bound, expected",
+    [("float16", nx.ones(1), "float16"), ("uint8", np.uint16(300), "uint8"), ("int32", 0.5, "float32")],
+)
+def test_clip_keeps_the_dtype_of_its_kind(dtype, bound, expected):
+    assert nx.clip(nx.tensor([0, 200], dtype), 0, bound).type == nx.template(2, expected)
+    assert nx.clip(nx.tensor([0, 200], "uint8"), max=np.uint16(300)).tolist() == [0, 200]
+
+
+def test_kinds():
+    kinds = ["bool", "signed integer", "unsigned integer", "real floating", "complex floating"]
+    for d, kind in [(nx.bool, 0), (nx.int8, 1), (nx.uint64, 2), (nx.bfloat16, 3)]:
+        assert [nx.isdtype(d, k) for k in kinds] == [k == kinds[kind] for k in kinds]
+        assert nx.isdtype(d, ("integral", d)) and nx.isdtype(d, "numeric") == (d is not nx.bool)
+
+
+def test_real_tensors_have_complex_parts():
+    x = nx.tensor([1.5, -np.inf])
+    assert nx.real(x) is x and x.conj() is x and nx.imag(x).tolist() == [0, 0]
 
 
 def test_scalars_that_do_not_fit_are_refused():
@@ -161,7 +198,11 @@ def test_scalars_that_do_not_fit_are_refused():
         (lambda: nx.tensor(True) + nx.tensor(True), "logical functions"),
         (lambda: nx.max(nx.tensor([True])), "logical functions"),
         (lambda: nx.nextafter(nx.ones(1, "float16"), 2.0), "float32 or float64"),
-        (lambda: nx.tensor(1, "uint64") + nx.tensor(1), "no common integer"),
+        (lambda: nx.tensor(1, "uint64") + nx.tensor(1), "add: expected dtypes with a common one"),
+        (lambda: nx.where(True, nx.tensor(1, "uint64"), nx.tensor(1)), "where: expected dtypes with a common one"),
+        (lambda: nx.take(nx.ones(2), nx.tensor([2**63], "uint64")), "take: expected integer indices that int64 holds"),
+        (lambda: nx.scatter_add(nx.ones(2), nx.tensor([2**64 - 1], "uint64"), nx.ones(1)), "that int64 holds"),
+        (lambda: nx.take_along_axis(nx.ones(2), nx.tensor([2**64 - 1], "uint64")), "that int64 holds"),
         (lambda: nx.signbit(nx.tensor(1)), "floating"),
     ],
 )

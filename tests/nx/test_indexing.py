@@ -5,7 +5,7 @@ import pytest
 from axon import nx, testing
 from axon.defn import grad, jit
 from axon.errors import DTypeError, ShapeError
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 DTYPES = [nx.float32, nx.bfloat16, nx.int8, nx.uint64, nx.bool]
@@ -101,20 +101,36 @@ def keys(draw):
     shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
     items, listed = [], False
     for n in shape[: draw(st.integers(0, len(shape)))]:
-        kind = draw(st.sampled_from("isssl" if not listed and not any(isinstance(i, int) for i in items) else "sss"))
+        kind = draw(st.sampled_from("iiss" if listed else "iissl"))
         if kind == "i":
             items.append(draw(st.integers(-n, n - 1)))
         elif kind == "l":
-            items.append(np.array(draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=4))))
+            items.append(draw(st.lists(st.integers(-n, n - 1), max_size=4)))
             listed = True
         else:
             bound = st.none() | st.integers(-n - 1, n + 1)
             items.append(slice(draw(bound), draw(bound), draw(st.sampled_from([None, 1, 2, 3, -1, -2]))))
     if draw(st.booleans()):
         items.insert(draw(st.integers(0, len(items))), None)
-    if draw(st.booleans()):
-        items.append(Ellipsis)
+    if draw(st.booleans()):  # one that stands for no axis may stand anywhere
+        whole = sum(i is not None for i in items) == len(shape)
+        items.insert(draw(st.integers(0, len(items))) if whole else len(items), Ellipsis)
+    assume(not moved(items))
     return shape, tuple(items)
+
+
+def moved(items):
+    """Whether NumPy moves the list's axis to the front: ints stand apart from the list, and other axes before it."""
+    chosen = [p for p, i in enumerate(items) if isinstance(i, (int, list))]
+    at = next((p for p, i in enumerate(items) if isinstance(i, list)), 0)
+    apart = bool(chosen) and chosen[-1] - chosen[0] >= len(chosen)
+    return apart and any(i is None or isinstance(i, slice) for i in items[:at])
+
+
+@pytest.mark.parametrize("key", [np.s_[0, None, [0, 1]], np.s_[:, 0, ..., [0, 1]], np.s_[0, :, [0, 1]]])
+def test_axes_that_numpy_would_move(key):
+    with pytest.raises(ShapeError, match="two steps"):
+        nx.zeros((2, 3, 4))[key]
 
 
 @given(keys())
@@ -141,6 +157,28 @@ def test_updates_are_numpys(drawn, add):
         got = nx.asarray(x).at[key].set(value)
     np.testing.assert_array_equal(got.numpy(), want)
     np.testing.assert_array_equal(x, np.arange(x.size).reshape(shape))
+
+
+@pytest.mark.parametrize(
+    "dtype, value", [("float64", 0.1), ("int64", 2**40), ("bool", True), ("float16", 2), ("uint8", 255)]
+)
+def test_a_number_takes_the_dtype_it_meets(dtype, value):
+    x, i = nx.zeros(2, dtype), nx.tensor([0])
+    made = [x.at[0].set(value), x.at[i].set(value), x.at[::2].set(value), nx.put_along_axis(x, i, value)]
+    if dtype != "bool":
+        made += [x.at[0].add(value), nx.outer(nx.ones(1, dtype), value).reshape(1)]
+        assert nx.all_close(nx.full(2, value, dtype), value, rtol=0, atol=1e-12)
+    for y in made:
+        assert y.dtype is x.dtype and y[0].item() == value
+
+
+@pytest.mark.parametrize("dtype, value", [("uint8", 300), ("uint8", -1), ("int32", 1.7), ("bool", 2)])
+def test_a_number_that_the_dtype_does_not_hold(dtype, value):
+    with pytest.raises(DTypeError, match=r"at: expected .* holds"):
+        nx.zeros(2, dtype).at[0].set(value)
+    if isinstance(value, int) and dtype != "bool":
+        with pytest.raises(DTypeError, match=r"put_along_axis: expected .* holds"):
+            nx.put_along_axis(nx.zeros(2, dtype), nx.tensor([0]), value)
 
 
 def test_updates_broadcast_and_cast():
@@ -171,7 +209,23 @@ def test_errors(key, error, said):
         nx.zeros((2, 2))[key]
 
 
+@pytest.mark.parametrize("indices", [nx.zeros((1, 1)), nx.zeros((1, 1), "uint64"), nx.zeros((1, 1), "bool")])
+def test_indices_are_integers_that_int64_holds(indices):
+    x = nx.zeros((2, 2))
+    for read in (
+        lambda: nx.take(x, indices, axis=0),
+        lambda: nx.take_along_axis(x, indices),
+        lambda: nx.put_along_axis(x, indices, 0),
+        lambda: nx.gather(x, indices),
+        lambda: nx.indexed_add(x, indices, nx.ones((1, 2))),
+    ):
+        with pytest.raises(DTypeError, match="integer indices that int64 holds"):
+            read()
+
+
 def test_take_errors():
+    with pytest.raises(ShapeError, match="distinct axis names"):
+        nx.take(nx.tensor(np.ones((2, 2)), names=["a", "b"]), nx.tensor([0], names=["b"]), axis=0)
     with pytest.raises(DTypeError, match="integer indices"):
         nx.take(nx.zeros(3), nx.zeros(3))
     with pytest.raises(ShapeError, match="expected an axis"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import nx
+from axon.defn import jit
 from axon.errors import DTypeError, ShapeError
 
 random = nx.random
@@ -47,9 +48,8 @@ def test_uniform(shape, dtype):
     with jax.enable_x64(True):
         key, theirs = random.key(3), jax.random.PRNGKey(3)
         same(random.uniform(key, shape, dtype), jax.random.uniform(theirs, shape, dtype))
-        if dtype in ("float32", "float64"):  # JAX on the CPU rounds halves in other places
-            bounds = {"minval": -3.3, "maxval": 7.7}
-            same(random.uniform(key, shape, dtype, **bounds), jax.random.uniform(theirs, shape, dtype, **bounds))
+        bounds = {"minval": -3.3, "maxval": 7.7}
+        same(random.uniform(key, shape, dtype, **bounds), jax.random.uniform(theirs, shape, dtype, **bounds))
 
 
 BOUNDS = [(0, 10), (-5, 7), (0, 2**31 - 1), (-(2**31), 2**31 - 1), (3, 3), (5, 2), (0, 256)]
@@ -63,15 +63,26 @@ def test_randint(low, high):
     same(random.randint(key, 50, nx.tensor(low), nx.tensor(high)), want)
 
 
-@pytest.mark.parametrize(
-    "dtype, low, high", [("uint8", 0, 256), ("int8", -128, 128), ("int64", -5, 2**40), ("uint32", 0, 9)]
-)
+@pytest.mark.parametrize("low, high", [(0, 97), (20, 121), (0, 1), (None, None), (100, None), (None, 3)])
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
 def test_randint_dtypes(dtype, low, high):
+    low = nx.iinfo(dtype).min if low is None else low
+    high = nx.iinfo(dtype).max + (nx.iinfo(dtype).bits < 64) if high is None else high  # JAX takes no 2**63
     with jax.enable_x64(True):
-        same(
-            random.randint(random.key(1), 50, low, high, dtype),
-            jax.random.randint(jax.random.PRNGKey(1), (50,), low, high, dtype),
-        )
+        theirs = map(np.uint64 if dtype == "uint64" else int, (low, high))
+        want = jax.random.randint(jax.random.PRNGKey(1), (50,), *theirs, dtype)
+    ours = [(low, high)]
+    if high < 2**63:  # bounds of another dtype, which may lie beyond
+        ours += [(np.int64(low), np.int64(high)), (nx.tensor(low, "int64"), nx.tensor(high, "int64"))]
+    for bounds in ours:
+        same(random.randint(random.key(1), 50, *bounds, dtype), want)
+
+
+def test_bounds_beyond_the_dtype_are_its_ends():
+    want = random.randint(random.key(0), 200, 250, 256, "uint8")
+    assert set(want.tolist()) == set(range(250, 256))
+    for end in (1000, np.int64(1000), nx.tensor(1000)):
+        same(random.randint(random.key(0), 200, 250, end, "uint8"), want)
 
 
 def test_bernoulli():
@@ -94,6 +105,29 @@ def test_truncated_normal():
     ours = random.truncated_normal(random.key(1), -2.0, 1.0, 20000).numpy()
     assert ours.min() >= -2 and ours.max() <= 1
     np.testing.assert_allclose(ours, jax.random.truncated_normal(jax.random.PRNGKey(1), -2.0, 1.0, (20000,)), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: random.key(2**64),
+        lambda: random.key(-(2**63) - 1),
+        lambda: random.key(nx.tensor(1.5)),
+        lambda: random.key(nx.tensor([1, 2])),
+        lambda: random.fold_in(random.key(0), 2**32),
+        lambda: random.fold_in(random.key(0), nx.tensor(1.5)),
+        lambda: random.randint(random.key(0), 3, 0.5, 2),
+        lambda: random.randint(random.key(0), 3, nx.tensor(0.5), 2),
+    ],
+)
+def test_seeds_and_bounds_are_integers_that_fit(make):
+    with pytest.raises((ValueError, DTypeError), match=r"(key|fold_in|randint): expected"):
+        make()
+
+
+def test_a_probability_keeps_its_dtype_in_a_trace():
+    draw = lambda key: random.bernoulli(key, np.float64(0.3), (8,))  # noqa: E731
+    same(jit(draw)(random.key(0)), draw(random.key(0)).numpy())
 
 
 def test_errors():

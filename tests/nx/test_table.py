@@ -194,6 +194,7 @@ def test_gradient_matches_differences(op):
 @pytest.mark.parametrize("op", ROWS, ids=lambda op: op.name)
 def test_row_is_complete(op):
     assert op.function.__doc__, "a sentence that says what it computes"
+    assert hasattr(nx, op.name) or hasattr(nx, f"{op.name}_"), "a name in nx"
     assert (op.vjp is None) != (op.nondifferentiable is None), "a gradient, or why there is none"
     assert testing.accepted(op), "a dtype that it takes"
     assert (op.combine is not None) == (op.kind == "reduction") == (op.identity is not None)

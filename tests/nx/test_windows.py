@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from axon import nx, testing
-from axon.defn import grad
+from axon.defn import grad, jit
 from axon.errors import ShapeError
 
 COMBINE = {"window_sum": (np.sum, 0), "window_max": (np.max, None), "window_min": (np.min, None)}
@@ -66,6 +66,17 @@ def test_padding_never_wins():
 
 def test_half_floats_are_summed_in_float32():
     assert nx.window_sum(nx.ones((4096,), "float16"), window=4096).item() == 4096.0
+
+
+@pytest.mark.parametrize("row", [nx.window_sum, nx.window_max, nx.window_min], ids=lambda r: r.op.name)
+@pytest.mark.parametrize("compiler", ["evaluate", "native"])
+def test_nothing_has_no_windows(row, compiler):
+    options = {"window": (1, 2), "strides": (2, 2)}
+    x = nx.ones((0, 4))
+    assert jit(lambda x: row(x, **options), compiler=compiler)(x).shape == (0, 2)
+    assert jit(grad(lambda x: nx.sum(row(x, **options))), compiler=compiler)(x).shape == (0, 4)
+    with pytest.raises(ShapeError, match="padded size"):
+        row(x, window=(2, 1))
 
 
 def test_errors():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AxonError
-from ..nx.backend import recording
+from ..nx.backend import running
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
 
@@ -40,7 +40,7 @@ class ArrayBackend:
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         if op.eager is None and op.expand is not None:
-            with recording(self):
+            with running(self):
                 return (op.expand(*args, **attrs).data,)
         arrays = [self.array(a.data, a.type) for a in args]
         if op.kind in ARITHMETIC:
@@ -60,7 +60,8 @@ class ArrayBackend:
         return x if x.dtype == wanted else x.astype(wanted)
 
     def constant(self, value: bool | int | float, type: TensorType) -> Any:
-        return self.xp.full(type.shape, value, dtype=type.dtype.numpy)
+        with np.errstate(all="ignore"):
+            return self.xp.full(type.shape, value, dtype=type.dtype.numpy)
 
     def from_numpy(self, array: np.ndarray) -> Any:
         return self.xp.asarray(array)
@@ -98,6 +99,8 @@ def numpy_backend() -> ArrayBackend:
 
 def cupy_backend() -> ArrayBackend:
     """The backend on an NVIDIA GPU; ImportError where CuPy is not installed."""
-    import cupy  # type: ignore[import-not-found]
-
+    try:
+        import cupy  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ImportError('backend "cupy": expected CuPy, got none; pip install "axon-nx[cuda]"') from error
     return ArrayBackend("cupy", cupy)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .. import tree
 from ..errors import GradientError
 from ..nx import movement
+from ..nx.backend import beside
 from ..nx.creation import asarray, zeros
 from ..nx.tensor import Tensor, TensorType
 from .backward import filled, pull
@@ -85,7 +86,8 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     outputs, structure = tree.flatten(primal)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given = [asarray(g) for g in tree.flatten_like(structure, cotangent)]
+        with beside(outputs):
+            given = [asarray(g) for g in tree.flatten_like(structure, cotangent)]
         for path, y, g in zip(structure.paths(), outputs, given, strict=True):
             if (g.dtype, g.shape) != (y.dtype, y.shape):
                 where = f" at {tree.show(path)}" if path else ""
@@ -175,7 +177,8 @@ class _Record(NamedTuple):
 
     def pull(self, cotangents: Iterable[tuple[Value, Tensor]]) -> tuple[Any, ...]:
         """The gradients of the differentiated arguments, zeros where nothing depends on one."""
-        found = iter(pull(self.graph, self.env, cotangents, self.wrt))
+        with beside([self.env[v] for v in self.wrt]):
+            found = iter(pull(self.graph, self.env, cotangents, self.wrt))
         return tuple([tree.unflatten(s, [next(found) for _ in range(s.size)]) for s in self.structures])
 
 
@@ -183,7 +186,9 @@ def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequenc
     """Trace and replay a function of the differentiated arguments alone; all else it reads is captured."""
     flat = [tree.flatten(argument) for argument in picked]
     structures = tuple(structure for _, structure in flat)
-    tensors = [asarray(leaf) for leaves, _ in flat for leaf in leaves]
+    given = [leaf for leaves, _ in flat for leaf in leaves]
+    with beside([leaf for leaf in given if isinstance(leaf, Tensor)]):
+        tensors = [asarray(leaf) for leaf in given]
     paths = [(i, path) for i, s in enumerate(structures) for path in s.paths()]
     for (i, path), t in zip(paths, tensors):
         if not t.dtype.is_float:
@@ -197,7 +202,8 @@ def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequenc
         rest = iter(leaves)
         return function([tree.unflatten(s, [next(rest) for _ in range(s.size)]) for s in structures])
 
-    traced = trace(over, tuple(t.type for t in tensors))
+    with beside(tensors):
+        traced = trace(over, tuple(t.type for t in tensors))
     env = replay(traced.graph, [*tensors, *traced.captured])
     outputs = traced.graph.outputs
     value = tree.unflatten(traced.structure, [env[v] for v in outputs])

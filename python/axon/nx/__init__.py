@@ -54,12 +54,14 @@ from .elementwise import astype as astype
 from .elementwise import cbrt as cbrt
 from .elementwise import ceil as ceil
 from .elementwise import clip as clip
+from .elementwise import conj as conj
 from .elementwise import copysign as copysign
 from .elementwise import divide as divide
 from .elementwise import floor as floor
 from .elementwise import floor_divide as floor_divide
 from .elementwise import fma as fma
 from .elementwise import hypot as hypot
+from .elementwise import imag as imag
 from .elementwise import maximum as maximum
 from .elementwise import minimum as minimum
 from .elementwise import multiply as multiply
@@ -67,6 +69,7 @@ from .elementwise import negative as negative
 from .elementwise import nextafter as nextafter
 from .elementwise import positive as positive
 from .elementwise import pow as pow
+from .elementwise import real as real
 from .elementwise import reciprocal as reciprocal
 from .elementwise import remainder as remainder
 from .elementwise import round as round
@@ -85,7 +88,9 @@ from .indexing import scatter as scatter
 from .indexing import scatter_add as scatter_add
 from .indexing import take as take
 from .indexing import take_along_axis as take_along_axis
+from .info import Info as __array_namespace_info__  # noqa: F401
 from .layout import broadcast_arrays as broadcast_arrays
+from .layout import concat as concat
 from .layout import flatten as flatten
 from .layout import matrix_transpose as matrix_transpose
 from .layout import meshgrid as meshgrid
@@ -119,7 +124,6 @@ from .logic import logical_xor as logical_xor
 from .logic import not_equal as not_equal
 from .logic import signbit as signbit
 from .movement import broadcast_to as broadcast_to
-from .movement import concat as concat
 from .movement import expand_dims as expand_dims
 from .movement import flip as flip
 from .movement import pad as pad
@@ -185,5 +189,6 @@ from .types import iinfo as iinfo
 from .types import isdtype as isdtype
 from .types import result_type as result_type
 
+__array_api_version__ = "2024.12"
 bool = bool_
 newaxis = None

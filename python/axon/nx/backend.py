@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +48,9 @@ class Backend(Protocol):
 
 # The innermost trace of this thread, if any: while one is open every op is recorded there.
 tracing: ContextVar[Backend | None] = ContextVar("axon_tracing", default=None)
+# Where what has no operands is made, unless it is the default backend.
+_ambient: ContextVar[Backend | None] = ContextVar("axon_ambient", default=None)
+_AS_IT_IS = nullcontext()
 
 
 @contextmanager
@@ -60,11 +63,36 @@ def recording(backend: Backend) -> Iterator[None]:
         tracing.reset(token)
 
 
+@contextmanager
+def running(backend: Backend) -> Iterator[None]:
+    """Carry out every op of this thread at once while the block runs, and make what has no operands on `backend`."""
+    trace, before = tracing.set(None), _ambient.set(backend)
+    try:
+        yield
+    finally:
+        tracing.reset(trace)
+        _ambient.reset(before)
+
+
+def on(device: str | None) -> AbstractContextManager[None]:
+    """`running` on the backend of that name; None leaves everything as it is."""
+    return _AS_IT_IS if device is None else running(config.lookup("backend", device))
+
+
+def beside(tensors: Sequence[Tensor]) -> AbstractContextManager[None]:
+    """While the block runs, what has no operands is made where these tensors are; an open trace records it."""
+    backend = home(tensors)
+    return _AS_IT_IS if tracing.get() is not None or backend is home() else running(backend)
+
+
+def home(tensors: Sequence[Tensor] = ()) -> Backend:
+    """The backend that new data goes to, beside these tensors if any. A trace holds no data: it captures."""
+    if tracing.get() is None:
+        for t in tensors:
+            return t.backend
+    return _ambient.get() or config.lookup("backend", config.default_backend)
+
+
 def select(tensors: Sequence[Tensor]) -> Backend:
     """The backend that carries out an op over these tensors."""
-    current = tracing.get()
-    if current is not None:
-        return current
-    for t in tensors:
-        return t.backend
-    return config.lookup("backend", config.default_backend)
+    return tracing.get() or home(tensors)

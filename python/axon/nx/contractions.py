@@ -13,6 +13,7 @@ from .op import composed, describe, operator
 from .rules import Settled, axes_of, axis_of, broadcast_shapes, contraction, merged, names_of
 from .tensor import Tensor, TensorType
 
+Axis = int | str | Sequence[int | str]
 Axes = tuple[int, ...]
 Pair = tuple[Axes, Axes]
 
@@ -23,9 +24,12 @@ def _free(ndim: int, *taken: Axes) -> Axes:
 
 def _dot_shape(name: str, types: Sequence[TensorType], *, contract: Any, batch: Any) -> Settled:
     a, b = types
-    (ca, cb), (ba, bb) = [
-        (axes_of(name, a, tuple(left)), axes_of(name, b, tuple(right))) for left, right in (contract, batch)
-    ]
+    if not all(isinstance(p, Sequence) and len(p) == 2 for p in (contract, batch)):
+        raise ShapeError(
+            f"{name}: expected pairs, axes of one operand and axes of the other, got contract {contract} and batch "
+            f"{batch}; an empty one is ((), ())"
+        )
+    (ca, cb), (ba, bb) = [(axes_of(name, a, left), axes_of(name, b, right)) for left, right in (contract, batch)]
     pairs = [*zip(ca, cb), *zip(ba, bb)]
     if len(ca) != len(cb) or len(ba) != len(bb) or set(ca) & set(ba) or set(cb) & set(bb):
         raise ShapeError(
@@ -88,8 +92,8 @@ def dot_general(
     b: Tensor,
     /,
     *,
-    contract: tuple[Sequence[int | str], Sequence[int | str]],
-    batch: tuple[Sequence[int | str], Sequence[int | str]] = ((), ()),
+    contract: tuple[Axis, Axis],
+    batch: tuple[Axis, Axis] = ((), ()),
 ) -> Tensor:
     """Sum of products over pairs of contracted axes, for each pair of batch axes: shape batch + free a + free b.
 
@@ -111,6 +115,7 @@ def matmul(a: Tensor, b: Tensor, /) -> Tensor:
     """
     if not a.ndim or not b.ndim:
         raise ShapeError(f"matmul: expected operands with axes, got {describe((a.type, b.type))}; multiply by scalars")
+    _check_inner("matmul", a, b)
     if a.ndim == 1 or b.ndim <= 2:
         if b.ndim == 1:
             return dot_general(a, b, contract=((-1,), (0,)))
@@ -124,8 +129,16 @@ def matmul(a: Tensor, b: Tensor, /) -> Tensor:
     return dot_general(a, b, contract=((-1,), (-2,)), batch=(outer, outer))
 
 
+def _check_inner(name: str, a: Tensor, b: Tensor) -> None:
+    if a.shape[-1] != b.shape[-min(b.ndim, 2)]:
+        raise ShapeError(
+            f"{name}: expected equal sizes of the first's last axis and the second's last but one, or only one, got "
+            f"{describe((a.type, b.type))}; transpose one"
+        )
+
+
 @composed
-def tensordot(a: Tensor, b: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, /, *, axes: int | tuple[Axis, Axis] = 2) -> Tensor:
     """Sum of products over the last `axes` axes of a and the first of b, or over pairs of axes.
 
     >>> nx.tensordot(nx.ones((2, 3)), nx.ones((3, 4)), axes=1).shape
@@ -173,4 +186,5 @@ def dot(a: Tensor, b: Tensor, /) -> Tensor:
     """
     if not a.ndim or not b.ndim:
         return a * b
-    return dot_general(a, b, contract=((-1,), (-2 if b.ndim > 1 else 0,)))
+    _check_inner("dot", a, b)
+    return dot_general(a, b, contract=(-1, -min(b.ndim, 2)))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import ShapeError
-from .movement import pad_array
+from .movement import pad_array, spread
 from .op import describe
 from .rules import Settled, contraction, integers, picked, shape_of
 from .tensor import Names, Shape, Tensor, TensorType
@@ -30,10 +30,10 @@ def _settled(
 ) -> tuple[Shape, Mapping[str, Any]]:  # fmt: skip
     """The result's shape and the attributes in normal form; everything that can be wrong is found here."""
     rank = len(x) - 2
-    if rank < 0 or len(kernel) != len(x):
+    if not 1 <= rank <= 3 or len(kernel) != len(x):
         raise ShapeError(
-            f"{name}: expected an input (N, spatial..., C) and a kernel (spatial..., C / groups, K) of one rank, got "
-            f"{shown}; expand_dims the one that lacks axes"
+            f"{name}: expected an input (N, spatial..., C) and a kernel (spatial..., C / groups, K) of one rank, with "
+            f"1 to 3 spatial axes, got {shown}; expand_dims what lacks axes"
         )
     strides = integers(name, "strides", strides, rank)
     input_dilation = integers(name, "input_dilation", input_dilation, rank)
@@ -46,7 +46,7 @@ def _settled(
         )
     if any(d < 1 for d in input_dilation):
         raise ShapeError(f"{name}: expected input_dilation above 0, got {input_dilation}; 1 is none")
-    sizes = tuple((n - 1) * d + 1 if n else 0 for n, d in zip(x[1:-1], input_dilation))
+    sizes = tuple(map(spread, x[1:-1], input_dilation))
     spatial, pairs = placed(name, sizes, kernel[:rank], strides, padding, kernel_dilation)
     normal = {
         "strides": strides, "padding": pairs, "input_dilation": input_dilation, "kernel_dilation": kernel_dilation,
@@ -117,21 +117,12 @@ def _grouped_kernel(kernel: Any, taps: int, groups: int) -> Any:
 
 
 def _conv_eager(xp: Any, x: Any, kernel: Any, *, groups: int, **attrs: Any) -> Any:
-    rank = x.ndim - 2
-    taps = math.prod(kernel.shape[:rank])
-    out, _ = placed("conv", _dilated(x.shape, attrs), kernel.shape[:rank], *_window(attrs))
-    rows = x.shape[0] * math.prod(out)
-    _, view = _patches(xp, x, kernel.shape[:rank], out, **attrs)
+    shape, _ = _settled("conv", x.shape, kernel.shape, "", groups=groups, **attrs)
+    space, rows = kernel.shape[:-2], math.prod(shape[:-1])
+    taps = math.prod(space)
+    _, view = _patches(xp, x, space, shape[1:-1], **attrs)
     y = xp.matmul(_by_group(xp, view, rows, taps, groups), _grouped_kernel(kernel, taps, groups))
-    return y.transpose((1, 0, 2)).reshape((x.shape[0], *out, kernel.shape[-1]))
-
-
-def _dilated(x: Shape, attrs: Mapping[str, Any]) -> Shape:
-    return tuple((n - 1) * d + 1 if n else 0 for n, d in zip(x[1:-1], attrs["input_dilation"]))
-
-
-def _window(attrs: Mapping[str, Any]) -> tuple[Shape, Pairs, Shape]:
-    return attrs["strides"], attrs["padding"], attrs["kernel_dilation"]
+    return y.transpose((1, 0, 2)).reshape(shape)
 
 
 def _kernel_gradient_eager(xp: Any, x: Any, g: Any, *, kernel_shape: Shape, groups: int, **attrs: Any) -> Any:
@@ -150,12 +141,12 @@ def _input_gradient_eager(xp: Any, g: Any, kernel: Any, *, input_shape: Shape, g
     right = _grouped_kernel(kernel, taps, groups).transpose((0, 2, 1))
     patches = xp.matmul(_by_group(xp, g, rows, 1, groups), right).reshape((groups, rows, taps, kernel.shape[-2]))
     patches = patches.transpose((2, 1, 0, 3)).reshape((*space, *g.shape[:-1], input_shape[-1]))
-    dilated = _dilated(input_shape, attrs)
+    dilated = map(spread, input_shape[1:-1], attrs["input_dilation"])
     padded = [n + lo + hi for n, (lo, hi) in zip(dilated, attrs["padding"])]
     total = xp.zeros((input_shape[0], *padded, input_shape[-1]), dtype=g.dtype)
     for tap in itertools.product(*map(range, space)):
         places = [
-            slice(i * d, i * d + (m - 1) * s + 1, s)
+            slice(i * d, i * d + spread(m, s), s)
             for i, d, m, s in zip(tap, attrs["kernel_dilation"], g.shape[1:-1], attrs["strides"])
         ]
         total[(slice(None), *places)] += patches[tap]

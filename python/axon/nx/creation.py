@@ -1,23 +1,28 @@
-"""Tensors of Python values, other libraries' arrays, and nothing. literal and iota are rows, the rest is composed."""
+"""Tensors of Python values, other libraries' arrays, and nothing. literal and iota are rows, the rest is composed.
+
+device: the backend a tensor is made on, by name; unless given, that of the tensors at hand, or the default one.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from .. import config
-from ..dtypes import DType, DTypeLike, bool_, float32, int32, result_type
+from ..dtypes import DType, DTypeLike, bool_, float32, float64, int32
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
-from .backend import Backend, tracing
-from .elementwise import astype, multiply, where
-from .logic import greater_equal, less
-from .op import Inference, composed, row, scalar_of, scalar_type
+from .backend import home, on, tracing
+from .elementwise import astype, fma, where
+from .logic import equal, greater_equal, less
+from .op import SCALARS, Inference, composed, lifted, row, scalar_of, scalar_type
 from .rules import axis_of, integer, names_of, shape_of
-from .tensor import Tensor, TensorType
+from .tensor import Shape, Tensor, TensorType
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 # Rows
@@ -45,12 +50,20 @@ def literal(*, value: bool | int | float, dtype: DTypeLike) -> Tensor:
 
 
 def _iota_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
-    shape = shape_of("iota", attrs["shape"])
     dtype = to_dtype(attrs["dtype"])
+    shape = _sizes("iota", attrs["shape"], dtype)
     if dtype is bool_:
         raise DTypeError("iota: expected a numeric dtype, got bool; compare the result instead")
     type_ = TensorType(dtype, shape)
     return Inference((), (type_,), {"shape": shape, "axis": axis_of("iota", type_, attrs["axis"]), "dtype": dtype})
+
+
+def _sizes(name: str, shape: Any, dtype: DType) -> Shape:
+    """A shape whose bytes can be counted."""
+    found = shape_of(name, shape)
+    if math.prod(found) * dtype.itemsize >= 1 << 63:
+        raise ShapeError(f"{name}: expected a tensor of less than 2**63 bytes, got {dtype} of shape {found}; check it")
+    return found
 
 
 def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
@@ -74,11 +87,16 @@ def iota(shape: int | Sequence[int], axis: int = -1, dtype: DTypeLike = int32) -
 
 
 def tensor(
-    data: Any, dtype: DTypeLike | None = None, names: Sequence[str | None] | None = None, *, backend: str = ""
+    data: Any,
+    dtype: DTypeLike | None = None,
+    names: Sequence[str | None] | None = None,
+    *,
+    device: str | None = None,
 ) -> Tensor:
     """A tensor holding a copy of `data`: a number, nested lists, an array of any library, or a tensor.
 
-    Python ints become int32 and floats float32; arrays keep their dtype. DTypeError where a value does not fit.
+    Python ints become int32 and floats float32; arrays keep their dtype. device: the backend it is on, by name; a
+    tensor's own, or the default one. DTypeError where a value does not fit.
 
     >>> nx.tensor([[1, 2], [3, 4]], names=["row", "column"])
     int32[row=2,column=2]
@@ -87,51 +105,68 @@ def tensor(
     """
     import numpy as np
 
+    backend = home()
     if isinstance(data, Tensor):
         data = data if dtype is None else astype(data, dtype)
         names = data.names if names is None else names
-        if tracing.get() is not None:
+        if tracing.get() is not None and device is None:
             return _renamed(data, names)
-        backend, data = backend or data.backend.name, data.numpy()
-    array = np.array(_array(_imported(data), dtype), copy=True, order="C")
-    where_to = config.lookup("backend", backend or config.default_backend)
-    return _from_array(array, names, where_to)
+        backend, data = data.backend, data.numpy()
+    array = np.array(_array("tensor", _imported(data), dtype), copy=True, order="C")
+    backend = backend if device is None else config.lookup("backend", device)
+    type_ = TensorType(to_dtype(array.dtype), array.shape, names_of("tensor", names, array.shape))
+    return Tensor(type_, backend, backend.from_numpy(array))
 
 
-def asarray(data: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Tensor:
+def asarray(
+    data: Any, dtype: DTypeLike | None = None, *, device: str | None = None, copy: bool | None = None
+) -> Tensor:
     """`data` as a tensor: a tensor is itself, an array's memory is shared where it can be (copy=False: must be).
 
-    Writing to the array afterwards would change the tensor: use `tensor` unless you own it.
+    Writing to the array afterwards would change the tensor: use `tensor` unless you own it. device: as of `tensor`.
 
     >>> nx.asarray([1.5, 2.5])
     float32[2] [1.5, 2.5]
     """
+    if copy:
+        return tensor(data, dtype, device=device)
+    if not isinstance(data, Tensor):
+        with on(device):
+            return convert("asarray", data, dtype, copy)
+    changed = dtype is not None and to_dtype(dtype) is not data.dtype
+    if copy is False and (changed or device not in (None, data.device)):
+        wanted = f"{data.dtype if dtype is None else to_dtype(dtype)} on {device or data.device!r}"
+        raise DTypeError(
+            f"asarray: expected {wanted} without a copy, got {data.type} on {data.device!r}; allow the copy"
+        )
+    found = astype(data, dtype) if changed else data  # type: ignore[arg-type]
+    return found if device is None else backend_transfer(found, device)
+
+
+def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | None = None) -> Tensor:
+    """`asarray` of what is no tensor, for the function `name`, which errors speak of."""
     import numpy as np
 
-    if copy:
-        return tensor(data, dtype)
-    if isinstance(data, Tensor):
-        changed = dtype is not None and to_dtype(dtype) is not data.dtype
-        if changed and copy is False:
-            raise DTypeError(f"asarray: expected {to_dtype(dtype)} without a copy, got {data.type}; allow the copy")
-        return astype(data, dtype) if changed else data  # type: ignore[arg-type]
-    if (weak := scalar_type(data)) is not None and tracing.get() is not None:
-        return literal(value=data, dtype=to_dtype(weak) if dtype is None else dtype)
+    weak = None if hasattr(data, "dtype") else scalar_type(data)
+    if weak is not None and copy is None:  # a trace knows its value
+        target = to_dtype(weak if dtype is None else dtype)
+        return literal(value=scalar_of(name, data, target), dtype=target)
     data = _imported(data)
-    array = _array(data, dtype)
-    if copy is False and not (isinstance(data, np.ndarray) and np.shares_memory(array, data)):
-        raise ValueError(f"asarray: expected memory that can be shared, got {type(data).__name__}; leave copy out")
-    return _from_array(array, None, config.lookup("backend", config.default_backend))
+    array = _array(name, data, dtype)
+    if copy is False and array.size and not np.may_share_memory(array, np.asarray(data)):
+        raise ValueError(f"{name}: expected memory that can be shared, got {type(data).__name__}; leave copy out")
+    backend = home()
+    return Tensor(TensorType(to_dtype(array.dtype), array.shape), backend, backend.from_numpy(array))
 
 
-def from_dlpack(source: Any, /, *, copy: bool | None = None) -> Tensor:
+def from_dlpack(source: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """A tensor over the memory of another library's array (torch, jax, cupy, numpy), without a copy unless asked.
 
     >>> import numpy
     >>> nx.from_dlpack(numpy.arange(3, dtype="int32"))
     int32[3] [0, 1, 2]
     """
-    return asarray(source if isinstance(source, Tensor) else _shared(source), copy=copy)
+    return asarray(source if isinstance(source, Tensor) else _shared(source), device=device, copy=copy)
 
 
 def _shared(source: Any) -> Any:
@@ -163,6 +198,16 @@ def template(
 
 
 @composed
+def to_device(x: Tensor, device: str, /, *, stream: None = None) -> Tensor:
+    """`backend_transfer` as the array-API standard calls it; there are no streams.
+
+    >>> nx.tensor([1, 2]).to_device("numpy").device
+    'numpy'
+    """
+    return backend_transfer(x, device)
+
+
+@composed
 def backend_transfer(x: Tensor, /, backend: str) -> Tensor:
     """The tensor copied to another backend, by name ("numpy", "cupy").
 
@@ -182,30 +227,32 @@ def _imported(data: Any) -> Any:
     return _shared(data) if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray) else data
 
 
-def _array(data: Any, dtype: DTypeLike | None) -> Any:
+def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
     """The data as a NumPy array of a dtype of ours, sharing memory where possible."""
     import numpy as np
 
-    typed = hasattr(data, "dtype")
+    python = isinstance(data, (list, tuple, range, *SCALARS)) and not hasattr(data, "dtype")  # numbers without a dtype
     if isinstance(data, (list, tuple)) and (odd := _odd(data)):
-        raise DTypeError(f"tensor: expected numbers, got {odd}; use stack to join tensors")
+        raise DTypeError(f"{name}: expected numbers, got {odd}; use stack to join tensors")
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise ShapeError(
-            f"tensor: expected lists of equal lengths at each level, got {data!r:.60}; pad them"
+            f"{name}: expected lists of equal lengths at each level, got {data!r:.60}; pad them"
         ) from error
-    if dtype is None and not typed:
-        wanted = {"i": int32, "u": int32, "f": float32, "b": bool_}.get(array.dtype.kind)
-        target = wanted if wanted is not None else to_dtype(array.dtype)
-    else:
-        target = to_dtype(array.dtype if dtype is None else dtype)
-    if target.is_integer and array.dtype.kind in "iu" and array.size and not typed:
-        low, high = array.min(), array.max()
-        if low < target.lowest or high > target.highest:
-            raise DTypeError(
-                f"tensor: expected {target} values, got {low if low < target.lowest else high}; give a wider dtype"
-            )
+    if python and (array.dtype.kind == "O" or (array.dtype.kind == "f" and (abs(array) >= 2.0**63).any())):
+        exact = np.asarray(data, object)  # NumPy has no integer dtype for both -1 and 2**63
+        array = exact if all(isinstance(v, int) for v in exact.flat) else array
+    try:
+        own = to_dtype(int if python and array.dtype.kind == "O" else array.dtype)
+    except DTypeError:
+        raise DTypeError(f"{name}: expected numbers, got {data!r:.60}; give bools, integers or floats") from None
+    if python:
+        own = {"b": bool_, "f": float32}.get(own.kind, int32)
+    target = own if dtype is None else to_dtype(dtype)
+    if python and target.is_integer and array.dtype.kind in "iuO" and array.size:
+        for extreme in (array.min(), array.max()):
+            scalar_of(name, extreme, target)
     if array.dtype == target.numpy and array.dtype.isnative:
         return array
     with np.errstate(all="ignore"):
@@ -225,11 +272,6 @@ def _odd(data: Any) -> str | None:
     return None
 
 
-def _from_array(array: Any, names: Any, backend: Backend) -> Tensor:
-    type_ = TensorType(to_dtype(array.dtype), array.shape, names_of("tensor", names, array.shape))
-    return Tensor(type_, backend, backend.from_numpy(array))
-
-
 def _renamed(x: Tensor, names: Any) -> Tensor:
     from .movement import rename
 
@@ -239,7 +281,21 @@ def _renamed(x: Tensor, names: Any) -> Tensor:
 # Filled
 
 
-def full(shape: int | Sequence[int], value: Any, dtype: DTypeLike | None = None) -> Tensor:
+def placed(function: Callable[P, R]) -> Callable[P, R]:
+    """Give effect to a function's parameter `device`: the backend that the tensor is made on, by name."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        with on(options.get("device")):  # type: ignore[arg-type]
+            return function(*args, **options)
+
+    return run
+
+
+@placed
+def full(
+    shape: int | Sequence[int], fill_value: Any, dtype: DTypeLike | None = None, *, device: str | None = None
+) -> Tensor:
     """A tensor with every element the same value.
 
     >>> nx.full((2,), 1.5)
@@ -247,50 +303,46 @@ def full(shape: int | Sequence[int], value: Any, dtype: DTypeLike | None = None)
     """
     from .movement import broadcast_to
 
-    weak = scalar_type(value)
-    if weak is None:
-        filled = asarray(value, dtype)
-    else:
-        filled = literal(value=value, dtype=weak if dtype is None else dtype)
-    return broadcast_to(filled, shape_of("full", shape))
+    value = asarray(fill_value, dtype) if isinstance(fill_value, Tensor) else convert("full", fill_value, dtype)
+    return broadcast_to(value, _sizes("full", shape, value.dtype))
 
 
-def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
-    """A tensor of zeros.
+def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
+    """A tensor of zeros, float32 unless another dtype is given.
 
     >>> nx.zeros(2)
     float32[2] [0., 0.]
     """
-    return full(shape, 0, dtype)
+    return full(shape, 0.0, dtype, device=device)
 
 
-def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
-    """A tensor of ones.
+def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
+    """A tensor of ones, float32 unless another dtype is given.
 
     >>> nx.ones(2)
     float32[2] [1., 1.]
     """
-    return full(shape, 1, dtype)
+    return full(shape, 1.0, dtype, device=device)
 
 
-def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """A tensor whose values do not matter: zeros.
 
     >>> nx.empty(2).shape
     (2,)
     """
-    return zeros(shape, dtype)
+    return zeros(shape, dtype, device=device)
 
 
-def _like(make: Callable[Concatenate[Any, P], Tensor]) -> Callable[..., Tensor]:
-    """The variant of a creation function that takes shape and dtype from a tensor."""
+def _like(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The variant of a creation function that takes shape, dtype and device from a tensor."""
 
-    def like(x: Any, /, *args: Any, dtype: DTypeLike | None = None) -> Tensor:
-        x = asarray(x)
-        return make(x.shape, *args, dtype=x.dtype if dtype is None else dtype)  # type: ignore[call-arg]
+    @lifted
+    def like(x: Tensor, /, *args: Any, dtype: DTypeLike | None = None, **options: Any) -> Tensor:
+        return make(x.shape, *args, dtype=x.dtype if dtype is None else dtype, **options)
 
-    like.__name__ = like.__qualname__ = f"{make.__name__}_like"  # type: ignore[attr-defined]
-    like.__doc__ = f"`{make.__name__}` with the shape, and unless given the dtype, of a tensor."  # type: ignore[attr-defined]
+    like.__name__ = like.__qualname__ = f"{make.__name__}_like"
+    like.__doc__ = f"`{make.__name__}` with the shape, and unless given the dtype and device, of a tensor."
     return like
 
 
@@ -300,8 +352,17 @@ ones_like = _like(ones)
 empty_like = _like(empty)
 
 
-def eye(rows: int, columns: int | None = None, /, *, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
-    """A matrix with ones on the k-th diagonal and zeros elsewhere.
+@placed
+def eye(
+    rows: int,
+    columns: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+) -> Tensor:
+    """A matrix with ones on the k-th diagonal and zeros elsewhere, float32 unless another dtype is given.
 
     >>> nx.eye(2)
     float32[2,2]
@@ -309,38 +370,69 @@ def eye(rows: int, columns: int | None = None, /, *, k: int = 0, dtype: DTypeLik
      [0., 1.]]
     """
     shape = shape_of("eye", (rows, rows if columns is None else columns))
-    return astype(iota(shape, 0) + integer("eye", "k", k) == iota(shape, 1), dtype)
+    return astype(equal(iota(shape, 0) + integer("eye", "k", k), iota(shape, 1)), float32 if dtype is None else dtype)
 
 
+@placed
 def arange(
-    start: int | float, /, stop: int | float | None = None, step: int | float = 1, *, dtype: DTypeLike | None = None
+    start: int | float,
+    /,
+    stop: int | float | None = None,
+    step: int | float = 1,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
 ) -> Tensor:
-    """start, start + step, ... up to but without stop; arange(n) counts from 0. int32 if all are ints, else float32.
+    """start, start + step, ... up to but without stop; arange(n) counts from 0. int32 if all are ints, else float32,
+    unless a dtype is given; floats are then cast to it.
 
     >>> nx.arange(1, 7, 2)
     int32[3] [1, 3, 5]
     """
-    if stop is None:
-        start, stop = 0, start
+    start, stop, step = (_number(v) for v in ((0, start, step) if stop is None else (start, stop, step)))
     if step == 0:
         raise ValueError("arange: expected a step other than 0, got 0; use full for equal values")
-    given = result_type(*(scalar_type(v) or float for v in (start, stop, step)))
-    target = to_dtype(given if dtype is None else dtype)
-    count = iota(max(0, math.ceil((stop - start) / step)), 0, target)
-    return start + multiply(count, step) if step != 1 else start + count if start != 0 else count
+    whole = all(isinstance(v, int) for v in (start, stop, step))
+    target = to_dtype((int if whole else float) if dtype is None else dtype)
+    count = max(0, int(-((start - stop) // step)) if whole else math.ceil((stop - start) / step))
+    if whole and target.is_integer:
+        for end in (start, start + (count - 1) * step)[:count]:
+            scalar_of("arange", end, target)
+        step = (step - int(target.lowest)) % (1 << 8 * target.itemsize) + int(target.lowest)  # as integers wrap
+        work = target
+    else:
+        work = float32 if target.is_float and target is not float64 else float64
+    made = iota(count, 0, work)
+    made = made if step == 1 else made * step
+    return astype(made if start == 0 or not count else made + start, target)
 
 
+def _number(value: Any) -> int | float:
+    """What a number without or with a dtype is in Python."""
+    return value.__index__() if hasattr(value, "__index__") else float(value)
+
+
+@placed
 def linspace(
-    start: float | Tensor, stop: float | Tensor, /, num: int, *, endpoint: bool = True, dtype: DTypeLike = float32
+    start: float | Tensor,
+    stop: float | Tensor,
+    /,
+    num: int,
+    *,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
 ) -> Tensor:
-    """`num` evenly spaced values from start to stop, which is the last one if endpoint, else the next.
+    """`num` evenly spaced values from start to stop, which is the last one if endpoint, else the next; float32 unless
+    another dtype is given.
 
     >>> nx.linspace(0, 1, 5)
     float32[5] [0.  , 0.25, 0.5 , 0.75, 1.  ]
     """
-    num = integer("linspace", "num", num)
-    t = iota(num, 0, dtype) / max(1, num - 1 if endpoint else num)
-    return astype(start * (1 - t) + stop * t, dtype)
+    num, target = integer("linspace", "num", num), to_dtype(float if dtype is None else dtype)
+    parts = max(1, num - 1 if endpoint else num)
+    i = iota(num, 0, float64 if target is float64 else float32)
+    return astype(where(equal(i, parts), stop, fma(stop - start, i / parts, start)), target)
 
 
 @composed
@@ -352,7 +444,8 @@ def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     [[1., 0.],
      [1., 1.]]
     """
-    return where(greater_equal(iota(x.shape[-2:], 0) + k, iota(x.shape[-2:], 1)), x, 0)
+    inside = greater_equal(iota(x.shape[-2:], 0) + k, iota(x.shape[-2:], 1))
+    return where(inside, x, literal(value=0, dtype=x.dtype))
 
 
 @composed
@@ -364,4 +457,5 @@ def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     [[1., 1.],
      [0., 1.]]
     """
-    return where(less(iota(x.shape[-2:], 1), iota(x.shape[-2:], 0) + k), 0, x)
+    outside = less(iota(x.shape[-2:], 1), iota(x.shape[-2:], 0) + k)
+    return where(outside, literal(value=0, dtype=x.dtype), x)

@@ -14,7 +14,7 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, bool_
 from ..dtypes import dtype as to_dtype
 from .logic import Operand, equal, greater, less, signbit
-from .op import Inference, method, operator, row
+from .op import Inference, composed, method, operator, row
 from .rules import choice, elementwise, floating, floats, full_floats, numeric
 from .tensor import Tensor, TensorType
 
@@ -296,9 +296,14 @@ def cbrt(x: Operand, /) -> Tensor:
     ...
 
 
-@elementwise(cost=8, dtype=floating, vjp=lambda g, z, x, y: (g * x / z, g * y / z))
+def _hypot_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    length = where(equal(z, 0), 1, z)
+    return g * x / length, g * y / length
+
+
+@elementwise(cost=8, dtype=floating, vjp=_hypot_vjp)
 def hypot(x: Operand, y: Operand, /) -> Tensor:
-    """sqrt(x*x + y*y) without overflow on the way.
+    """sqrt(x*x + y*y) without overflow on the way; its gradient at (0, 0) is 0, as abs has it.
 
     >>> nx.hypot(3.0, 4.0)
     float32[] 5.
@@ -367,6 +372,41 @@ def round(x: Operand, /) -> Tensor:
     ...
 
 
+# The complex functions, of real numbers: no dtype is complex
+
+
+@composed
+def conj(x: Tensor, /) -> Tensor:
+    """The complex conjugate, of a real tensor x itself.
+
+    >>> nx.conj(2.0)
+    float32[] 2.
+    """
+    return x
+
+
+@composed
+def real(x: Tensor, /) -> Tensor:
+    """The real part, of a real tensor x itself.
+
+    >>> nx.real(2.0)
+    float32[] 2.
+    """
+    return x
+
+
+@composed
+def imag(x: Tensor, /) -> Tensor:
+    """The imaginary part, of a real tensor 0.
+
+    >>> nx.imag(2.0)
+    float32[] 0.
+    """
+    from .creation import zeros_like
+
+    return zeros_like(x)
+
+
 # Choice and conversion
 
 
@@ -381,17 +421,18 @@ def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
 
 
 def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """x limited to [min, max] (max wins where they cross); the gradient is 1 inside and at the bounds.
+    """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind; the gradient
+    is 1 inside and at the bounds.
 
     >>> nx.clip(3.5, 0, 1)
     float32[] 1.
     """
-    y = positive(x) if not isinstance(x, Tensor) else x
+    y = given = positive(x) if not isinstance(x, Tensor) else x
     if min is not None:
         y = where(less(y, min), min, y)
     if max is not None:
         y = where(greater(y, max), max, y)
-    return y
+    return astype(y, given.dtype) if y.dtype.kind == given.dtype.kind else y
 
 
 def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
@@ -406,8 +447,8 @@ def _astype(xp: Any, x: Any, dtype: DType) -> Any:
         return x != 0
     if x.dtype.kind != "f":
         return x.astype(dtype.numpy)
-    if dtype.is_float:  # a half is rounded from float32, as everywhere
-        return (x.astype("float32") if dtype.is_half else x).astype(dtype.numpy)
+    if dtype.is_float:
+        return x.astype(dtype.numpy)
     # Both bounds are powers of two (or 0), so they are exact in the float dtype. NaN is neither above nor inside.
     inside, above = (x >= float(dtype.lowest)) & (x < float(dtype.highest + 1)), x >= float(dtype.highest + 1)
     y = xp.where(inside, x, xp.zeros_like(x)).astype(dtype.numpy)
@@ -427,9 +468,9 @@ def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
 
 
 @method
-def astype(x: Operand, /, dtype: DTypeLike) -> Tensor:
+def astype(x: Operand, /, dtype: DTypeLike, *, copy: bool = True) -> Tensor:
     """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
-    What is not zero is true.
+    What is not zero is true. `copy` is the standard's, and changes nothing: tensors are immutable.
 
     >>> nx.astype(300.7, nx.uint8)
     uint8[] 255

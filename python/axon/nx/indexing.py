@@ -17,7 +17,7 @@ from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, reshape, squeeze, take_slice
 from .op import Index, composed, describe
-from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexed_numbers, indexing
+from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexed, indexed_numbers, indexing, names_of
 from .tensor import Shape, Tensor, TensorType
 
 Types = Sequence[TensorType]
@@ -38,7 +38,8 @@ def _take_shape(name: str, types: Types, *, axis: Any) -> Settled:
     if x.names or indices.names:
         mine, theirs = x.names or (None,) * x.ndim, indices.names or (None,) * indices.ndim
         names = (*mine[:a], *theirs, *mine[a + 1 :])
-    return (*x.shape[:a], *indices.shape, *x.shape[a + 1 :]), names, {"axis": a}
+    shape = (*x.shape[:a], *indices.shape, *x.shape[a + 1 :])
+    return shape, names_of(name, names, shape), {"axis": a}
 
 
 def _scatter_shape(name: str, types: Types, *, axis: Any) -> Settled:
@@ -189,6 +190,7 @@ def _flat(x: Shape, parts: Sequence[Tensor | None], shape: Shape) -> tuple[Tenso
 
 def _aligned(name: str, x: Tensor, indices: Tensor, axis: Any) -> tuple[Tensor, Tensor, int]:
     """Both operands of an along-axis function with all axes but `axis` broadcast."""
+    indexed(name, (x.dtype, indices.dtype))
     a = axis_of(name, x.type, axis)
     if indices.ndim != x.ndim:
         raise ShapeError(
@@ -239,6 +241,7 @@ def _put(table: Tensor, flat: Tensor, inside: Tensor, updates: Tensor, add: bool
 
 def _rows(name: str, x: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """x with the axes that rows of indices address made one, the positions on it, and whether all were inside."""
+    indexed(name, (x.dtype, indices.dtype))
     if not indices.ndim or indices.shape[-1] > x.ndim:
         raise ShapeError(
             f"{name}: expected rows of at most {x.ndim} indices, got {indices.type} for {x.type}; reshape them"

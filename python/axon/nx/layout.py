@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..errors import ShapeError
-from .movement import broadcast_to, concat, expand_dims, permute_dims, reshape, squeeze, take_slice
+from .creation import asarray
+from .logic import Operand
+from .movement import broadcast_to, concat_, expand_dims, permute_dims, reshape, squeeze, take_slice
 from .op import composed
 from .rules import axes_of, axis_of, broadcast_shapes, integer, integers
 from .tensor import Tensor
@@ -21,7 +24,26 @@ def flatten(x: Tensor, /) -> Tensor:
     return reshape(x, (-1,)) if x.size else reshape(x, (0,))
 
 
-def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+def concat(arrays: Sequence[Operand], /, *, axis: int | str | None = 0) -> Tensor:
+    """Tensors one after the other along an axis; None flattens them first.
+
+    >>> nx.concat([nx.zeros(1), nx.ones(2)])
+    float32[3] [0., 1., 1.]
+    """
+    given = _several("concat", arrays)
+    return concat_(given, axis=axis) if axis is not None else concat_([flatten(x) for x in given], axis=0)
+
+
+def _several(name: str, arrays: Any) -> list[Any]:
+    found = list(arrays) if isinstance(arrays, Iterable) else []
+    if not found:
+        raise ShapeError(
+            f"{name}: expected a sequence of at least one tensor, got {arrays!r}; make an empty one with zeros"
+        )
+    return found
+
+
+def stack(arrays: Sequence[Operand], /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis.
 
     >>> nx.stack([nx.arange(2), nx.arange(2)], axis=1)
@@ -29,7 +51,7 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     [[0, 0],
      [1, 1]]
     """
-    return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
+    return concat_([expand_dims(x, axis=axis) for x in _several("stack", arrays)], axis=axis)
 
 
 @composed
@@ -62,17 +84,18 @@ def split(x: Tensor, /, sections: int | Sequence[int], *, axis: int | str = 0) -
     return tuple(take_slice(x, lo, lo + n, a) for lo, n in zip(starts, sizes))
 
 
-def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
+def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
     """All tensors broadcast to their common shape.
 
     >>> [x.shape for x in nx.broadcast_arrays(nx.zeros(3), nx.zeros((2, 1)))]
     [(2, 3), (2, 3)]
     """
-    shape = broadcast_shapes("broadcast_arrays", [x.type for x in arrays])
-    return tuple(broadcast_to(x, shape) for x in arrays)
+    tensors = [asarray(x) for x in arrays]
+    shape = broadcast_shapes("broadcast_arrays", [x.type for x in tensors])
+    return tuple(broadcast_to(x, shape) for x in tensors)
 
 
-def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     """Coordinate tensors of the grid that vectors span; "xy" has the second vector along axis 0, "ij" the first.
 
     >>> [x.tolist() for x in nx.meshgrid(nx.arange(2), nx.arange(3), indexing="ij")]
@@ -80,12 +103,13 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: expected indexing "xy" or "ij", got {indexing!r}; choose one')
-    order = list(range(len(arrays)))
+    tensors = [asarray(x) for x in arrays]
+    order = list(range(len(tensors)))
     if indexing == "xy":
         order[:2] = order[:2][::-1]
-    shape = tuple(arrays[i].size for i in order)
-    lines = [[-1 if i == k else 1 for i in order] for k in range(len(arrays))]
-    return [broadcast_to(reshape(x, line), shape) for x, line in zip(arrays, lines)]
+    shape = tuple(tensors[i].size for i in order)
+    lines = [[x.size if i == k else 1 for i in order] for k, x in enumerate(tensors)]
+    return [broadcast_to(reshape(x, line), shape) for x, line in zip(tensors, lines)]
 
 
 @composed
@@ -152,7 +176,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: int | str | Sequence
     for a, by in zip(axes, integers("roll", "shift", shift, len(axes))):
         if n := x.shape[a]:
             cut = -by % n
-            x = concat([take_slice(x, cut, n, a), take_slice(x, 0, cut, a)], axis=a) if cut else x
+            x = concat_([take_slice(x, cut, n, a), take_slice(x, 0, cut, a)], axis=a) if cut else x
     return x
 
 

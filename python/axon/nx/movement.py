@@ -28,6 +28,11 @@ Types = Sequence[TensorType]
 Map = tuple[tuple[Index, ...], ...]
 
 
+def spread(count: int, step: int) -> int:
+    """How far `count` elements reach that lie `step` apart."""
+    return (count - 1) * step + 1 if count else 0
+
+
 # Shape rules and index maps, a pair a row
 
 
@@ -105,7 +110,7 @@ def _slice_shape(name: str, types: Types, *, starts: Any, stops: Any, steps: Any
             f"index with [...] for negative ones"
         )
     shape = tuple(-((a - b) // s) for a, b, s in zip(starts, stops, steps))
-    stops = tuple(a + (n - 1) * s + 1 if n else a for a, n, s in zip(starts, shape, steps))
+    stops = tuple(a + spread(n, s) for a, n, s in zip(starts, shape, steps))
     return shape, x.names, {"starts": starts, "stops": stops, "steps": steps}
 
 
@@ -127,7 +132,7 @@ def _pad_shape(name: str, types: Types, *, config: Any) -> Settled:
         raise ShapeError(
             f"{name}: expected (low, high, interior >= 0) for each axis of {x}, got {config}; 0 leaves one out"
         )
-    shape = tuple(lo + hi + n + max(n - 1, 0) * inner for n, (lo, hi, inner) in zip(x.shape, full))
+    shape = tuple(lo + hi + spread(n, inner + 1) for n, (lo, hi, inner) in zip(x.shape, full))
     if any(s < 0 for s in shape):
         raise ShapeError(f"{name}: expected crops no larger than the axes of {x}, got {config}; crop less")
     return shape, x.names, {"config": full}
@@ -140,8 +145,7 @@ def _pad_map(types: Types, out: TensorType, *, config: tuple[tuple[int, int, int
 
 def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
     """`pad` of arrays."""
-    spread = [(c[2] + 1) * (n - 1) + 1 if n else 0 for n, c in zip(x.shape, config)]
-    out = xp.empty([s + lo + hi for s, (lo, hi, _) in zip(spread, config)], dtype=x.dtype)
+    out = xp.empty([lo + hi + spread(n, inner + 1) for n, (lo, hi, inner) in zip(x.shape, config)], dtype=x.dtype)
     out[...] = value
     # Of each axis, the first element that a crop at the low end leaves, its place, and the stride between places.
     first = [max(0, -(lo // (inner + 1))) for lo, _, inner in config]
@@ -172,8 +176,6 @@ def _flip_map(types: Types, out: TensorType, *, axis: tuple[int, ...]) -> Map:
 
 
 def _concat_shape(name: str, types: Types, *, axis: Any) -> Settled:
-    if not types:
-        raise ShapeError(f"{name}: expected at least one tensor, got none; make an empty one with zeros")
     a = axis_of(name, types[0], axis)
     shape = types[0].shape
     if any(t.ndim != len(shape) or t.shape[:a] + t.shape[a + 1 :] != shape[:a] + shape[a + 1 :] for t in types):
@@ -206,6 +208,8 @@ def _same_shape(name: str, types: Types) -> Settled:
 def _rename_shape(name: str, types: Types, *, names: Any) -> Settled:
     (x,) = types
     if isinstance(names, Mapping):
+        if unknown := [n for n in names if n not in (x.names or ())]:
+            raise ShapeError(f"{name}: expected names that axes have, got {unknown} for {x}; list new ones instead")
         names = [names.get(n, n) for n in x.names or (None,) * x.ndim]
     found = names_of(name, names, x.shape)
     return x.shape, found, {"names": found}
@@ -224,15 +228,22 @@ def _identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
     eager=lambda xp, x, shape: x.reshape(shape),
     vjp=lambda g, y, x, *, shape: (g.reshape(x.shape),),
 )
-def reshape(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
-    """The elements in row-major order under another shape; one size may be -1, for what is left.
+def reshape_(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
+    """The row under `reshape`."""
+    ...
+
+
+@composed
+def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
+    """The elements in row-major order under another shape; one size may be -1, for what is left. `copy` is the
+    standard's, and changes nothing: tensors are immutable.
 
     >>> nx.arange(6).reshape((2, -1))
     int32[2,3]
     [[0, 1, 2],
      [3, 4, 5]]
     """
-    ...
+    return reshape_(x, shape)
 
 
 @movement(
@@ -320,9 +331,11 @@ def pad_(x: Tensor, value: Tensor | bool | int | float, /, config: Any) -> Tenso
 
 
 @composed
-def pad(x: Tensor, /, config: int | Sequence[int | Sequence[int]], value: Tensor | bool | int | float = 0) -> Tensor:
+def pad(
+    x: Tensor, /, config: int | Sequence[int | Sequence[int]], value: Tensor | bool | int | float = False
+) -> Tensor:
     """`value` put around and between the elements: (low, high) or (low, high, interior) for each axis; negative low and
-    high crop.
+    high crop. False is the 0 of every dtype.
 
     >>> nx.pad(nx.tensor([1, 2]), [(1, 0, 1)])
     int32[4] [0, 1, 0, 2]
@@ -347,12 +360,8 @@ def flip(x: Tensor, /, *, axis: int | str | Sequence[int | str] | None = None) -
     eager=lambda xp, *parts, axis: xp.concatenate(parts, axis=axis),
     vjp=_concat_vjp,
 )
-def concat(arrays: Sequence[Tensor], /, *, axis: int | str = 0) -> Tensor:
-    """Tensors one after the other along an axis.
-
-    >>> nx.concat([nx.zeros(1), nx.ones(2)])
-    float32[3] [0., 1., 1.]
-    """
+def concat_(arrays: Sequence[Tensor], /, *, axis: int | str) -> Tensor:
+    """The row under `concat`."""
     ...
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ..dtypes import DType, result_type
 from ..errors import DTypeError
-from .backend import select
+from .backend import beside, select
 from .tensor import Names, Shape, Tensor, TensorType
 
 P = ParamSpec("P")
@@ -109,9 +109,8 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
         weak = None if isinstance(o, Tensor) else scalar_type(o)
         if weak is None:
             if not isinstance(o, Tensor):
-                from .creation import asarray
-
-                o = asarray(o)
+                with beside([t for t in operands if isinstance(t, Tensor)]):
+                    o = _convert(op.name, o)
             tensors.append(o)
         given.append(o)
         types.append(weak or o.type)
@@ -133,12 +132,18 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
+def _convert(name: str, value: Any, dtype: DType | None = None) -> Tensor:
+    from .creation import convert
+
+    return convert(name, value, dtype)
+
+
 def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
     """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
     if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
         raise DTypeError(
-            f"{name}: expected an integer in [{dtype.lowest}, {dtype.highest}] beside {dtype} data, got {value}; "
-            f"cast the tensor to a wider dtype with astype first"
+            f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got {value}; give "
+            f"a wider dtype, or cast the tensor it meets with astype first"
         )
     return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
 
@@ -202,18 +207,35 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def composed(function: Callable[P, R]) -> Callable[P, R]:
-    """Declare a function made of rows: arrays given for its Tensor parameters are converted; it is a method too."""
+    """Declare a function made of rows: it is `lifted`, and a method too."""
+    return method(lifted(function))
+
+
+def lifted(function: Callable[P, R]) -> Callable[P, R]:
+    """Convert what is given for a function's Tensor parameters, and have it make tensors on their backend. A Python
+    scalar takes its dtype from the first of the tensors, as beside the operand of a row."""
     places = [i for i, p in enumerate(_parameters(function)[0]) if function.__annotations__[p] == "Tensor"]
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
-        if not all(isinstance(args[i], Tensor) for i in places if i < len(args)):
-            from .creation import asarray
+        given = [args[i] for i in places if i < len(args)]
+        tensors = [a for a in given if isinstance(a, Tensor)]
+        with beside(tensors):
+            if len(tensors) < len(given):
+                made = iter(_lift(function.__name__, given))
+                args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
+            return function(*args, **options)
 
-            args = tuple(asarray(a) if i in places else a for i, a in enumerate(args))
-        return function(*args, **options)
+    return run
 
-    return method(run)
+
+def _lift(name: str, given: Sequence[Any]) -> list[Tensor]:
+    made = [a if isinstance(a, Tensor) or scalar_type(a) else _convert(name, a) for a in given]
+    first = next((a.dtype for a in made if isinstance(a, Tensor)), None)
+    return [
+        a if isinstance(a, Tensor) else _convert(name, a, first and result_type(first, scalar_type(a) or float))
+        for a in made
+    ]
 
 
 def operator(name: str, *, reflected: bool = False) -> Declare:
@@ -221,15 +243,19 @@ def operator(name: str, *, reflected: bool = False) -> Declare:
 
     def attach(function: Callable[P, R]) -> Callable[P, R]:
         run: Callable[..., Any] = function
+        called = function.__name__.rstrip("_")
         unary = len(_parameters(inspect.unwrap(function))[0]) == 1
 
+        def single(self: Tensor, *options: Any) -> Any:
+            return run(self, *options)
+
         def binary(self: Tensor, other: Any) -> Any:
-            return run(self, other) if _is_operand(other) else NotImplemented
+            return run(self, other) if _is_operand(called, other) else NotImplemented
 
         def swapped(self: Tensor, other: Any) -> Any:
-            return run(other, self) if _is_operand(other) else NotImplemented
+            return run(other, self) if _is_operand(called, other) else NotImplemented
 
-        setattr(Tensor, f"__{name}__", (lambda self: run(self)) if unary else binary)
+        setattr(Tensor, f"__{name}__", single if unary else binary)
         if reflected:
             setattr(Tensor, f"__r{name}__", swapped)
         return function
@@ -237,7 +263,11 @@ def operator(name: str, *, reflected: bool = False) -> Declare:
     return attach
 
 
-def _is_operand(value: Any) -> bool:
+def _is_operand(name: str, value: Any) -> bool:
+    if isinstance(value, (list, tuple)):  # Python would answer == by identity
+        raise TypeError(
+            f"{name}: expected a tensor, array or number, got a {type(value).__name__}; give nx.tensor of it"
+        )
     return isinstance(value, (Tensor, *SCALARS)) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
 
 

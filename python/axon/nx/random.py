@@ -14,11 +14,12 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, float32, int32, uint8, uint16, uint32, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
-from .creation import asarray, full, iota, tensor
+from .creation import asarray, iota, tensor
 from .elementwise import astype, clip, fma, maximum, remainder, where
 from .layout import stack, unstack
-from .logic import bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, less, less_equal
+from .logic import bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, equal, greater, less, logical_or
 from .movement import reshape
+from .op import lifted
 from .rules import elementwise, integer, shape_of
 from .tensor import Shape, Tensor
 from .transcendental import erf_inv
@@ -60,7 +61,6 @@ def threefry2x32(key: Tensor, counter: Tensor, /) -> Tensor:
 
 
 def _packed(key: Tensor) -> Tensor:
-    key = asarray(key)
     if key.dtype is not uint32 or key.shape != (2,):
         raise ShapeError(
             f"random: expected a key uint32[2], got {key.type}; make one with random.key and take one of split"
@@ -79,19 +79,32 @@ def _blocks(key: Tensor, shape: Shape) -> Tensor:
     return threefry2x32(_packed(key), counter)
 
 
+def _word(name: str, what: str, value: int | Tensor, dtype: DType) -> Tensor:
+    """An integer as the bits of an unsigned dtype; one that it does not hold, nor as a negative one, is refused."""
+    if isinstance(value, Tensor):
+        if not value.dtype.is_integer or value.ndim:
+            raise DTypeError(f"{name}: expected an integer of rank 0 for {what}, got {value.type}; index or cast it")
+        return astype(value, dtype)
+    found, end = integer(name, what, value), int(dtype.highest) + 1
+    if not -end // 2 <= found < end:
+        raise ValueError(f"{name}: expected {what} in [-2**{8 * dtype.itemsize - 1}, {dtype.highest}], got {found}")
+    return tensor(found % end, dtype)
+
+
 def key(seed: int | Tensor, /) -> Tensor:
     """A key, uint32[2], out of a seed: a Python int of up to 64 bits, or an integer tensor of rank 0.
+
+    JAX's key of the same seed where it has 64-bit integers; without them JAX drops a seed's high 32 bits, -1 being
+    2**32 - 1. ValueError of a longer seed, DTypeError of a tensor of anything else.
 
     >>> nx.random.key(42)
     uint32[2] [ 0, 42]
     """
-    if isinstance(seed, Tensor):
-        word = astype(seed, uint64) if seed.dtype.itemsize == 8 else astype(astype(seed, uint32), uint64)
-        return _unpacked(word)
-    word = integer("key", "seed", seed) & (1 << 64) - 1
-    return tensor([word >> 32, word & (1 << 32) - 1], uint32)
+    short = isinstance(seed, Tensor) and seed.dtype.itemsize < 8
+    return _unpacked(astype(_word("key", "seed", seed, uint32 if short else uint64), uint64))
 
 
+@lifted
 def split(key: Tensor, /, n: int | Sequence[int] = 2) -> Tensor:
     """`n` new keys out of one, which must not be used again: uint32[n, 2].
 
@@ -101,20 +114,17 @@ def split(key: Tensor, /, n: int | Sequence[int] = 2) -> Tensor:
     return _unpacked(_blocks(key, shape_of("split", n)))
 
 
+@lifted
 def fold_in(key: Tensor, data: int | Tensor, /) -> Tensor:
-    """A new key out of a key and 32 bits of data, for example a step's number.
+    """A new key out of a key and 32 bits of data, an int or an integer tensor of rank 0: for example a step's number.
 
     >>> nx.random.fold_in(nx.random.key(0), 1)
     uint32[2] [ 928981903, 3453687069]
     """
-    word = (
-        astype(data, uint32)
-        if isinstance(data, Tensor)
-        else tensor(integer("fold_in", "data", data) & 0xFFFFFFFF, uint32)
-    )
-    return _unpacked(threefry2x32(_packed(key), astype(word, uint64)))
+    return _unpacked(threefry2x32(_packed(key), astype(_word("fold_in", "data", data, uint32), uint64)))
 
 
+@lifted
 def bits(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = uint32) -> Tensor:
     """Random bits as unsigned integers.
 
@@ -137,6 +147,7 @@ def _floating(name: str, dtype: DTypeLike) -> DType:
     return target
 
 
+@lifted
 def uniform(
     key: Tensor,
     /,
@@ -156,13 +167,29 @@ def uniform(
     found = bitwise_right_shift(bits(key, sizes, UNSIGNED[width // 8]), width - mantissa)
     floats = astype(found, target) * 2.0**-mantissa  # integers below 2**mantissa: both steps are exact
     low, high = asarray(minval, target), asarray(maxval, target)
-    return maximum(low, fma(floats, high - low, low))
+    span = high - low
+    return maximum(low, floats * span + low if target.is_half else fma(floats, span, low))  # where JAX rounds
 
 
+def _bound(name: str, value: int | Tensor, target: DType) -> tuple[Tensor, Tensor]:
+    """A bound limited to what a dtype holds, and whether it was above."""
+    if hasattr(value, "__index__") and not isinstance(value, Tensor) and not getattr(value, "ndim", 0):
+        value = integer(name, "a bound", value)
+        limited = min(max(value, int(target.lowest)), int(target.highest))
+        return asarray(limited, target), asarray(value > target.highest)
+    bound = asarray(value)
+    if not bound.dtype.is_integer:
+        raise DTypeError(f"{name}: expected integer bounds, got {bound.type}; cast them with astype first")
+    lowest, highest = max(bound.dtype.lowest, target.lowest), min(bound.dtype.highest, target.highest)
+    return astype(clip(bound, int(lowest), int(highest)), target), greater(bound, int(highest))
+
+
+@lifted
 def randint(
     key: Tensor, /, shape: int | Sequence[int], minval: int | Tensor, maxval: int | Tensor, dtype: DTypeLike = int32
 ) -> Tensor:
-    """Integers in [minval, maxval); minval where that is empty. The bias is at most span / 2**(2 * width of dtype).
+    """Integers in [minval, maxval), as far as dtype holds them; minval where that is empty. The bias is at most
+    span / 2**64, of 64-bit dtypes span / 2**128.
 
     >>> nx.random.randint(nx.random.key(0), 4, 0, 10)
     int32[4] [9, 0, 2, 3]
@@ -170,24 +197,20 @@ def randint(
     target = to_dtype(dtype)
     if not target.is_integer:
         raise DTypeError(f"randint: expected an integer dtype, got {target}; use uniform for floats")
-    sizes, unsigned, width = shape_of("randint", shape), UNSIGNED[target.itemsize], 8 * target.itemsize
+    sizes, unsigned = shape_of("randint", shape), uint64 if target.itemsize == 8 else uint32
+    width = 8 * unsigned.itemsize
+    (least, _), (end, beyond) = (_bound("randint", v, target) for v in (minval, maxval))
+    # What wraps at `width` is part of the numbers' definition. A span of 2**width is 0, and takes all of `low`.
+    wide = astype(end, unsigned) - astype(least, unsigned) + astype(beyond, unsigned)
+    span = where(logical_or(greater(end, least), beyond), wide, 1)
     high, low = (bits(k, sizes, unsigned) for k in unstack(split(key)))
-    if isinstance(minval, int) and isinstance(maxval, int):
-        minval = min(max(minval, int(target.lowest)), int(target.highest))
-        span = max(1, min(maxval, int(target.highest) + 1) - minval)
-        if span == 1 << width:
-            return astype(low, target) + minval
-        factor = ((1 << width // 2) % span) ** 2 % (1 << width) % span
-    else:
-        lowest, highest = (astype(asarray(v), target) for v in (minval, maxval))
-        span = where(less_equal(highest, lowest), 1, astype(highest - lowest, unsigned))
-        minval, half = lowest, remainder(full((), 1 << width // 2, unsigned), span)
-        factor = remainder(half * half, span)
-    # (high * 2**width + low) % span; that all products wrap at `width` is part of the numbers' definition.
-    offset = remainder(remainder(high, span) * factor + remainder(low, span), span)
-    return astype(offset, target) + minval
+    half = remainder(1 << width // 2, span)
+    # (high * 2**width + low) % span
+    offset = remainder(remainder(high, span) * remainder(half * half, span) + remainder(low, span), span)
+    return astype(where(equal(span, 0), low, offset) + astype(least, unsigned), target)
 
 
+@lifted
 def normal(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = float32) -> Tensor:
     """Normal numbers with mean 0 and standard deviation 1: sqrt(2) erf_inv of uniform numbers in (-1, 1).
 
@@ -199,6 +222,7 @@ def normal(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = f
     return erf_inv(uniform(key, shape, target, lowest, 1.0)) * math.sqrt(2)
 
 
+@lifted
 def truncated_normal(
     key: Tensor, /, lower: float, upper: float, shape: int | Sequence[int] = (), dtype: DTypeLike = float32
 ) -> Tensor:
@@ -212,6 +236,7 @@ def truncated_normal(
     return clip(erf_inv(uniform(key, shape, target, *bounds)) * math.sqrt(2), lower, upper)
 
 
+@lifted
 def bernoulli(key: Tensor, /, p: float | Tensor = 0.5, shape: int | Sequence[int] | None = None) -> Tensor:
     """True with probability p, as bool; of p's shape unless another is given.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import DTypeLike
 from .elementwise import abs, astype, divide, where
-from .layout import flatten
+from .layout import concat, flatten
 from .logic import equal, isfinite, isnan, less_equal, logical_and, logical_or, not_equal
-from .movement import broadcast_to, expand_dims, reshape
+from .movement import broadcast_to, expand_dims, permute_dims, reshape, take_slice
 from .op import composed
-from .rules import accumulating, choosing, logical, numeric, position, reduction
+from .rules import accumulating, choosing, locating, logical, numeric, position, reduction
 from .tensor import Tensor
 
 Axis = int | str | Sequence[int | str] | None
@@ -30,12 +31,25 @@ def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keep
 
 
 def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keepdims: bool) -> tuple[Tensor]:
-    """The product of the other elements: a zero's is the product of all that are not zero, if it is the only zero."""
-    zero = equal(x, 0)
-    zeros = sum_(zero, axis=axis, keepdims=True)
-    others = prod_(where(zero, 1, x), axis=axis, keepdims=True)
-    slope = where(logical_and(zero, equal(zeros, 1)), others, where(equal(zeros, 0), others / where(zero, 1, x), 0))
+    """The product of the other elements, by multiplications alone: at zeros every derivative of it is right too."""
+    order = (*axis, *(i for i in range(x.ndim) if i not in axis))
+    turned = permute_dims(x, order)
+    lines = reshape(turned, (math.prod(turned.shape[: len(axis)]), *turned.shape[len(axis) :]))
+    slope = permute_dims(reshape(_others(lines), turned.shape), [order.index(i) for i in range(x.ndim)])
     return (_spread(g, x, axis, keepdims) * slope,)
+
+
+def _others(x: Tensor) -> Tensor:
+    """The product of all other elements along axis 0: of the pairs but one's own, times the other of the pair."""
+    from .creation import ones_like
+
+    n, half = x.shape[0], x.shape[0] // 2
+    if n < 2:
+        return ones_like(x)
+    a, b, odd = (take_slice(x, lo, hi, 0) for lo, hi in ((0, half), (half, 2 * half), (2 * half, n)))
+    pairs = _others(concat([a * b, odd]))
+    shared = take_slice(pairs, 0, half, 0)
+    return concat([shared * b, shared * a, take_slice(pairs, half, n - half, 0)])
 
 
 @reduction(
@@ -119,16 +133,12 @@ def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     ...
 
 
-def _arg(name: str) -> Any:
-    return lambda xp, x, axis, keepdims: getattr(xp, name)(x, axis=axis[0], keepdims=keepdims)
-
-
 @reduction(
     dtype=position,
-    shape=choosing,
+    shape=locating,
     combine="argmax",
     identity=lambda d: d.lowest,
-    eager=_arg("argmax"),
+    eager=lambda xp, x, axis, keepdims: xp.argmax(x, axis=axis[0], keepdims=keepdims),
     nondifferentiable="zero",
 )
 def argmax_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
@@ -138,10 +148,10 @@ def argmax_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
 
 @reduction(
     dtype=position,
-    shape=choosing,
+    shape=locating,
     combine="argmin",
     identity=lambda d: d.highest,
-    eager=_arg("argmin"),
+    eager=lambda xp, x, axis, keepdims: xp.argmin(x, axis=axis[0], keepdims=keepdims),
     nondifferentiable="zero",
 )
 def argmin_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:

@@ -29,7 +29,7 @@ def promoting(kinds: str, *, out: DType | None = None, instead: str = "") -> DTy
     or of theirs."""
 
     def rule(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
-        common = result_type(*operands)
+        common = common_dtype(name, operands)
         if common.kind not in kinds:
             allowed = ", ".join(KINDS[k] for k in kinds)
             raise DTypeError(f"{name}: expected dtypes of kind {allowed}, got {_listed(operands)}; {instead}")
@@ -38,6 +38,14 @@ def promoting(kinds: str, *, out: DType | None = None, instead: str = "") -> DTy
     takes = "any dtype" if kinds == "biuf" else " or ".join(KINDS[k] for k in kinds) + " dtypes"
     rule.__doc__ = f"Takes {takes}; the result is {out or 'of the common dtype'}."
     return rule
+
+
+def common_dtype(name: str, operands: Sequence[DType | type]) -> DType:
+    """The dtype that promotion leads to; DTypeError with the op's name where there is none."""
+    try:
+        return result_type(*operands)
+    except DTypeError as error:
+        raise DTypeError(f"{name}: {error}") from None
 
 
 def _listed(operands: Sequence[DType | type]) -> str:
@@ -58,7 +66,7 @@ position = promoting("iuf", out=int32, instead=_CAST)
 
 def floating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
     """Takes any dtype; integers and bool become float32; the result is of the common floating dtype."""
-    common = result_type(*operands)
+    common = common_dtype(name, operands)
     common = common if common.is_float else float32
     return (common,) * len(operands), common
 
@@ -83,13 +91,13 @@ def logical(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, .
 
 def choice(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
     """The first operand is taken as bool, the others as their common dtype, which is the result's."""
-    common = result_type(*operands[1:])
+    common = common_dtype(name, operands[1:])
     return (bool_, *(common,) * (len(operands) - 1)), common
 
 
 def accumulating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
     """Takes any dtype; bool and small integers are widened to int32 (uint32 if unsigned) before they are combined."""
-    common = result_type(*operands)
+    common = common_dtype(name, operands)
     if common.kind in "bi":
         common = int64 if common is int64 else int32
     elif common.kind == "u":
@@ -99,11 +107,9 @@ def accumulating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DTy
 
 def indexed(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
     """The second operand holds integers; the others take their common dtype, which is the result's."""
-    index = result_type(operands[1])
-    if not index.is_integer:
-        raise DTypeError(f"{name}: expected integer indices, got {index}; cast them with astype first")
-    common = result_type(operands[0], *operands[2:])
-    return (common, index_dtype(index), *(common,) * (len(operands) - 2)), common
+    index = index_dtype(result_type(operands[1]), name)
+    common = common_dtype(name, (operands[0], *operands[2:]))
+    return (common, index, *(common,) * (len(operands) - 2)), common
 
 
 def indexed_numbers(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
@@ -112,8 +118,10 @@ def indexed_numbers(name: str, operands: Sequence[DType | type]) -> tuple[tuple[
     return indexed(name, operands)
 
 
-def index_dtype(dtype: DType) -> DType:
-    """The signed dtype that indices of a dtype are read in."""
+def index_dtype(dtype: DType, name: str = "indexing") -> DType:
+    """The signed dtype that indices of a dtype are read in; DTypeError for uint64, which would wrap."""
+    if not dtype.is_integer or dtype is uint64:
+        raise DTypeError(f"{name}: expected integer indices that int64 holds, got {dtype}; cast them with astype first")
     return int64 if dtype.itemsize == 8 or dtype is uint32 else int32
 
 
@@ -177,7 +185,7 @@ def names_of(name: str, names: Any, shape: Shape) -> Names:
     if names is None:
         return None
     found = tuple(names)
-    if len(found) != len(shape) or not all(n is None or isinstance(n, str) for n in found):
+    if isinstance(names, str) or len(found) != len(shape) or not all(n is None or isinstance(n, str) for n in found):
         raise ShapeError(
             f"{name}: expected {len(shape)} axis names for shape {shape}, got {names!r}; None leaves one out"
         )
@@ -253,6 +261,14 @@ def choosing(name: str, types: Sequence[TensorType], *, axis: Any, keepdims: boo
         raise ShapeError(
             f"{name}: expected at least one element to reduce, got {types[0]}; check for empty input first"
         )
+    return settled
+
+
+def locating(name: str, types: Sequence[TensorType], *, axis: Any, keepdims: bool) -> Settled:
+    """Of reductions to a position: like `choosing`, over one axis."""
+    settled = choosing(name, types, axis=axis, keepdims=keepdims)
+    if len(settled[2]["axis"]) != 1:
+        raise ShapeError(f"{name}: expected one axis, got {axis} for {types[0]}; reshape the axes to one first")
     return settled
 
 

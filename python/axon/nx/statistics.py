@@ -69,13 +69,13 @@ def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 
 @composed
 def logsumexp(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log of the sum of exp over axes (None is all), without overflow on the way.
+    """log of the sum of exp over axes (None is all), without overflow on the way; -inf over nothing.
 
     >>> nx.logsumexp(nx.tensor([1000.0, 1000.0]))
     float32[] 1000.6932
     """
     wide = _wide(x)
-    top = stop_grad(max(wide, axis=axis, keepdims=True))
+    top = stop_grad(max(wide, axis=axis, keepdims=True)) if _count("logsumexp", x, axis) else 0.0
     top = where(isfinite(top), top, 0)
     total = log(sum(exp(subtract(wide, top)), axis=axis, keepdims=True)) + top
     if keepdims:

@@ -1,18 +1,20 @@
 """x[...] for reading, x.at[...] for writing: NumPy's subscripts as slices, flips, takes and pads.
 
 A key has for each axis an int, a slice with any step, or one tensor of integers; None is a new axis, ... the rest.
+Where NumPy would move the tensor's axes to the front, an error says so.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..dtypes import bool_
+from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
-from .creation import asarray, full
+from .creation import asarray, convert, full
 from .elementwise import where
 from .indexing import scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
+from .op import lifted, scalar_type
 from .tensor import Shape, Tensor
 
 
@@ -44,10 +46,13 @@ def settle(x: Tensor, key: Any) -> Key:
             f"index: expected at most {x.ndim} items and one ..., got {len(items)} for {x.type}; drop some"
         )
     at = next((p for p, i in enumerate(items) if i is Ellipsis), len(items))
-    items[at : at + 1] = [slice(None)] * (x.ndim - used)
+    items[at : at + 1] = [slice(None)] * (x.ndim - used) or [Ellipsis]  # for no axis it still parts ints and tensor
     starts, stops, steps, flipped, dropped, new = [], [], [], [], [], []
-    axis, indices, result = None, None, 0
-    for item in items:
+    axis, indices, result, before = None, None, 0, 0
+    chosen: list[int] = []  # places of ints and of the tensor
+    for place, item in enumerate(items):
+        if item is Ellipsis:
+            continue
         if item is None:
             new.append(result)
             result += 1
@@ -71,16 +76,18 @@ def settle(x: Tensor, key: Any) -> Key:
                 raise IndexError(f"index: expected an integer in [{-n}, {n}) for axis {a} of {x.type}, got {i}")
             start, stop = i % n, i % n + 1
             dropped.append(a)
+            chosen.append(place)
         else:
             if indices is not None:
                 raise ShapeError(f"index: expected one tensor of indices for {x.type}, got several; use gather")
-            axis, indices = a, _indices(item)
+            axis, indices, before = a, _indices(item), result
             result += indices.ndim
+            chosen.append(place)
         starts.append(start)
         stops.append(stop)
         steps.append(step)
     sizes = [len(range(a, b, s)) for a, b, s in zip(starts, stops, steps)]
-    if indices is not None and any(abs(d - axis) > 1 for d in dropped):
+    if indices is not None and before and chosen[-1] - chosen[0] >= len(chosen):
         raise ShapeError(f"index: expected ints next to the tensor of indices, got {key}; index {x.type} in two steps")
     shape: list[int] = []
     for a, n in enumerate(sizes):
@@ -96,7 +103,7 @@ def _is_int(item: Any) -> bool:
 
 
 def _indices(item: Any) -> Tensor:
-    found = None if isinstance(item, bool) else asarray(item)
+    found = None if isinstance(item, bool) else asarray(item, int32 if isinstance(item, list) and not item else None)
     if found is None or found.dtype is bool_:
         raise DTypeError("index: expected integers, got bool; how many are true is not known beforehand: use where")
     if not found.dtype.is_integer:
@@ -116,7 +123,8 @@ def _part(x: Tensor, key: Key) -> Tensor:
     return flip(part, axis=key.flipped) if key.flipped else part
 
 
-def _getitem(x: Tensor, key: Any) -> Tensor:
+@lifted
+def _getitem(x: Tensor, /, key: Any) -> Tensor:
     k = settle(x, key)
     part = _part(x, k)
     if k.indices is not None:
@@ -143,19 +151,27 @@ class At:
         return At(self._x, key)
 
     def set(self, value: Any) -> Tensor:
-        """x with `value`, broadcast, in place of what x[key] reads; of an index given twice the last value stays."""
-        return _written(self._x, settle(self._x, self._key), value, add=False)
+        """x with `value`, broadcast and cast, in place of what x[key] reads; of an index given twice the last value
+        stays. DTypeError of a number that x's dtype does not hold."""
+        return _written(self._x, self._key, value, add=False)
 
     def add(self, value: Any) -> Tensor:
-        """x with `value`, broadcast, added to what x[key] reads; at an index given twice it is added twice."""
-        return _written(self._x, settle(self._x, self._key), value, add=True)
+        """x with `value`, broadcast and cast, added to what x[key] reads; at an index given twice it is added twice.
+        DTypeError of a number that x's dtype does not hold."""
+        return _written(self._x, self._key, value, add=True)
 
 
-def _written(x: Tensor, k: Key, value: Any, *, add: bool) -> Tensor:
+@lifted
+def _written(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
+    k = settle(x, key)
+    if not isinstance(value, Tensor):
+        if (weak := scalar_type(value)) and result_type(x.dtype, weak) is not x.dtype:
+            raise DTypeError(f"at: expected a value that {x.dtype} holds, got {value}; cast {x.type} with astype first")
+        value = convert("at", value, x.dtype)
     final = list(k.shape)
     for a in k.new:
         final.insert(a, 1)
-    value = broadcast_to(asarray(value), final).astype(x.dtype)
+    value = broadcast_to(value.astype(x.dtype), final)
     part = _part(x, k)
     if k.indices is not None:
         assert k.axis is not None

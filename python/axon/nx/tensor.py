@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -117,19 +118,23 @@ class Tensor(Methods):
 
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __buffer__(self, flags: int) -> memoryview:
+        """The memory, shared and read-only, for Python's buffer protocol (asked from Python 3.12 on)."""
+        return memoryview(self.numpy())  # pyright: ignore[reportArgumentType]
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
         """The memory, shared and read-only, as a DLPack capsule; dense row-major, so a strided view is copied."""
-        return self._exported().__dlpack__(**options)
+        return self._exported(copy).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._exported().__dlpack_device__()
 
-    def _exported(self) -> Any:
+    def _exported(self, copy: bool | None = None) -> Any:
         import numpy as np
 
         from .. import _exchange
 
-        array = np.ascontiguousarray(self.numpy())
+        array = np.array(self.numpy(), order="C", copy=copy)
         memory = array.view(f"u{array.itemsize}")  # NumPy exports no memory of a dtype it does not know
         return _exchange.to_dlpack(memory, self.dtype.name, self.shape)  # pyright: ignore[reportArgumentType]
 
@@ -170,4 +175,4 @@ class Tensor(Methods):
     def __reduce__(self) -> Any:
         from .creation import tensor
 
-        return tensor, (self.numpy(), None, self.names)
+        return functools.partial(tensor, names=self.names, device=self.device), (self.numpy(),)

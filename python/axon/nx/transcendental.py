@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from . import special
-from .elementwise import hypot, rsqrt
-from .logic import Operand
+from .elementwise import hypot, rsqrt, where
+from .logic import Operand, equal
 from .rules import elementwise, floating
 from .tensor import Tensor
 
@@ -90,7 +90,12 @@ def log10(x: Operand, /) -> Tensor:
     ...
 
 
-@smooth(vjp=lambda g, z, x, y: (g * exp(x - z), g * exp(y - z)))
+def _weight(x: Tensor, total: Tensor) -> Tensor:
+    """exp(x - total), where equal infinities have no distance."""
+    return exp(where(equal(x, total), 0, x - total))
+
+
+@smooth(vjp=lambda g, z, x, y: (g * _weight(x, z), g * _weight(y, z)))
 def logaddexp(x: Operand, y: Operand, /) -> Tensor:
     """log(exp(x) + exp(y)) without overflow on the way.
 

@@ -17,7 +17,8 @@ KINDS = {
     "unsigned integer": "u",
     "integral": "iu",
     "real floating": "f",
-    "numeric": "iuf",
+    "complex floating": "c",
+    "numeric": "iufc",
 }
 
 
@@ -74,7 +75,7 @@ def _of(item: Any) -> DType:
 
 def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...], /) -> bool:
     """Whether a dtype is of a kind: a dtype, or "bool", "signed integer", "unsigned integer", "integral", "real
-    floating", "numeric", or one of a tuple of these.
+    floating", "complex floating", "numeric", or one of a tuple of these.
 
     >>> nx.isdtype(nx.int8, "integral"), nx.isdtype(nx.int8, (nx.float32, "bool"))
     (True, False)

@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from .creation import ones_like
 from .elementwise import add, divide, maximum, minimum, where
 from .logic import bitwise_invert, equal, not_equal
-from .movement import pad, slice_
+from .movement import pad, slice_, spread
 from .op import composed
 from .rules import Settled, integers, window
 from .tensor import Shape, Tensor, TensorType
@@ -31,7 +31,7 @@ def placed(
         raise ShapeError(
             f"{name}: expected sizes, strides and dilations above 0, got {window}, {strides}, {dilation}; use 1"
         )
-    spans = [(w - 1) * d + 1 for w, d in zip(window, dilation)]
+    spans = list(map(spread, window, dilation))
     if padding == "valid":
         pairs: Pairs = ((0, 0),) * len(sizes)
     elif padding == "same":
@@ -41,11 +41,12 @@ def placed(
         raise ShapeError(f'{name}: expected padding "valid", "same" or pairs, got {padding!r}; choose one')
     else:
         given = padding if isinstance(padding, Sequence) else [padding] * len(sizes)
-        pairs = tuple((p[0], p[-1]) for p in (integers(name, "padding", q) for q in given))
-        if len(pairs) != len(sizes):
+        ends = [integers(name, "padding", p) for p in given]
+        if len(ends) != len(sizes) or any(len(p) not in (1, 2) for p in ends):
             raise ShapeError(f"{name}: expected {len(sizes)} pairs of padding, got {padding}; give one an axis")
+        pairs = tuple((p[0], p[-1]) for p in ends)
     padded = [n + lo + hi for n, (lo, hi) in zip(sizes, pairs)]
-    if any(p < span for p, span in zip(padded, spans)):
+    if any(p < span and (p, span) != (0, 1) for p, span in zip(padded, spans)):  # no cells make no windows of one
         raise ShapeError(
             f"{name}: expected windows of at most {tuple(padded)} elements, the padded size, got {tuple(spans)}; pad "
             f'more, or use padding="same"'
@@ -84,7 +85,7 @@ def _expand(combine: Callable[[Tensor, Tensor], Tensor], identity: Callable[[DTy
 def _every(x: Tensor, axis: int, start: int, count: int, step: int) -> Tensor:
     """`count` elements of an axis, from start on, `step` apart."""
     starts, stops, steps = [0] * x.ndim, list(x.shape), [1] * x.ndim
-    starts[axis], stops[axis], steps[axis] = start, start + (count - 1) * step + 1, step
+    starts[axis], stops[axis], steps[axis] = start, start + spread(count, step), step
     return slice_(x, starts, stops, steps)
 
 
@@ -93,7 +94,7 @@ def _sum_vjp(
 ) -> tuple[Tensor]:
     """Each element sums the gradients of the windows that hold it: windows over the spread-out gradient."""
     config = [
-        ((w - 1) * d - lo, n + lo - (m - 1) * s - 1, s - 1)
+        ((w - 1) * d - lo, n + lo - spread(m, s), s - 1)
         for n, m, w, s, (lo, _), d in zip(x.shape, g.shape, window, strides, padding, dilation)
     ]
     return (window_sum(pad(g, config), window=window, dilation=dilation),)
@@ -109,13 +110,13 @@ def _extreme_vjp(identity: Callable[[DType], Any]) -> Callable[..., tuple[Tensor
         total, free = None, None
         for place in itertools.product(*map(range, window)):
             starts = [i * d for i, d in zip(place, dilation)]
-            stops = [a + (m - 1) * s + 1 for a, m, s in zip(starts, g.shape, strides)]
+            stops = [a + spread(m, s) for a, m, s in zip(starts, g.shape, strides)]
             piece = slice_(padded, starts, stops, strides)
             hit = equal(piece, y) | not_equal(piece, piece)
             first = hit if free is None else hit & free
             free = bitwise_invert(hit) if free is None else free & bitwise_invert(hit)
             lows = [a - lo for a, (lo, _) in zip(starts, padding)]
-            config = [(a, n - a - (m - 1) * s - 1, s - 1) for a, n, m, s in zip(lows, x.shape, g.shape, strides)]
+            config = [(a, n - a - spread(m, s), s - 1) for a, n, m, s in zip(lows, x.shape, g.shape, strides)]
             share = pad(where(first, g, 0), config)
             total = share if total is None else total + share
         assert total is not None
