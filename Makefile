@@ -1,6 +1,7 @@
 # demo  train on real digits from a built wheel     test  everything CI runs     sanitize  C++ tests under ASan and UBSan
 # dev   incremental build beside python/axon (then PYTHONPATH=python)            clean     remove what was built
-PYTHON ?= python3.11
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done || echo python3.11)
 JOBS ?= $(shell nproc)
 BIN := .venv/bin
 SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.cuh' -o -name '*.py' \

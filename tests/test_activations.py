@@ -1,5 +1,7 @@
 """Activations against JAX: values, gradients, and what happens far out."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,34 +9,14 @@ import pytest
 from axon import activations, nx
 from axon.defn import grad
 
-THEIRS = {
-    "celu": jax.nn.celu,
-    "elu": jax.nn.elu,
+OWN = {
     "exp": jnp.exp,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "hard_sigmoid": jax.nn.hard_sigmoid,
-    "hard_silu": jax.nn.hard_silu,
-    "hard_tanh": jax.nn.hard_tanh,
-    "leaky_relu": jax.nn.leaky_relu,
     "linear": lambda x: x,
-    "log_sigmoid": jax.nn.log_sigmoid,
-    "log_softmax": jax.nn.log_softmax,
     "log_sumexp": lambda x: jax.nn.logsumexp(x, axis=-1, keepdims=True),
-    "mish": jax.nn.mish,
-    "relu": jax.nn.relu,
-    "relu6": jax.nn.relu6,
-    "selu": jax.nn.selu,
-    "sigmoid": jax.nn.sigmoid,
-    "silu": jax.nn.silu,
-    "softmax": jax.nn.softmax,
-    "softplus": jax.nn.softplus,
     "softsign": jax.nn.soft_sign,
-    "tanh": jnp.tanh,
-}
-
-
-def test_every_activation_is_tested() -> None:
-    assert set(THEIRS) == set(activations.__all__)
+}  # where JAX's name or default is another
+THEIRS = {name: OWN.get(name) or getattr(jax.nn, name) for name in activations.__all__}
 
 
 @pytest.mark.parametrize("name", THEIRS)
@@ -65,6 +47,12 @@ def test_far_out_nothing_overflows(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(THEIRS) - {"log_sumexp"}))
 def test_nan_stays_nan(name: str) -> None:
     assert np.isnan(np.asarray(getattr(activations, name)(nx.tensor([float("nan"), 1.0])))[0])
+
+
+def test_gelu_keeps_its_digits_far_below_zero() -> None:
+    x = np.linspace(-9, -3, 61, dtype=np.float32)
+    expected = [0.5 * float(v) * math.erfc(-float(v) * math.sqrt(0.5)) for v in x]
+    np.testing.assert_allclose(activations.gelu(nx.tensor(x)), expected, rtol=1e-5)
 
 
 def test_relu_gradient_at_zero_is_zero() -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import doctest
 import os
+import pkgutil
 from importlib import import_module
+from inspect import isfunction
+from types import ModuleType
 
+import axon
 import pytest
 from axon import activations, config, initializers, losses, metrics, nx, optimizers, schedules, training, updates
 from axon.layers import TABLE
 
 FUNCTIONAL = (activations, initializers, losses, metrics, optimizers, schedules, training, updates)
-MODULES = [m.__name__ for m in FUNCTIONAL] + [
-    *(f"axon.layers.{m}" for m in ("combine", "conv", "declare", "dense", "dropout", "normalization", "pooling")),
-    *(f"axon.model.{m}" for m in ("build", "display", "graph", "state")),
-    "axon.loop.loop",
-    "axon.io.safetensors",
-    "axon.datasets.batches",
-]
+PACKAGES = [import_module(f"axon.{name}") for name in ("datasets", "io", "loop", "model")]
+ELSEWHERE = ("axon.nx", "axon.defn", "axon.compiler", "axon.backends", "axon._", "axon.lib")  # tested apart, or binary
+MODULES = [m.name for m in pkgutil.walk_packages(axon.__path__, "axon.") if not m.name.startswith(ELSEWHERE)]
 
 
 def examples_of(name: str) -> list[doctest.DocTest]:
@@ -39,8 +39,21 @@ def test_example(
     assert not [f for f in os.listdir() if not f.endswith(".safetensors")]
 
 
+def functions_of(package: ModuleType) -> set[str]:
+    return {f"{v.__module__}.{v.__qualname__}" for k, v in vars(package).items() if isfunction(v) and k[0] != "_"}
+
+
 def test_every_public_function_has_an_example() -> None:
     shown = {e.name for e in EXAMPLES}
     wanted = {f"{module.__name__}.{name}" for module in FUNCTIONAL for name in module.__all__ if name[0].islower()}
     wanted |= {f"{layer.function.__module__}.{name}" for name, layer in TABLE.items()}
+    wanted |= {name for package in PACKAGES for name in functions_of(package)}
+    wanted |= {f"{c.__module__}.{c.__qualname__}" for c in (axon.Model, axon.ModelState, axon.Loop)}
+    wanted |= {f"axon.loop.loop.Loop.{name}" for name in ("trainer", "metric", "validate", "handle", "run")}
     assert wanted <= shown, wanted - shown
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_layer_says_its_shapes(name: str) -> None:
+    doc = TABLE[name].function.__doc__ or ""
+    assert "; result" in doc, doc

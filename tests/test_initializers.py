@@ -1,5 +1,7 @@
 """Initializers: JAX's numbers where the distribution is the same, moments and bounds elsewhere."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -51,3 +53,19 @@ def test_wrong_words() -> None:
         initializers.variance_scaling(1.0, "fan")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected distribution"):
         initializers.variance_scaling(1.0, "fan_in", "cauchy")  # type: ignore[arg-type]
+
+
+def test_by_name() -> None:
+    for name in set(initializers.__all__) - {"full"}:
+        assert draw(initializers.find_initializer(name), (2, 3)).shape == (2, 3), name
+    mine = initializers.full(2.0)
+    assert initializers.find_initializer(mine) is mine
+
+
+@pytest.mark.parametrize(
+    "wrong", ["glorot", "math", "full", 0.5, initializers.he_normal, initializers.variance_scaling]
+)
+def test_what_is_no_initializer(wrong: Any) -> None:
+    got = getattr(wrong, "__name__", repr(wrong))
+    with pytest.raises(ValueError, match=rf"bias: expected one of glorot_normal, .* such as he_normal\(\), got {got}"):
+        initializers.find_initializer(wrong, "bias")

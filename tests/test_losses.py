@@ -1,11 +1,13 @@
 """Losses against optax, and what they refuse."""
 
+from typing import Any
+
 import numpy as np
 import optax
 import pytest
 from axon import activations, losses, nx
-from axon.defn import grad
-from axon.errors import ShapeError
+from axon.defn import debug, grad, jit
+from axon.errors import NonFiniteError, ShapeError
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (6, 4)).astype(np.float32)
@@ -74,9 +76,35 @@ def test_certain_predictions_give_finite_losses_and_gradients() -> None:
         assert np.isfinite(np.asarray(gradient)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("y", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "categorical_cross_entropy"])
+def test_cross_entropies_in_every_dtype(name: str, y: float, dtype: str) -> None:
+    """Near 0 and 1, where a half's 1 - 1e-7 is 1: the formula's value, or that of the cut, and finite slopes."""
+    least = 2.0**-14 if dtype == "float16" else 1e-7
+    p = nx.tensor([0.0, 1e-5, 0.25, 0.999, 1.0], dtype=dtype)
+    known = p.numpy().astype(np.float64)
+    negative = (1 - y) * np.log(np.maximum(1 - known, least)) if name == "binary_cross_entropy" else 0
+    expected = -(y * np.log(np.maximum(known, least)) + negative)
+    targets = nx.full_like(p, y)
+    loss = getattr(losses, name)
+    found = [loss(targets[i : i + 1], p[i : i + 1]).item() for i in range(5)]
+    half = dtype in ("float16", "bfloat16")
+    np.testing.assert_allclose(found, expected, rtol=1e-2 if half else 1e-4, atol=1e-2 if half else 1e-6)
+    assert np.isfinite(np.asarray(grad(lambda p: loss(targets, p))(p)).astype(np.float64)).all()
+
+
 def test_a_class_out_of_range_is_nan_and_does_not_hide() -> None:
     found = np.asarray(losses.categorical_cross_entropy(nx.tensor([0, 4, -1]), nx.zeros((3, 4)), from_logits=True))
     assert np.isfinite(found[0]) and np.isnan(found[1:]).all()
+
+
+def test_debug_stops_at_classes_out_of_range_only() -> None:
+    mean = jit(lambda y, p: losses.categorical_cross_entropy(y, p, from_logits=True, reduction="mean"))
+    with debug():
+        assert mean(nx.tensor([0, 3]), nx.zeros((2, 4))).item() == pytest.approx(np.log(4))
+        with pytest.raises(NonFiniteError, match=r"sqrt at .*test_losses.py:\d+: expected finite values, got 1 NaN"):
+            mean(nx.tensor([0, 4]), nx.zeros((2, 4)))
 
 
 @pytest.mark.parametrize("name", losses.__all__)
@@ -88,14 +116,25 @@ def test_targets_are_never_broadcast(name: str) -> None:
         loss(nx.zeros((1, 4)), nx.zeros((8, 4)))
 
 
-def test_sparse_says_what_it_wants() -> None:
-    p = nx.zeros((8, 4))
-    with pytest.raises(ShapeError, match=r"write y_true.reshape\(\(8,\)\)"):
-        losses.categorical_cross_entropy(nx.zeros((8, 1), dtype=nx.int32), p, sparse=True)
-    with pytest.raises(ShapeError, match="cast it with astype"):
-        losses.categorical_cross_entropy(nx.zeros(8), p, sparse=True)
-    with pytest.raises(ShapeError, match="categorical_cross_entropy"):
-        losses.categorical_cross_entropy(nx.zeros(8, dtype=nx.int32), p, sparse=False)
+@pytest.mark.parametrize(
+    ("y", "p", "sparse", "advice"),
+    [
+        (((8, 1), "int32"), (8, 4), None, r"write y_true\.reshape\(\(8,\)\)$"),
+        (((8, 1), "int32"), (8, 4), True, r"write y_true\.reshape\(\(8,\)\)$"),
+        (((8,), "float32"), (8, 4), None, r'write y_true\.astype\("int32"\)$'),
+        (((8,), "float32"), (8, 4), True, r'write y_true\.astype\("int32"\)$'),
+        (((8, 1), "float32"), (8, 4), None, r'write y_true\.reshape\(\(8,\)\)\.astype\("int32"\)$'),
+        (((8, 4), "float32"), (8, 4), True, "pass one-hot rows without sparse$"),
+        (((8,), "int32"), (8, 4), False, "give one target a prediction$"),
+        (((8,), "float32"), (8, 1), None, r"write y_true\.reshape\(\(8, 1\)\)$"),
+        (((3, 8), "float32"), (8, 3), None, "give one target a prediction$"),  # a reshape would scramble it
+        (((24,), "float32"), (8, 3), None, "give one target a prediction$"),
+    ],
+)
+def test_what_to_do_with_targets_of_another_form(y: Any, p: Any, sparse: bool | None, advice: str) -> None:
+    shape, dtype = y
+    with pytest.raises(ShapeError, match=rf"^categorical_cross_entropy: expected .*, got {dtype}\[.*; {advice}"):
+        losses.categorical_cross_entropy(nx.zeros(shape, dtype=dtype), nx.zeros(p), sparse=sparse)
 
 
 def test_reduction_words() -> None:

@@ -29,6 +29,15 @@ def test_binary(shape: tuple[int, ...]) -> None:
     assert metrics.accuracy(y, logits, from_logits=True).item() == metrics.accuracy(y, p).item()
 
 
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (4, 1, 1)])
+def test_one_column_is_never_an_argmax(shape: tuple[int, ...]) -> None:
+    p = nx.tensor([[0.9], [0.8], [0.7], [0.1]])
+    y = np.array([1, 1, 1, 0], np.int32)
+    assert metrics.accuracy(y[:, None], p).item() == 1
+    with pytest.raises(ShapeError, match=r"accuracy: expected .*; write y_true.reshape\(\(4, 1\)\)"):
+        metrics.accuracy(y.reshape(shape), p)
+
+
 def test_nothing_counted_is_zero() -> None:
     zeros = nx.zeros(4)
     assert metrics.precision(zeros, zeros).item() == 0 and metrics.recall(zeros, zeros).item() == 0

@@ -34,3 +34,23 @@ def test_every_step(name: str) -> None:
     expected = [float(theirs(i)) for i in range(25)]
     np.testing.assert_allclose([compiled(nx.tensor(i)).item() for i in range(25)], expected, rtol=1e-5)
     assert ours(nx.tensor(3)).dtype is nx.float32 and compiled.traces == 1
+
+
+def test_a_rate_that_decays_at_once() -> None:
+    schedule = schedules.exponential_decay(0.5, decay_rate=0.0, transition_begin=1)
+    assert [schedule(nx.tensor(i)).item() for i in range(4)] == [0.5, 0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "least"),
+    [
+        (schedules.exponential_decay, {"transition_steps": 0}, 1),
+        (schedules.exponential_decay, {"decay_rate": -0.5}, 0),
+        (schedules.cosine_decay, {"decay_steps": 0}, 1),
+        (schedules.polynomial_decay, {"transition_steps": -3}, 1),
+    ],
+)
+def test_what_schedules_refuse(make: Any, options: dict[str, Any], least: int) -> None:
+    ((option, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{make.__name__}: expected {option} of at least {least}, got {value}"):
+        make(**options)

@@ -10,7 +10,7 @@ import optax
 import pytest
 from axon import losses, model, nx, optimizers, training, tree, updates
 from axon.defn import grad
-from axon.errors import DonationError, ShapeError
+from axon.errors import DonationError, DTypeError, ShapeError
 from axon.model import Model, input
 
 EVALUATE = {"compiler": "evaluate"}
@@ -26,7 +26,7 @@ def mlp() -> Model:
 def test_ten_steps_are_those_of_jax_and_optax() -> None:
     init_fn, step_fn = training.step(mlp(), "categorical_cross_entropy", optimizers.adamw(0.05, decay=0.1), **EVALUATE)
     state = init_fn()
-    params = tree.map(lambda t: jnp.asarray(t.numpy()), state.parameters.parameters)
+    params = tree.map(lambda t: jnp.asarray(t.numpy()), state.model.parameters)
 
     def theirs(params: Any) -> jax.Array:
         h = jnp.tanh(X @ params["dense_0"]["kernel"] + params["dense_0"]["bias"])
@@ -43,7 +43,7 @@ def test_ten_steps_are_those_of_jax_and_optax() -> None:
         change, their_state = optimizer.update(gradients, their_state, params)
         params = optax.apply_updates(params, change)
     for path, leaf in zip(tree.paths(params), tree.leaves(params), strict=True):
-        np.testing.assert_allclose(state.parameters[path[0]][path[1]], leaf, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(state.model[path[0]][path[1]], leaf, rtol=1e-3, atol=1e-5)
     assert step_fn.traces == 1  # type: ignore[attr-defined]
 
 
@@ -56,7 +56,7 @@ def test_two_pairs_need_no_model() -> None:
     state = init_fn()
     for _ in range(300):
         state, loss = step_fn(state, X, X @ true)
-    np.testing.assert_allclose(state.parameters, true, atol=1e-3)
+    np.testing.assert_allclose(state.model, true, atol=1e-3)
     assert loss.item() < 1e-6
 
 
@@ -64,7 +64,7 @@ def test_an_optimizer_is_any_pair() -> None:
     pair = (lambda params: (), lambda gradients, state, params: (tree.map(lambda g: -0.1 * g, gradients), state))
     for optimizer in (pair, updates.scale(-0.1)):
         init_fn, step_fn = training.step((lambda: nx.tensor(2.0), lambda w, x, y: w * w), optimizer, **EVALUATE)
-        assert step_fn(init_fn(), 0.0, 0.0)[0].parameters.item() == pytest.approx(1.6)
+        assert step_fn(init_fn(), 0.0, 0.0)[0].model.item() == pytest.approx(1.6)
 
 
 def test_a_used_state_cannot_be_used_again() -> None:
@@ -115,10 +115,10 @@ def test_batch_norm_and_dropout_state_advances() -> None:
     m = input("x", shape=(None, 5)).batch_norm().dropout(rate=0.2).dense(3, activation="softmax")
     init_fn, step_fn = training.step(m, "categorical_cross_entropy", optimizers.sgd(0.1), **EVALUATE)
     state = init_fn()
-    key, mean = (np.array(state.parameters.state[n][p]) for n, p in (("dropout_0", "key"), ("batch_norm_0", "mean")))
+    key, mean = (np.array(state.model.state[n][p]) for n, p in (("dropout_0", "key"), ("batch_norm_0", "mean")))
     state, _ = step_fn(state, X, Y)
-    assert not np.array_equal(state.parameters.state["dropout_0"]["key"], key)
-    np.testing.assert_allclose(state.parameters.state["batch_norm_0"]["mean"], 0.9 * mean + 0.1 * X.mean(0), rtol=1e-4)
+    assert not np.array_equal(state.model.state["dropout_0"]["key"], key)
+    np.testing.assert_allclose(state.model.state["batch_norm_0"]["mean"], 0.9 * mean + 0.1 * X.mean(0), rtol=1e-4)
 
 
 def test_frozen_parameters_stay() -> None:
@@ -127,8 +127,8 @@ def test_frozen_parameters_stay() -> None:
     before = np.array(state["dense_0"]["kernel"])
     _, step_fn = training.step(m, "categorical_cross_entropy", optimizers.sgd(0.5), **EVALUATE)
     after, _ = step_fn(training.TrainState(state, ()), X, Y)
-    np.testing.assert_array_equal(after.parameters["dense_0"]["kernel"], before)
-    assert "dense_0" not in after.parameters.parameters
+    np.testing.assert_array_equal(after.model["dense_0"]["kernel"], before)
+    assert "dense_0" not in after.model.parameters
 
 
 def test_train_prints_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,16 +140,72 @@ def test_train_prints_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(state, training.TrainState)
 
 
-def test_what_train_and_step_refuse() -> None:
+@pytest.mark.parametrize(
+    ("inputs", "targets", "epochs", "text"),
+    [
+        (iter([X]), iter([Y]), 2, "expected batches in epoch 2, got none; pass lists"),
+        ([X, X], [Y], 1, "expected as many inputs as targets, got only 1 targets; pair them"),
+        ([], [Y], 1, "expected as many inputs as targets, got only 0 inputs; pair them"),
+        ([X], [Y], 0, "expected at least 1 epoch, got 0"),
+    ],
+)
+def test_what_train_refuses(inputs: Any, targets: Any, epochs: int, text: str) -> None:
     functions = training.step(mlp(), "categorical_cross_entropy", "adam", **EVALUATE)
-    with pytest.raises(ValueError, match="expected batches in epoch 2, got none; pass lists"):
-        training.train(functions, iter([X]), iter([Y]), epochs=2)
-    with pytest.raises(TypeError, match="got a model without an optimizer"):
-        training.step(mlp(), "mean_squared_error")
-    with pytest.raises(ValueError, match=r"loss: expected one of .*, got 'mse'"):
-        training.step(mlp(), "mse", "sgd")
-    with pytest.raises(ValueError, match="optimizer: expected one of adam, adamw, sgd, got 'lion'"):
-        training.step(mlp(), "mean_squared_error", "lion")
-    init_fn, step_fn = training.step(mlp(), losses.categorical_cross_entropy, "sgd", **EVALUATE)
-    with pytest.raises(ShapeError, match=r"loss: expected one number, got float32\[16\]; reduce it"):
+    with pytest.raises(ValueError, match=f"^train: {text}"):
+        training.train(functions, inputs, targets, epochs=epochs)
+
+
+def test_train_gives_the_first_inputs_as_template() -> None:
+    m = input("x", shape=(None, None)).dense(3, activation="softmax")
+    functions = training.step(m, "categorical_cross_entropy", "sgd", **EVALUATE)
+    assert training.train(functions, [X], [Y], epochs=1).model["dense_0"]["kernel"].shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((mlp(), "mean_squared_error"), TypeError, "step: .* got a model without an optimizer"),
+        ((mlp(), "mse", "sgd"), ValueError, "loss: expected one of .*, got 'mse'"),
+        ((mlp(), None, "sgd"), ValueError, "loss: expected one of .* or a function, got None"),
+        ((mlp(), losses.mean_squared_error, "lion"), ValueError, "optimizer: expected one of adam, adamw, sgd, got 'l"),
+        ((mlp(), losses.mean_squared_error, optimizers.adam), TypeError, "optimizer: .* got adam; .* to be called"),
+        (((nx.zeros, nx.sum), (nx.zeros,)), TypeError, r"optimizer: .* got \(<function"),
+        ((nx.sum, "sgd"), TypeError, r"step: expected a model or functions \(init, objective\), got function"),
+    ],
+)
+def test_what_step_refuses(arguments: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=f"^{text}"):
+        training.step(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "text"),
+    [
+        (losses.categorical_cross_entropy, ShapeError, r"got float32\[16\]; reduce it"),
+        (lambda y, p: None, DTypeError, "got NoneType; return a tensor"),
+        (lambda y, p: (nx.mean(p), p), DTypeError, "got tuple; return a tensor"),
+    ],
+)
+def test_a_loss_is_one_number(loss: Any, error: type[Exception], text: str) -> None:
+    init_fn, step_fn = training.step(mlp(), loss, "sgd", **EVALUATE)
+    with pytest.raises(error, match=f"^loss: expected one number, {text}"):
         step_fn(init_fn(), X, Y)
+
+
+def test_a_loss_may_be_a_plain_number() -> None:
+    init_fn, step_fn = training.step(mlp(), lambda y, p: 0.5, "sgd", **EVALUATE)
+    assert step_fn(init_fn(), X, Y)[1].item() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (lambda state: state.model, "step: expected a TrainState, got ModelState; pass what init_fn"),
+        (lambda state: None, "step: expected a TrainState, got NoneType"),
+        (lambda state: state._replace(model=state.model.parameters), "step: expected a ModelState, got dict"),
+    ],
+)
+def test_a_step_takes_a_train_state(wrong: Any, text: str) -> None:
+    init_fn, step_fn = training.step(mlp(), "categorical_cross_entropy", "sgd", **EVALUATE)
+    with pytest.raises(TypeError, match=f"^{text}"):
+        step_fn(wrong(init_fn()), X, Y)

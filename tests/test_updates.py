@@ -8,6 +8,7 @@ import optax
 import pytest
 from axon import nx, optimizers, schedules, tree, updates
 from axon.defn import jit
+from axon.errors import StructureError
 from axon.updates import Update
 
 RNG = np.random.default_rng(0)
@@ -26,6 +27,11 @@ OURS_AND_THEIRS = {
         updates.scale_by_schedule(schedules.cosine_decay(0.1, decay_steps=20)),
         optax.scale_by_schedule(optax.cosine_decay_schedule(0.1, 20)),
     ),
+    "scale_by_adam without memory": (
+        updates.scale_by_adam(b1=0.0, b2=0.0, eps=1e-3),
+        optax.scale_by_adam(0.0, 0.0, eps=1e-3, eps_root=1e-15),
+    ),
+    "scale_by_schedule of a plain number": (updates.scale_by_schedule(lambda step: 0.5), optax.scale(0.5)),
     "sgd": (optimizers.sgd(0.1), optax.sgd(0.1)),
     "momentum": (optimizers.sgd(0.1, momentum=0.9, nesterov=True), optax.sgd(0.1, momentum=0.9, nesterov=True)),
     "adam": (optimizers.adam(0.01, eps_root=0.0), optax.adam(0.01)),
@@ -90,6 +96,24 @@ def test_a_preceding_pipeline_is_the_first_argument() -> None:
 def test_state_is_newest_first() -> None:
     state = (updates.trace(decay=0.5) | updates.scale(2.0) | updates.scale_by_adam()).init(to_axon(PARAMS))
     assert len(state) == 2 and isinstance(state[0], updates.AdamState) and isinstance(state[1], dict)
+
+
+@pytest.mark.parametrize(
+    ("state", "got"),
+    [((), "0"), (({}, {}, {}), "3"), ({"w": 1}, "dict"), (None, "NoneType")],
+    ids=["too short", "too long", "a dict", "none"],
+)
+def test_the_state_of_another_pipeline_is_refused(state: Any, got: str) -> None:
+    pipeline = updates.trace() | updates.scale(2.0) | updates.scale_by_adam()
+    text = rf"update: expected a tuple of 2 states \(trace, scale_by_adam\), got {got}; pass what this optimizer's init"
+    with pytest.raises(StructureError, match=text):
+        pipeline.update({}, state, {})
+
+
+@pytest.mark.parametrize(("name", "decay"), [("b1", 1.0), ("b1", -0.1), ("b2", 1.5), ("b2", float("nan"))])
+def test_averages_that_never_forget_are_refused(name: str, decay: float) -> None:
+    with pytest.raises(ValueError, match=rf"scale_by_adam: expected {name} in \[0, 1\), got {decay}"):
+        optimizers.adam(0.1, **{name: decay})  # type: ignore[arg-type]
 
 
 def test_steps_of_your_own() -> None:

@@ -78,7 +78,7 @@ def compile_line(loop: Loop, train: Batches) -> str:
     from. Takes one step to have a state of the right types."""
     last = loop.run(train, iterations=1).last
     x, y = next(iter(train))
-    return loop.functions().train.lower(last.step, x, y).report().phases
+    return loop.steps().train.lower(last.step, x, y).report().phases
 
 
 def compile_report(dataset: str, name: str) -> None:

@@ -22,6 +22,8 @@ _SELU_GAMMA = 1.0507009873554805
 def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (exp(x / alpha) - 1); ValueError when alpha is 0. Barron 2017.
 
+    x: floats of any shape; result as x.
+
     >>> celu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.632121,  0.      ,  2.      ]
     """
@@ -33,6 +35,8 @@ def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
 def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (exp(x) - 1). Clevert et al. 2015.
 
+    x: floats of any shape; result as x.
+
     >>> elu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.632121,  0.      ,  2.      ]
     """
@@ -42,6 +46,8 @@ def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
 def exp(x: Tensor) -> Tensor:
     """e to the power of each element.
 
+    x: floats of any shape; result as x.
+
     >>> exp(nx.tensor([0.0, 1.0]))
     float32[2] [1.      , 2.718282]
     """
@@ -49,16 +55,20 @@ def exp(x: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """x * P(N(0, 1) <= x), by erf and not by the tanh approximation. Hendrycks and Gimpel 2016.
+    """x * P(N(0, 1) <= x), by erfc and not by the tanh approximation. Hendrycks and Gimpel 2016.
+
+    x: floats of any shape; result as x.
 
     >>> gelu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.158655,  0.      ,  1.9545  ]
     """
-    return 0.5 * x * (1 + nx.erf(x * math.sqrt(0.5)))
+    return 0.5 * x * nx.erfc(x * -math.sqrt(0.5))  # 1 + erf would cancel where x is far below 0
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
     """relu6(x + 3) / 6, the piecewise linear sigmoid. Howard et al. 2019.
+
+    x: floats of any shape; result as x.
 
     >>> hard_sigmoid(nx.tensor([-4.0, 0.0, 1.5]))
     float32[3] [0.  , 0.5 , 0.75]
@@ -69,6 +79,8 @@ def hard_sigmoid(x: Tensor) -> Tensor:
 def hard_silu(x: Tensor) -> Tensor:
     """x * hard_sigmoid(x). Howard et al. 2019.
 
+    x: floats of any shape; result as x.
+
     >>> hard_silu(nx.tensor([-4.0, 0.0, 3.0]))
     float32[3] [-0.,  0.,  3.]
     """
@@ -77,6 +89,8 @@ def hard_silu(x: Tensor) -> Tensor:
 
 def hard_tanh(x: Tensor) -> Tensor:
     """x kept within [-1, 1].
+
+    x: floats of any shape; result as x.
 
     >>> hard_tanh(nx.tensor([-2.0, 0.5, 3.0]))
     float32[3] [-1. ,  0.5,  1. ]
@@ -87,6 +101,8 @@ def hard_tanh(x: Tensor) -> Tensor:
 def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
     """x where positive, else alpha * x.
 
+    x: floats of any shape; result as x.
+
     >>> leaky_relu(nx.tensor([-2.0, 3.0]), alpha=0.5)
     float32[2] [-1.,  3.]
     """
@@ -95,6 +111,8 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
 
 def linear(x: Tensor) -> Tensor:
     """x itself.
+
+    x: floats of any shape; result as x.
 
     >>> linear(nx.tensor([1.0]))
     float32[1] [1.]
@@ -105,6 +123,8 @@ def linear(x: Tensor) -> Tensor:
 def log_sigmoid(x: Tensor) -> Tensor:
     """log(sigmoid(x)), exact where sigmoid(x) underflows.
 
+    x: floats of any shape; result as x.
+
     >>> log_sigmoid(nx.tensor([-100.0, 0.0]))
     float32[2] [-100.      ,   -0.693147]
     """
@@ -113,6 +133,8 @@ def log_sigmoid(x: Tensor) -> Tensor:
 
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """log(softmax(x)) over one axis, exact where softmax underflows.
+
+    x: floats, at least one axis; result as x.
 
     >>> log_softmax(nx.tensor([0.0, 0.0]))
     float32[2] [-0.693147, -0.693147]
@@ -124,6 +146,8 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
     """log(sum(exp(x))) over one axis, which is kept with size 1.
 
+    x: floats, at least one axis; result as x with that axis of size 1.
+
     >>> log_sumexp(nx.tensor([0.0, 0.0]))
     float32[1] [0.693147]
     """
@@ -132,6 +156,8 @@ def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
 
 def mish(x: Tensor) -> Tensor:
     """x * tanh(softplus(x)). Misra 2019.
+
+    x: floats of any shape; result as x.
 
     >>> mish(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.303401,  0.      ,  1.943959]
@@ -142,6 +168,8 @@ def mish(x: Tensor) -> Tensor:
 def relu(x: Tensor) -> Tensor:
     """x where positive, else 0; NaN stays NaN, and the gradient at 0 is 0.
 
+    x: floats of any shape; result as x.
+
     >>> relu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [0., 0., 2.]
     """
@@ -150,6 +178,8 @@ def relu(x: Tensor) -> Tensor:
 
 def relu6(x: Tensor) -> Tensor:
     """x kept within [0, 6].
+
+    x: floats of any shape; result as x.
 
     >>> relu6(nx.tensor([-1.0, 3.0, 7.0]))
     float32[3] [0., 3., 6.]
@@ -160,6 +190,8 @@ def relu6(x: Tensor) -> Tensor:
 def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -> Tensor:
     """gamma * elu(x, alpha), which keeps mean 0 and variance 1 through deep networks. Klambauer et al. 2017.
 
+    x: floats of any shape; result as x.
+
     >>> selu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-1.111331,  0.      ,  2.101402]
     """
@@ -168,6 +200,8 @@ def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -
 
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)).
+
+    x: floats of any shape; result as x.
 
     >>> sigmoid(nx.tensor([0.0, 100.0]))
     float32[2] [0.5, 1. ]
@@ -178,6 +212,8 @@ def sigmoid(x: Tensor) -> Tensor:
 def silu(x: Tensor) -> Tensor:
     """x * sigmoid(x). Elfwing et al. 2017.
 
+    x: floats of any shape; result as x.
+
     >>> silu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.268941,  0.      ,  1.761594]
     """
@@ -186,6 +222,8 @@ def silu(x: Tensor) -> Tensor:
 
 def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over one axis, computed without overflow.
+
+    x: floats, at least one axis; result as x.
 
     >>> softmax(nx.tensor([[0.0, 0.0], [1000.0, 0.0]]))
     float32[2,2]
@@ -199,6 +237,8 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), computed without overflow.
 
+    x: floats of any shape; result as x.
+
     >>> softplus(nx.tensor([0.0, 100.0]))
     float32[2] [  0.693147, 100.      ]
     """
@@ -208,6 +248,8 @@ def softplus(x: Tensor) -> Tensor:
 def softsign(x: Tensor) -> Tensor:
     """x / (1 + |x|).
 
+    x: floats of any shape; result as x.
+
     >>> softsign(nx.tensor([-1.0, 0.0, 3.0]))
     float32[3] [-0.5 ,  0.  ,  0.75]
     """
@@ -216,6 +258,8 @@ def softsign(x: Tensor) -> Tensor:
 
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent of each element.
+
+    x: floats of any shape; result as x.
 
     >>> tanh(nx.tensor([0.0, 1.0]))
     float32[2] [0.      , 0.761594]

@@ -72,6 +72,21 @@ def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     return lambda shape, dtype, key: mean + scale * nx.random.normal(key, shape, dtype)
 
 
+def find_initializer(initializer: str | Initializer, what: str = "initializer") -> Initializer:
+    """An initializer given by name (with its defaults) or as the function that a constructor gives; `what` is its name
+    in the error's text. ValueError for anything else, such as a constructor that was not called."""
+    constructors = {name: globals()[name] for name in __all__}
+    named = [name for name in __all__ if name != "full"]  # which has no default
+    if isinstance(initializer, str) and initializer in named:
+        return constructors[initializer]()
+    if not callable(initializer) or initializer in constructors.values():
+        raise ValueError(
+            f"{what}: expected one of {', '.join(named)}, or a function (shape, dtype, key) -> tensor such as "
+            f"he_normal(), got {getattr(initializer, '__name__', repr(initializer))}"
+        )
+    return initializer
+
+
 def fans(shape: Shape) -> tuple[int, int]:
     """(fan in, fan out) of a parameter; an axis that stands alone is both.
 

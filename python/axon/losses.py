@@ -17,7 +17,7 @@ from .nx import Tensor
 __all__ = ["binary_cross_entropy", "categorical_cross_entropy", "mean_absolute_error", "mean_squared_error"]
 
 Reduction = Literal["none", "mean", "sum"]
-EPSILON = 1e-7  # probabilities are kept this far from 0 (and from 1, where both logarithms are taken)
+EPSILON = 1e-7  # what logarithms are taken of is kept this far from 0
 
 
 def reduce(rows: Tensor, reduction: Reduction) -> Tensor:
@@ -35,29 +35,39 @@ def check_same_shape(name: str, y_true: Tensor, y_pred: Tensor) -> None:
     """Refuse what would broadcast, naming the reshape to write."""
     if y_true.shape == y_pred.shape:
         return
-    advice = "make the shapes equal"
-    if y_true.size == y_pred.size:
+    advice = "give one target a prediction"
+    if _same_but_for_ones(y_true.shape, y_pred.shape):
         advice = f"write y_true.reshape({y_pred.shape})"
     raise ShapeError(f"{name}: expected y_true and y_pred of one shape, got {y_true.type} and {y_pred.type}; {advice}")
 
 
 def are_classes(name: str, y_true: Tensor, y_pred: Tensor, sparse: bool | None) -> bool:
     """Whether y_true holds class numbers (an integer for each row of y_pred) rather than one value a class."""
-    fits = y_true.dtype.is_integer and y_true.shape == y_pred.shape[:-1]
-    if sparse and not fits:
-        column = (*y_pred.shape[:-1], 1)
-        advice = "cast it with astype" if not y_true.dtype.is_integer else "pass one-hot rows without sparse"
-        if y_true.shape == column:
-            advice = f"write y_true.reshape({y_pred.shape[:-1]})"
-        raise ShapeError(
-            f"{name}: expected integer classes of shape {y_pred.shape[:-1]}, got {y_true.type} beside {y_pred.type}; "
-            f"{advice}"
-        )
-    if sparse is None and fits:
+    rows, integer = y_pred.shape[:-1], y_true.dtype.is_integer
+    if sparse is not False and integer and y_true.shape == rows:
         return True
-    if not sparse:
+    meant = _same_but_for_ones(y_true.shape, rows) and not _same_but_for_ones(y_true.shape, y_pred.shape)
+    if sparse is False or (sparse is None and not meant):
         check_same_shape(name, y_true, y_pred)
-    return bool(sparse)
+        return False
+    advice = "pass one-hot rows without sparse"
+    if meant:
+        reshape = "" if y_true.shape == rows else f".reshape({rows})"
+        advice = f"write y_true{reshape}" + ("" if integer else '.astype("int32")')
+    raise ShapeError(
+        f"{name}: expected integer classes of shape {rows}, got {y_true.type} beside {y_pred.type}; {advice}"
+    )
+
+
+def _same_but_for_ones(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether a reshape between two shapes only adds or drops axes of size 1."""
+    return [n for n in a if n != 1] == [n for n in b if n != 1]
+
+
+def safe_log(p: Tensor) -> Tensor:
+    """The logarithm of a probability, kept above 1e-7 and where the slope 1/p is finite in its dtype, too."""
+    least = max(EPSILON, nx.finfo(p.dtype).smallest_normal) if p.dtype.is_float else EPSILON
+    return nx.log(nx.maximum(p, least))
 
 
 def one_hot(classes: Tensor, y_pred: Tensor) -> Tensor:
@@ -97,7 +107,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """The mean over the last axis of -(y_true * log(p) + (1 - y_true) * log(1 - p)).
 
-    p is y_pred kept within [1e-7, 1 - 1e-7], or sigmoid(y_pred) with from_logits, where nothing is cut off.
+    p is y_pred, where the logarithms are of numbers kept above 1e-7 (6e-5 in float16), or sigmoid(y_pred) with
+    from_logits, where nothing is cut off.
     Shapes: both [..., n]; result [...]. ShapeError when they differ.
 
     >>> binary_cross_entropy(nx.tensor([[0.0, 1.0]]), nx.tensor([[0.5, 0.5]]))
@@ -108,8 +119,7 @@ def binary_cross_entropy(
     if from_logits:
         terms = softplus(y_pred) - y_true * y_pred
     else:
-        p = nx.clip(y_pred, EPSILON, 1 - EPSILON)
-        terms = -(y_true * nx.log(p) + (1 - y_true) * nx.log1p(-p))
+        terms = -(y_true * safe_log(y_pred) + (1 - y_true) * safe_log(1 - y_pred))
     return reduce(nx.mean(terms, axis=-1), reduction)
 
 
@@ -124,9 +134,10 @@ def categorical_cross_entropy(
 ) -> Tensor:
     """The sum over the last axis of -y_true * log(p).
 
-    p is y_pred kept above 1e-7, or softmax(y_pred) with from_logits, where nothing is cut off. y_true is a distribution
-    a row (one-hot), or with sparse an integer class a row; without `sparse` its shape and dtype say which. A class
-    outside the range gives NaN. Each row counts by the weight of its class; reduction "mean" divides by their sum.
+    p is y_pred kept above 1e-7 (6e-5 in float16), or softmax(y_pred) with from_logits, where nothing is cut off. y_true
+    is a distribution a row (one-hot), or with sparse an integer class a row; without `sparse` its shape and dtype say
+    which. A class outside the range gives NaN. Each row counts by the weight of its class; reduction "mean" divides by
+    their sum.
     Shapes: y_pred [..., n], y_true [..., n] or [...]; result [...]. ShapeError for other shapes.
 
     >>> categorical_cross_entropy(nx.tensor([1, 0]), nx.tensor([[0.5, 0.5], [0.25, 0.75]]))
@@ -134,11 +145,12 @@ def categorical_cross_entropy(
     """
     name = "categorical_cross_entropy"
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
-    log_p = log_softmax(y_pred) if from_logits else nx.log(nx.maximum(y_pred, EPSILON))
+    log_p = log_softmax(y_pred) if from_logits else safe_log(y_pred)
     if are_classes(name, y_true, y_pred, sparse):
         hot = one_hot(y_true, y_pred)
         rows = -nx.sum(nx.where(hot, log_p, 0), axis=-1)
-        rows = nx.where((y_true < 0) | (y_true >= y_pred.shape[-1]), float("nan"), rows)
+        inside = (y_true >= 0) & (y_true < y_pred.shape[-1])
+        rows = rows + nx.sqrt(nx.where(inside, 0, -1).astype(rows.dtype))  # `debug` would stop at a literal NaN
     else:
         hot = y_true
         rows = -nx.sum(y_true * log_p, axis=-1)

@@ -1,4 +1,4 @@
-"""Metrics: functions (y_true, y_pred) that give one number for a batch, as float32."""
+"""Metrics: functions (y_true, y_pred) that give one number for a batch, as float32 []."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     float32[] 0.5
     """
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
-    if y_pred.shape == y_true.shape and (y_pred.ndim < 2 or y_pred.shape[-1] == 1):
+    if y_pred.shape[-1:] == (1,) or (y_pred.ndim < 2 and y_pred.shape == y_true.shape):
+        check_same_shape("accuracy", y_true, y_pred)
         hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
     else:
         classes = are_classes("accuracy", y_true, y_pred, sparse)
@@ -57,6 +58,8 @@ def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tensor:
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of |y_true - y_pred| over all elements.
 
+    Shapes: equal; result []. ShapeError when they differ.
+
     >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 1.5
     """
@@ -65,6 +68,8 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of (y_true - y_pred)**2 over all elements.
+
+    Shapes: equal; result []. ShapeError when they differ.
 
     >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 2.5

@@ -1,4 +1,7 @@
-"""Optimizers: compositions of updates. A learning rate is a number or a schedule."""
+"""Optimizers: compositions of updates, for gradients and parameters of any shapes and floating dtypes.
+
+A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ __all__ = ["adam", "adamw", "sgd"]
 LearningRate = float | Schedule
 
 
-def descend(learning_rate: LearningRate) -> Update:
+def scale_by_learning_rate(learning_rate: LearningRate) -> Update:
     """The last step of an optimizer: against the gradient, by the learning rate."""
     if callable(learning_rate):
         return scale_by_schedule(learning_rate) | scale(-1.0)
@@ -18,13 +21,14 @@ def descend(learning_rate: LearningRate) -> Update:
 
 
 def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, nesterov: bool = False) -> Update:
-    """Stochastic gradient descent, with momentum where given.
+    """Stochastic gradient descent, with momentum where given. Sutskever et al. 2013. Updates have the gradients' shapes
+    and dtypes.
 
     >>> sgd(0.1, momentum=0.9)
     trace(decay=0.9, nesterov=False) | scale(-0.1)
     """
     before = identity() if momentum is None else trace(decay=momentum, nesterov=nesterov)
-    return before | descend(learning_rate)
+    return before | scale_by_learning_rate(learning_rate)
 
 
 def adam(
@@ -35,12 +39,13 @@ def adam(
     eps: float = 1e-8,
     eps_root: float = 1e-15,
 ) -> Update:
-    """Adam. Kingma and Ba 2014.
+    """Adam. Kingma and Ba 2014. Updates have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in
+    [0, 1).
 
     >>> adam(0.01)
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=1e-15) | scale(-0.01)
     """
-    return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | descend(learning_rate)
+    return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | scale_by_learning_rate(learning_rate)
 
 
 def adamw(
@@ -53,9 +58,11 @@ def adamw(
     eps_root: float = 0.0,
 ) -> Update:
     """Adam with decoupled weight decay: each step also takes learning_rate * decay of every parameter away.
-    Loshchilov and Hutter 2017. No decay unless you give one.
+    Loshchilov and Hutter 2017. No decay unless you give one. Updates have the gradients' shapes and dtypes. ValueError
+    when b1 or b2 is not in [0, 1).
 
     >>> adamw(0.01, decay=0.1)
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0) | add_decayed_weights(0.1) | scale(-0.01)
     """
-    return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | add_decayed_weights(decay) | descend(learning_rate)
+    decayed = scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | add_decayed_weights(decay)
+    return decayed | scale_by_learning_rate(learning_rate)

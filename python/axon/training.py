@@ -5,19 +5,19 @@ A step is one jitted call: forward, backward, optimizer. Its state is donated: u
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from . import losses, nx, optimizers
 from .defn import Definition, jit, value_and_grad
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .model import Model, ModelState, forward, init
-from .model.state import Tensors
+from .model.state import Tensors, check_state
 from .nx import Tensor
 from .updates import Update, apply_updates
 
@@ -29,9 +29,9 @@ Optimizer = str | Update | tuple[Callable[[Tree], Tree], Callable[[Tree, Tree, T
 
 
 class TrainState(NamedTuple):
-    """Parameters (a model's whole ModelState), and the optimizer's state."""
+    """A ModelState (or the parameters, where pairs made the step), and the optimizer's state."""
 
-    parameters: Tree
+    model: Any
     optimizer: Tree
 
 
@@ -44,7 +44,7 @@ class Evaluated(NamedTuple):
 
 def find_loss(loss: Loss) -> Callable[..., Tensor]:
     """A loss given by name (then of reduction "mean") or as a function that reduces by itself."""
-    if not isinstance(loss, str):
+    if callable(loss):
         return loss
     if loss not in losses.__all__:
         raise ValueError(f"loss: expected one of {', '.join(losses.__all__)} or a function, got {loss!r}")
@@ -57,7 +57,17 @@ def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
         if optimizer not in optimizers.__all__:
             raise ValueError(f"optimizer: expected one of {', '.join(optimizers.__all__)}, got {optimizer!r}")
         return getattr(optimizers, optimizer)()
+    if not isinstance(optimizer, Update) and not _is_pair(optimizer):
+        got = getattr(optimizer, "__name__", repr(optimizer))
+        raise TypeError(
+            f"optimizer: expected a name, an Update or functions (init, update), got {got}; "
+            f"a constructor has to be called: optimizers.adam()"
+        )
     return optimizer
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(callable, value))
 
 
 def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
@@ -79,30 +89,50 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
         done = forward(model, replace(rest, parameters=parameters), x, mode)
         y_pred = done.values[model]
         value = function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
-        return scalar(value), Evaluated(y_pred, done.state)
+        return scalar("loss", value), Evaluated(y_pred, done.state)
 
     return evaluate
 
 
-def scalar(loss: Tensor) -> Tensor:
-    """The loss, which must be one number."""
-    if loss.shape:
-        raise ShapeError(f'loss: expected one number, got {loss.type}; reduce it, with reduction="mean" or nx.mean')
-    return loss
+def scalar(name: str, value: Any) -> Tensor:
+    """A loss or a metric as a tensor, which must be one number."""
+    try:
+        number = nx.asarray(value)
+    except DTypeError:
+        raise DTypeError(f"{name}: expected one number, got {type(value).__name__}; return a tensor") from None
+    if number.shape:
+        raise ShapeError(f'{name}: expected one number, got {number.type}; reduce it, with reduction="mean" or nx.mean')
+    return number
 
 
-def descend(
-    function: Callable[..., tuple[Tensor, Any]], optimizer: Update | tuple[Any, Any], state: TrainState, *args: Any
-) -> tuple[TrainState, Tensor, Any]:
+def descend(function: Callable[..., tuple[Tensor, Any]], update: Any, state: TrainState, *args: Any) -> Any:
     """One step against the gradient of function(parameters, *args) -> (loss, extra): the next state, loss and extra."""
-    (loss, extra), gradients = value_and_grad(function, has_aux=True)(state.parameters, *args)
-    _, update = optimizer
-    updates, following = update(gradients, state.optimizer, state.parameters)
-    return TrainState(apply_updates(state.parameters, updates), following), loss, extra
+    (loss, extra), gradients = value_and_grad(function, has_aux=True)(state.model, *args)
+    updates, following = update(gradients, state.optimizer, state.model)
+    return TrainState(apply_updates(state.model, updates), following), loss, extra
+
+
+def model_step(
+    model: Model, loss: Loss, optimizer: Update | tuple[Any, Any]
+) -> Callable[[TrainState, Any, Any], tuple[TrainState, Tensor, Tensor]]:
+    """(state, x, y) -> (next state, loss, prediction): a model's train step, meant for a trace."""
+    function, (_, update) = objective(model, loss), optimizer
+
+    def advance(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor, Tensor]:
+        if not isinstance(state, TrainState):
+            got = type(state).__name__
+            raise TypeError(f"step: expected a TrainState, got {got}; pass what init_fn or the last step gave")
+        check_state(state.model, "step")
+        inner = state._replace(model=state.model.parameters)
+        after, value, extra = descend(function, update, inner, state.model, x, y)
+        following = replace(state.model, parameters=after.model).with_state(extra.state)
+        return after._replace(model=following), value, extra.y_pred
+
+    return advance
 
 
 def step(
-    model: Model | tuple[Callable[..., Tree], Callable[..., Tensor]],
+    model: Model | tuple[Callable[[], Tree], Callable[..., Tensor]],
     loss: Loss | Optimizer,
     optimizer: Optimizer | None = None,
     *,
@@ -110,9 +140,12 @@ def step(
 ) -> tuple[Callable[..., TrainState], Definition]:
     """(init_fn, step_fn) of a train step, from (model, loss, optimizer) or from two pairs.
 
-    The pairs are (init, objective) with objective(parameters, x, y) -> loss, and (init, update) as in `updates`: any
-    differentiable objective will do. init_fn takes what the model's init takes and gives a TrainState;
-    step_fn(state, x, y) gives (state, loss) and uses up the state it is given.
+    The pairs are (init, objective) with init() -> parameters and objective(parameters, x, y) -> loss, and (init,
+    update) as in `updates`: any differentiable objective will do. init_fn(template=None) gives a TrainState; a model's
+    also takes `key`, and needs the template (a batch's inputs, or their types) where `axon.init` does.
+    step_fn(state, x, y) gives (state, loss) and uses up the state it is given. x and y have the shapes that model and
+    loss take, the loss is floating []. ValueError for an unknown name, TypeError for what is no model, pair or
+    optimizer; step_fn raises ShapeError when the loss is not one number.
 
     >>> init_fn, step_fn = step((lambda: nx.tensor(3.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.1))
     >>> state, loss = step_fn(init_fn(), 1.0, 1.0)
@@ -123,36 +156,33 @@ def step(
         return _step_of_pairs(model, find_optimizer(loss), compiler)  # type: ignore[arg-type]
     if optimizer is None:
         raise TypeError("step: expected (model, loss, optimizer) or two pairs, got a model without an optimizer")
-    function, (init_update, update) = objective(model, loss), find_optimizer(optimizer)  # type: ignore[arg-type]
+    first, _ = optimizer = find_optimizer(optimizer)
+    advance = model_step(model, loss, optimizer)  # type: ignore[arg-type]
 
     def init_fn(template: Any = None, key: Tensor | None = None) -> TrainState:
         state = init(model, template, key=key, compiler=compiler)
-        return TrainState(state, jit(init_update, compiler=compiler)(state.parameters))
+        return TrainState(state, jit(first, compiler=compiler)(state.parameters))
 
     def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:
-        whole: ModelState = state.parameters
-        inner = TrainState(whole.parameters, state.optimizer)
-        after, value, extra = descend(function, (init_update, update), inner, whole, x, y)
-        following = replace(whole, parameters=after.parameters).with_state(extra.state)
-        return TrainState(following, after.optimizer), value
+        following, value, _ = advance(state, x, y)
+        return following, value
 
     return init_fn, jit(train_step, compiler=compiler, donate=0)
 
 
 def _step_of_pairs(
-    model: tuple[Any, Any], optimizer: tuple[Any, Any], compiler: str | None
+    model: Any, optimizer: Update | tuple[Any, Any], compiler: str | None
 ) -> tuple[Callable[..., TrainState], Definition]:
-    init_model, function = model
-    init_update, update = optimizer
+    if not _is_pair(model):
+        raise TypeError(f"step: expected a model or functions (init, objective), got {type(model).__name__}")
+    (init_model, function), (first, update) = model, optimizer
 
-    def init_fn(*args: Any, **options: Any) -> TrainState:
-        parameters = init_model(*args, **options)
-        return TrainState(parameters, jit(init_update, compiler=compiler)(parameters))
+    def init_fn(template: Any = None) -> TrainState:
+        parameters = init_model()
+        return TrainState(parameters, jit(first, compiler=compiler)(parameters))
 
     def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:
-        following, value, _ = descend(
-            lambda p, x, y: (scalar(function(p, x, y)), ()), (init_update, update), state, x, y
-        )
+        following, value, _ = descend(lambda *args: (scalar("loss", function(*args)), ()), update, state, x, y)
         return following, value
 
     return init_fn, jit(train_step, compiler=compiler, donate=0)
@@ -165,31 +195,33 @@ def train(
     *,
     epochs: int = 5,
 ) -> TrainState:
-    """Run a step's two functions over batches of inputs and targets, and give the final state.
+    """Run a step's two functions, init_fn(x) and step_fn(state, x, y), over batches and give the final state.
 
-    Prints one line an epoch. The inputs and targets are gone through once an epoch (lists, not generators).
+    Prints one line an epoch. The inputs and targets, of the shapes that the step takes, are gone through once an epoch
+    (lists, not generators). ValueError when there are no batches, not as many of both, or no epochs.
 
     >>> pairs = (lambda: nx.tensor(0.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.25)
-    >>> train(step(*pairs), [1.0, 2.0], [3.0, 6.0], epochs=1).parameters  # doctest: +ELLIPSIS
+    >>> train(step(*pairs), [1.0, 2.0], [3.0, 6.0], epochs=1).model  # doctest: +ELLIPSIS
     epoch 1/1  2 batches  loss 9.00000  ... s
     float32[] 4.5
     """
+    if epochs < 1:
+        raise ValueError(f"train: expected at least 1 epoch, got {epochs}")
     init_fn, step_fn = functions
-    state: TrainState | None = None
+    state: Any = None
+    missing = object()
     for epoch in range(1, epochs + 1):
         start, total, count = time.perf_counter(), nx.zeros(()), 0
-        for x, y in zip(inputs, targets):
+        for x, y in zip_longest(inputs, targets, fillvalue=missing):
+            if x is missing or y is missing:
+                few = "inputs" if x is missing else "targets"
+                raise ValueError(f"train: expected as many inputs as targets, got only {count} {few}; pair them")
             if state is None:
-                state = init_fn(x) if _takes_template(init_fn) else init_fn()
+                state = init_fn(x)
             state, loss = step_fn(state, x, y)
             total, count = total + loss, count + 1
-        if state is None or count == 0:
+        if count == 0:
             raise ValueError(f"train: expected batches in epoch {epoch}, got none; pass lists, not used-up generators")
         seconds = time.perf_counter() - start
         sys.stdout.write(f"epoch {epoch}/{epochs}  {count} batches  loss {float(total) / count:.5f}  {seconds:.2f} s\n")
-    assert state is not None
     return state
-
-
-def _takes_template(init_fn: Callable[..., Any]) -> bool:
-    return "template" in inspect.signature(init_fn).parameters

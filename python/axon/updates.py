@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec
 
 from . import nx, tree
+from .errors import StructureError
 from .nx import Tensor
 from .schedules import Schedule
 
@@ -39,16 +40,31 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Update:
-    """A pipeline of steps; also the pair (init, update) it unpacks to, and text that reads as it was written."""
+    """A pipeline of steps; also the pair (init, update) it unpacks to, and text that reads as it was written.
+
+    >>> init, update = scale(-0.1)
+    >>> update({"w": nx.tensor(2.0)}, init({"w": nx.tensor(1.0)}), {"w": nx.tensor(1.0)})
+    ({'w': float32[] -0.2}, ())
+    """
 
     steps: tuple[Step, ...] = ()
 
     def init(self, params: Tree) -> tuple[Tree, ...]:
-        """The state before the first update."""
+        """The state before the first update, for parameters of these shapes and dtypes."""
         return tuple(s.init(params) for s in reversed(self.steps) if s.init is not None)
 
     def update(self, gradients: Tree, state: tuple[Tree, ...], params: Tree) -> tuple[Tree, tuple[Tree, ...]]:
-        """What to add to the parameters (trees of one structure), and the next state."""
+        """What to add to the parameters (gradients and params are trees of one structure), and the next state.
+
+        StructureError when the state is not one of this pipeline.
+        """
+        wanted = [s.text.split("(")[0] for s in self.steps if s.init is not None]
+        if not isinstance(state, tuple) or len(state) != len(wanted):
+            got = f"{len(state)}" if isinstance(state, tuple) else type(state).__name__
+            raise StructureError(
+                f"update: expected a tuple of {len(wanted)} states ({', '.join(wanted)}), got {got}; "
+                f"pass what this optimizer's init or last update gave"
+            )
         oldest_first = iter(reversed(state))
         updates, states = gradients, []
         for step in self.steps:
@@ -97,7 +113,7 @@ def _show(value: Any) -> str:
 
 @combinator
 def stateless(apply: Callable[[Tree, Tree], Tree]) -> Update:
-    """A step of your own without state: apply(updates, params) -> updates.
+    """A step of your own without state: apply(updates, params) -> updates, all of them trees of one structure.
 
     >>> stateless(lambda updates, params: updates).init({})
     ()
@@ -108,6 +124,8 @@ def stateless(apply: Callable[[Tree, Tree], Tree]) -> Update:
 @combinator
 def stateful(init: Callable[[Tree], Tree], apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]) -> Update:
     """A step of your own with state: init(params) -> state, apply(updates, state, params) -> (updates, state).
+
+    updates and params are trees of one structure; the state, a tree of any, keeps its shapes and dtypes.
 
     >>> stateful(lambda params: 0, lambda updates, count, params: (updates, count + 1)).init({})
     (0,)
@@ -122,7 +140,7 @@ def _each(function: Callable[[Tensor], Tensor]) -> Update:
 
 @combinator
 def identity() -> Update:
-    """The pipeline that leaves updates as they are.
+    """The pipeline that leaves updates, of any shapes and dtypes, as they are.
 
     >>> identity() | scale(2.0)
     scale(2.0)
@@ -132,7 +150,7 @@ def identity() -> Update:
 
 @combinator
 def scale(step_size: float) -> Update:
-    """Multiply by a number.
+    """Multiply updates of any shapes by a number; they keep their dtypes.
 
     >>> scale_by_adam(b1=0.95) | scale(-0.01)
     scale_by_adam(b1=0.95) | scale(-0.01)
@@ -142,7 +160,7 @@ def scale(step_size: float) -> Update:
 
 @combinator
 def scale_by_schedule(schedule: Schedule) -> Update:
-    """Multiply by schedule(step), the step counting from 0.
+    """Multiply updates of any shapes by schedule(step), where step (int32 []) counts from 0; they keep their dtypes.
 
     >>> _, update = halves = scale_by_schedule(lambda step: 0.5**step)
     >>> _, state = update({"w": nx.tensor(8.0)}, halves.init({}), {})
@@ -151,7 +169,7 @@ def scale_by_schedule(schedule: Schedule) -> Update:
     """
 
     def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
-        factor = schedule(count)
+        factor = nx.asarray(schedule(count))
         return tree.map(lambda u: u * factor.astype(u.dtype), updates), count + 1
 
     return stateful(lambda params: _zero(), apply)
@@ -170,10 +188,15 @@ def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_
     """mu / (sqrt(nu + eps_root) + eps), where mu and nu are running averages of the gradient and of its square, divided
     by 1 - b**step to make up for starting at zero. Kingma and Ba 2014.
 
+    Updates of any shapes keep their dtypes, which mu and nu have, too. ValueError when b1 or b2 is not in [0, 1).
+
     >>> params = {"w": nx.tensor([1.0, 1.0])}
     >>> scale_by_adam().update({"w": nx.tensor([4.0, -0.1])}, scale_by_adam().init(params), params)[0]
     {'w': float32[2] [ 1., -1.]}
     """
+    for name, decay in (("b1", b1), ("b2", b2)):
+        if not 0 <= decay < 1:
+            raise ValueError(f"scale_by_adam: expected {name} in [0, 1), got {decay}; 0.9 or more is usual")
 
     def init(params: Tree) -> AdamState:
         return AdamState(tree.map(nx.zeros_like, params), tree.map(nx.zeros_like, params), _zero())
@@ -195,7 +218,7 @@ def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_
 @combinator
 def trace(*, decay: float = 0.9, nesterov: bool = False) -> Update:
     """Momentum: the decaying sum of the updates so far, and with nesterov that sum looked at one step ahead.
-    Sutskever et al. 2013.
+    Sutskever et al. 2013. Updates of any shapes keep their dtypes, which the sum has, too.
 
     >>> trace(decay=0.5).update({"w": nx.tensor(1.0)}, ({"w": nx.tensor(4.0)},), {})[0]
     {'w': float32[] 3.}
@@ -211,7 +234,7 @@ def trace(*, decay: float = 0.9, nesterov: bool = False) -> Update:
 @combinator
 def add_decayed_weights(decay: float = 0.0) -> Update:
     """Add decay * parameter: before the (negative) learning rate this is decoupled weight decay.
-    Loshchilov and Hutter 2017.
+    Loshchilov and Hutter 2017. Updates have the shapes of their parameters.
 
     >>> add_decayed_weights(0.5).update({"w": nx.tensor(1.0)}, (), {"w": nx.tensor(4.0)})[0]
     {'w': float32[] 3.}
@@ -221,7 +244,7 @@ def add_decayed_weights(decay: float = 0.0) -> Update:
 
 @combinator
 def clip(delta: float = 2.0) -> Update:
-    """Keep every element within [-delta, delta].
+    """Keep every element of updates of any shapes within [-delta, delta].
 
     >>> clip(1.0).update({"w": nx.tensor([0.5, -3.0])}, (), {})[0]
     {'w': float32[2] [ 0.5, -1. ]}
@@ -232,6 +255,8 @@ def clip(delta: float = 2.0) -> Update:
 @combinator
 def clip_by_global_norm(max_norm: float = 1.0) -> Update:
     """Scale all updates together so that their common 2-norm is at most max_norm. Pascanu et al. 2012.
+
+    Updates may be of any shapes; they keep their dtypes.
 
     >>> clip_by_global_norm(1.0).update({"a": nx.tensor(3.0), "b": nx.tensor(4.0)}, (), {})[0]
     {'a': float32[] 0.6, 'b': float32[] 0.8}
@@ -247,7 +272,7 @@ def clip_by_global_norm(max_norm: float = 1.0) -> Update:
 
 
 def apply_updates(params: Tree, updates: Tree) -> Tree:
-    """params + updates, leaf by leaf, each in its parameter's dtype.
+    """params + updates, leaf by leaf, each in its parameter's dtype. StructureError when the two trees differ.
 
     >>> apply_updates({"w": nx.tensor(1.0)}, {"w": nx.tensor(0.5)})
     {'w': float32[] 1.5}
@@ -260,5 +285,5 @@ def _zero() -> Tensor:
 
 
 def _share(decay: float, count: Tensor) -> Tensor:
-    """1 - decay**count: how much of a running average that began at zero is data."""
-    return -nx.expm1(count.astype(nx.float32) * math.log(decay))
+    """1 - decay**count (from 1): how much of a running average that began at zero is data."""
+    return -nx.expm1(count.astype(nx.float32) * (math.log(decay) if decay else -math.inf))

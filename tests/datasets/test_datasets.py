@@ -3,12 +3,12 @@
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from axon.datasets import batches, digits, fashion_mnist
 from axon.datasets.batches import permutation
-from axon.errors import ShapeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
@@ -47,11 +47,28 @@ def test_the_permutation_is_pinned() -> None:
 PINNED = [9, 3, 7, 1, 4, 2, 5, 6, 0, 8]  # argsort of JAX's bits for fold_in(key(0), 0), too
 
 
-def test_batches_refuse() -> None:
-    with pytest.raises(ShapeError, match="as many labels as examples, got 2 and 3"):
-        batches(np.zeros(3), np.zeros(2))
-    with pytest.raises(ValueError, match="size of at least 1"):
-        batches(np.zeros(3), np.zeros(3), 0)
+def test_trees_of_arrays_are_cut_leaf_by_leaf() -> None:
+    n = np.arange(7)
+    data = batches({"a": n, "b": (n[:, None], -n)}, n, 3)
+    assert len(data) == 3
+    for x, y in data:
+        np.testing.assert_array_equal(x["a"], y)
+        np.testing.assert_array_equal(x["b"][0], y[:, None])
+        np.testing.assert_array_equal(x["b"][1], -y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "size", "text"),
+    [
+        (np.zeros((3, 2)), np.zeros(2), 1, r"expected arrays of one length, got \(3, 2\), \(2,\); pair them"),
+        ((np.zeros(3), np.zeros(2)), np.zeros(3), 1, "expected arrays of one length"),
+        ([1.0, 2.0], [1, 0], 1, r"expected arrays \[n, ...\], got numbers; make arrays of lists with np.asarray"),
+        (np.zeros(3), np.zeros(3), 0, "expected a size of at least 1, got 0"),
+    ],
+)
+def test_batches_refuse(x: Any, y: Any, size: int, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^batches: {text}"):
+        batches(x, y, size)
 
 
 def test_digits() -> None:

@@ -49,13 +49,15 @@ def test_a_model_state_comes_back(tmp_path: Path) -> None:
 
 
 def test_strict_loading_lists_all_that_is_wrong(tmp_path: Path) -> None:
-    save(tmp_path / "x", {"dense_0": {"kernel": nx.ones((2, 3)), "bais": nx.ones(3)}, "extra": nx.ones(1)})
+    kernel, scale = nx.ones((2, 3)), nx.ones(3, dtype="float16")
+    save(tmp_path / "x", {"dense_0": {"kernel": kernel, "bais": nx.ones(3), "scale": scale}, "extra": nx.ones(1)})
     with pytest.raises(StructureError) as caught:
-        load(tmp_path / "x", like={"dense_0": {"kernel": nx.ones((2, 4)), "bias": nx.ones(3)}})
+        load(tmp_path / "x", like={"dense_0": {"kernel": nx.ones((2, 4)), "bias": nx.ones(3), "scale": np.ones(3)}})
     text = str(caught.value)
     assert "missing: dense_0.bias (the file has dense_0.bais)" in text
     assert "unexpected: extra" in text
-    assert "shape: dense_0.kernel: (2, 4) expected, (2, 3) found" in text
+    assert "type: dense_0.kernel: float32[2,4] expected, float32[2,3] found" in text
+    assert "type: dense_0.scale: float64[3] expected, float16[3] found" in text
 
 
 @pytest.mark.parametrize(

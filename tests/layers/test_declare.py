@@ -1,8 +1,12 @@
 """The declaration of a layer: what is read off a function and its parameters, and that every layer has one."""
 
+from functools import partial
+
+import axon
 import pytest
 from axon import activations, initializers, layers, nx
 from axon.dtypes import float32
+from axon.errors import ShapeError
 from axon.layers import REQUIRED, TABLE, Parameter, describe, layer
 from axon.nx import Tensor, TensorType
 
@@ -19,7 +23,7 @@ def test_what_a_declaration_says() -> None:
 
 def test_specs_follow_inputs_and_options() -> None:
     x = TensorType(float32, (8, 10, 10, 6))
-    options = {"units": 12, "kernel_size": (3, 5), "groups": 3, "kernel_initializer": "he_normal"}
+    options = {"units": 12, "kernel_size": (3, 5), "groups": 3, "kernel_initializer": initializers.he_normal()}
     specs = TABLE["conv"].specs([x], options)
     assert specs["kernel"].shape == (3, 5, 2, 12) and specs["bias"].shape == (12,)
     assert list(TABLE["conv"].specs([x], {**options, "use_bias": False})) == ["kernel"]
@@ -43,13 +47,34 @@ def test_a_declaration_that_does_not_fit_its_function() -> None:
 
 
 def test_a_name_is_declared_once() -> None:
-    with pytest.raises(ValueError, match="expected a new name, got 'dense' again"):
+    with pytest.raises(ValueError, match=r"expected a new name, got 'dense' again, which is axon.layers.dense.dense;"):
 
         @layer()
         def dense(x: Tensor) -> Tensor:
             return x
 
 
+def test_a_declaration_that_is_run_again_replaces_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers.declare, "TABLE", table := dict(TABLE))
+    monkeypatch.setattr(layers, "TABLE", table)
+    x = axon.input("x", shape=(None, 2))
+    for factor in (2, 3):
+
+        @layer()
+        def affine(x: Tensor) -> Tensor:
+            return x * factor  # noqa: B023
+
+        made = x.affine()
+        assert axon.predict(made, axon.init(made), nx.ones((1, 2)), compiler="evaluate").tolist() == [[factor, factor]]
+
+
+@pytest.mark.parametrize("units", [0, -1, 2.5, "3"])
+def test_parameters_have_whole_sizes_above_zero(units: object) -> None:
+    with pytest.raises(ShapeError, match=r"expected whole sizes above 0 for kernel, got \(4, "):
+        TABLE["dense"].specs([TensorType(float32, (2, 4))], {"units": units})
+
+
 def test_a_function_alone_can_be_described() -> None:
     row = describe(lambda x, y, *, scale=2: x * y * scale)
     assert row.inputs == ("x", "y") and dict(row.options) == {"scale": 2} and row.name == "lambda"
+    assert describe(partial(activations.celu, alpha=2.0)).name == "partial"

@@ -1,10 +1,12 @@
 """Layers as plain functions, against JAX and by their definitions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from axon import layers, nx
+from axon import layers, model, nx
 from axon.defn import grad
 from axon.errors import ShapeError
 from axon.layers import Stateful
@@ -79,10 +81,39 @@ def test_global_pools() -> None:
 
 
 def test_windows_need_images() -> None:
-    with pytest.raises(ShapeError, match=r"expected images \[batch, spatial..., channels\], got float32\[2, 3\]"):
-        layers.max_pool(nx.zeros((2, 3)), kernel_size=2)
+    for pool in (layers.max_pool, layers.avg_pool, layers.global_avg_pool, layers.global_max_pool):
+        with pytest.raises(ShapeError, match=r"expected images \[batch, spatial..., channels\], got float32\[2, 3\]"):
+            pool(nx.zeros((2, 3)))
     with pytest.raises(ShapeError, match="kernel_size as a number or 2 of them"):
         layers.max_pool(nx.zeros((2, 3, 3, 1)), kernel_size=(2, 2, 2))
+
+
+@pytest.mark.parametrize("padding", [1, (1, 1), ((1, 1), (1, 1)), [1, (1, 1)]])
+@pytest.mark.parametrize("size", [3, np.int64(3), (3, np.int32(3))])
+def test_spellings_of_padding_and_size_are_one_for_pools_and_convolutions(padding: Any, size: Any) -> None:
+    x = nx.tensor(normal(2, 5, 6, 3))
+    for pool in (layers.max_pool, layers.avg_pool):
+        made = pool(x, kernel_size=size, strides=1, padding=padding)
+        np.testing.assert_array_equal(made, pool(x, kernel_size=3, strides=1, padding="same"))
+    kernel = nx.ones((3, 3, 3, 1))
+    np.testing.assert_array_equal(layers.conv(x, kernel, padding=padding), layers.conv(x, kernel, padding="same"))
+    specs = layers.TABLE["conv"].specs([x.type], {"units": 1, "kernel_size": size, "groups": 1})
+    assert specs["kernel"].shape == kernel.shape
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2])
+def test_groups_divide_the_channels(groups: int) -> None:
+    with pytest.raises(ShapeError, match=rf"expected groups that divide the 3 input channels, got groups={groups}"):
+        layers.TABLE["conv"].specs([nx.template((1, 4, 4, 3))], {"units": 4, "kernel_size": 1, "groups": groups})
+
+
+@pytest.mark.parametrize("axis", [2, 3, -3])
+def test_batch_norm_needs_an_axis_of_its_input(axis: int) -> None:
+    x, c = nx.ones((2, 4)), nx.ones(4)
+    with pytest.raises(ShapeError, match=rf"batch_norm: expected an axis of float32\[2, 4\], got {axis}"):
+        layers.batch_norm(x, c, c, c, c, axis=axis)
+    with pytest.raises(ShapeError, match=rf"batch_norm_0 .* expected an axis of float32\[2, 4\], got {axis}"):
+        model.build(model.input("x", shape=(None, 4)).batch_norm(axis=axis))
 
 
 @pytest.mark.parametrize("axis", [-1, 1])

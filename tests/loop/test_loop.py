@@ -1,34 +1,17 @@
 """Loops: learning, metrics, events, validation, resuming, interruption; and what they do not do: read back, retrace."""
 
-import io
 import os
 import signal
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from axon import losses, metrics, model, nx, optimizers, tree
-from axon.datasets import Batches, batches
-from axon.loop import Loop, State, early_stop, evaluate, log, progress, step
-from axon.model import Model, input
+from axon import losses, metrics, model, nx, tree
+from axon.datasets import batches
+from axon.loop import early_stop, evaluate
+from axon.model import input
 
-EVALUATE = {"compiler": "evaluate"}
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(70, 4)).astype(np.float32)
-Y = (X @ RNG.normal(size=(4, 3))).argmax(-1).astype(np.int32)
-
-
-def mlp() -> Model:
-    return input("x", shape=(None, 4)).dense(16, activation="tanh").dense(3, activation="softmax")
-
-
-def trainer(m: Model | None = None, rate: float = 0.02, **options: Any) -> Loop:
-    return Loop.trainer(m or mlp(), "categorical_cross_entropy", optimizers.adam(rate), **options).metric("accuracy")
-
-
-def data(seed: int | None = 0) -> Batches:
-    return batches(X, Y, 16, seed=seed)  # 70 = 4 * 16 + 6: the last batch is ragged
+from .trainers import EVALUATE, X, Y, data, mlp, trainer
 
 
 def test_it_learns_and_its_history_tells() -> None:
@@ -166,8 +149,8 @@ def test_one_trace_a_batch_shape_over_all_epochs_and_runs(capsys: pytest.Capture
     loop = trainer(progress=False).validate(data(None))
     for _ in range(2):
         loop.run(data(), epochs=3, **EVALUATE)
-    functions = loop.functions("evaluate")
-    assert functions.train.traces == functions.evaluate.traces == 2  # type: ignore[attr-defined]
+    steps = loop.steps("evaluate")
+    assert steps.train.traces == steps.evaluate.traces == 2  # type: ignore[attr-defined]
     assert capsys.readouterr().err.count("train_step: trace 2") == 1
 
 
@@ -186,47 +169,37 @@ def test_no_read_back_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts[0] == counts[1]
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
-    reads: list[int] = []
-    monkeypatch.setattr(progress, "read", lambda totals: (reads.append(1), step.read(totals))[1])
-    line = progress.Progress(1, 2, 1000, True)
-    totals = step.Totals({"loss": nx.tensor(6.0)}, nx.tensor(3.0))
-    for i in range(1, 1001):
-        clock[0] += 0.001
-        line.update(i, 32, totals)
-    line.finish({"loss": 2.0})
-    assert 9 <= len(reads) <= 10
-    assert terminal.getvalue().endswith("epoch 1/2   batch 1000/1000   loss 2.0000   32,000 examples/s\n")
-    assert terminal.getvalue().count("\n") == 1
-
-
-def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    trainer().validate(data(None)).handle("epoch_completed", log(lambda s: f"at {s.epoch}")).run(
-        data(), epochs=2, **EVALUATE
-    )
-    first, note, second, _ = capsys.readouterr().out.splitlines()
-    assert first.startswith("epoch 1/2   batch 5/5   loss ") and first.endswith(" examples/s") and "\r" not in first
-    assert "validation accuracy" in second and note == "at 1"
+def interrupt(state: Any = None) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_ctrl_c_gives_the_state_reached() -> None:
-    def interrupt(state: State) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
     before = signal.getsignal(signal.SIGINT)
     loop = trainer(progress=False).handle("iteration_completed", interrupt, after=7, once=False, before=9)
     result = loop.run(data(), epochs=10, **EVALUATE)
     assert result.status == "interrupted" and (result.last.epoch, result.last.iteration) == (2, 3)
     assert len(result.history) == 2 and np.isfinite(result.state["dense_0"]["kernel"].numpy()).all()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_ctrl_c_during_validation_and_between_epochs(epochs: int) -> None:
+    """It ends the run at once, in the last epoch too, and a validation cut off reports nothing."""
+    taken: list[int] = []
+
+    class Validation:
+        def __iter__(self) -> Any:
+            for i in range(5):
+                taken.append(i)
+                interrupt()
+                yield X[:8], Y[:8]
+
+    result = trainer(progress=False).validate(Validation()).run(data(), epochs=epochs, **EVALUATE)
+    assert result.status == "interrupted" and (result.last.epoch, result.last.iteration) == (1, 5) and taken == [0]
+    assert list(result.history[0]) == ["epoch", "loss", "accuracy", "seconds"]
+    between = trainer(progress=False).handle("epoch_completed", interrupt)
+    result = between.run(data(), epochs=epochs, **EVALUATE)
+    assert result.status == "interrupted" and (result.last.epoch, result.last.iteration) == (1, 5)
 
 
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
@@ -246,17 +219,17 @@ def test_loops_are_values() -> None:
     assert list(loop.metrics) == ["accuracy"] and loop.validation is None and not loop.handlers
 
 
-def test_what_loops_refuse() -> None:
-    with pytest.raises(ValueError, match="metric: expected a new name, got 'accuracy' again"):
-        trainer().metric("accuracy")
-    with pytest.raises(ValueError, match=r"metric: expected one of .*, got 'f1'"):
-        trainer().metric("f1")
-    with pytest.raises(ValueError, match="expected a name beside a function"):
-        trainer().metric(lambda y, p: nx.mean(p))
-    with pytest.raises(ValueError, match=r"handle: expected one of started, .*, got 'epoch_end'"):
-        trainer().handle("epoch_end", lambda s: None)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="run: expected batches in epoch 2, got none; pass a list"):
-        trainer(progress=False).run(iter([(X, Y)]), epochs=2, **EVALUATE)
+def test_a_loss_that_is_nan_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    last = trainer(progress=False).run([(X, Y + 1)], epochs=3, **EVALUATE).last  # class 3 of 3
+    trainer(progress=False).run([(X, Y + 1)], epochs=4, state=last, **EVALUATE)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("run: the loss is NaN in epoch 1; are all class numbers in range")
+
+
+def test_a_model_of_two_inputs() -> None:
+    m = model.add(input("a", shape=(None, 4)), input("b", shape=(None, 4))).dense(3, activation="softmax")
+    for x in ({"a": X, "b": X}, (X, X)):
+        assert trainer(m, progress=False).run(batches(x, Y, 16), epochs=20, **EVALUATE).history[-1]["accuracy"] > 0.8
 
 
 def test_saving(tmp_path: Any) -> None:

@@ -1,13 +1,17 @@
 """init, predict, build: shapes, modes, inputs, state, and errors that name the layer and the user's line."""
 
 import inspect
+import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from axon import initializers, layers, model, nx, tree
-from axon.defn import grad, jit
-from axon.errors import DTypeError, ShapeError
+from axon.defn import debug, grad, jit
+from axon.errors import DTypeError, NonFiniteError, ShapeError
 from axon.model import Model, ModelState, Prediction, input
+from axon.model.state import check_state
 
 EVALUATE = {"compiler": "evaluate"}
 
@@ -92,9 +96,35 @@ def test_several_inputs() -> None:
     expected = np.concatenate([a, b], 1)
     for given in ((a, b), [a, b], {"b": b, "a": a}):
         np.testing.assert_array_equal(model.predict(m, state, given, **EVALUATE), expected)
-    for wrong in (a, (a,), {"a": a}, {"a": a, "c": b}):
+    for wrong in (a, (a,), {"a": a}, {"a": a, "c": b}, (a, b.tolist()), {"a": a, "b": [1.0]}):
         with pytest.raises(ValueError, match="model: expected inputs a, b, got"):
             model.predict(m, state, wrong, **EVALUATE)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0, 3.0, 4.0]], [[1.0, 2.0, 3.0, 4.0]] * 2])
+def test_lists_of_numbers_are_no_input(rows: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="model: expected inputs x, got list; pass one array each"):
+        model.predict(small(), model.init(small(), **EVALUATE), rows, **EVALUATE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda s: s.parameters, lambda s: None, lambda s: nx.ones((1, 4)), lambda s: (s, ()), lambda s: {"a": "b"}],
+)
+def test_what_is_no_state(wrong: Callable[[ModelState], Any]) -> None:
+    m = small()
+    given = wrong(model.init(m, **EVALUATE))
+    text = f"expected a ModelState, got {type(given).__name__}; pass what init gave"
+    with pytest.raises(TypeError, match=f"predict: {text}"):
+        model.predict(m, given, nx.ones((1, 4)), **EVALUATE)
+    with pytest.raises(TypeError, match=f"run: {text}"):
+        check_state(given, "run")
+
+
+def test_the_built_function_checks_its_state_too() -> None:
+    m = small()
+    with pytest.raises(TypeError, match="predict: expected a ModelState, got dict"):
+        model.build(m, **EVALUATE).predict(model.init(m, **EVALUATE).parameters, nx.ones((1, 4)))
 
 
 def test_inputs_are_checked_and_converted() -> None:
@@ -141,12 +171,51 @@ def test_errors_of_ones_own_layer_keep_their_type() -> None:
     assert "in layer nx_0 (nx, made at" in caught.value.__notes__[0]
 
 
-def test_parameters_must_not_depend_on_the_batch() -> None:
-    m = input("x", shape=(None, 4)).nx(lambda x: nx.permute_dims(x, (1, 0))).dense(3)
+@pytest.mark.parametrize("result", [1.0, (nx.ones(1), nx.ones(1)), None, np.ones(3)])
+def test_a_layer_that_gives_no_tensor_is_blamed_itself(result: object) -> None:
+    with pytest.raises(TypeError, match=f"expected a tensor .*, got {type(result).__name__}; return one") as caught:
+        model.build(input("x", shape=(None, 4)).nx(lambda x: result, name="mine").relu())
+    assert "in layer mine (nx, made at" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    "m",
+    [
+        input("x", shape=(None, 4)).nx(lambda x: nx.permute_dims(x, (1, 0))).dense(3),
+        input("x", shape=(None,)).dense(3),
+    ],
+)
+def test_parameters_must_not_depend_on_the_batch(m: Model) -> None:
     with pytest.raises(
-        ShapeError, match="layer dense_0: expected a rank and parameters that do not depend on the batch"
+        ShapeError,
+        match=r"layer dense_0 \(dense, made at .*\): expected a rank and parameters that do not depend on the batch, "
+        r"got .*'kernel': \(2, 3\).* and .*'kernel': \(3, 3\)",
     ):
         model.build(m)
+
+
+def test_a_template_of_all_inputs_is_walked_once() -> None:
+    seen: list[tuple[int, ...]] = []
+    m = input("x", shape=(None, None)).nx(lambda x: seen.append(x.shape) or x).dense(3)
+    model.init(m, nx.template((5, 4)), **EVALUATE)
+    assert seen == [(5, 4)]
+
+
+def test_what_runs_points_at_the_line_that_made_the_layer() -> None:
+    def logarithm(x: nx.Tensor) -> nx.Tensor:
+        return nx.log(x)
+
+    x = input("x", shape=(None, 4))
+    for line, m in ((here(), x.nx(nx.log)), (here(-3), x.nx(logarithm))):  # a function of one's own has its own lines
+        with pytest.raises(NonFiniteError, match=rf"log at .*test_build.py:{line}:"), debug():
+            model.predict(m, ModelState(), -nx.ones((1, 4)), **EVALUATE)
+    line, m = here(), x.dense(3, activation="sigmoid")
+    text = model.build(m).predict.lower(model.init(m, **EVALUATE), nx.ones((1, 4))).graph(sources=True)
+    assert set(re.findall(r"test_build.py:(\d+)", text)) == {str(line)}
+
+
+def here(offset: int = 0) -> int:
+    return inspect.currentframe().f_back.f_lineno + offset  # type: ignore[union-attr]
 
 
 def test_the_state_of_another_model() -> None:

@@ -1,7 +1,10 @@
 """Models as values: names, sharing, options, where errors point."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from axon import activations, layers, model, nx
+from axon import activations, initializers, layers, model, nx
 from axon.model import Model, dense, flatten, input, relu
 
 
@@ -48,6 +51,7 @@ def test_activation_by_function_is_a_layer_of_its_own() -> None:
     y = input("x", shape=(None, 3)).dense(2, activation=activations.mish)
     assert y.op == "mish" and y.parents[0].op == "dense"
     assert input("x", shape=(None, 3)).dense(2, activation=lambda x: x * 2).op == "lambda"
+    assert input("x", shape=(None, 3)).dense(2, activation=relu).layer is layers.TABLE["relu"]
 
 
 def test_models_are_immutable() -> None:
@@ -70,10 +74,46 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         x.dense()
     with pytest.raises(AttributeError, match=r"no layer is called 'dens'; did you mean dense?"):
         x.dens(3)
-    with pytest.raises(TypeError, match=r"relu: expected a model, got Tensor; for tensors use axon.layers.relu"):
-        relu(nx.ones(3))
     with pytest.raises(TypeError, match='write input\\("name", shape='):
         input((None, 3))  # type: ignore[arg-type]
+    for shape in (4, (None, 2.5), "28"):
+        with pytest.raises(TypeError, match=r"input: expected a shape such as \(None, 4\), got "):
+            input(shape=shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", layers.TABLE)
+def test_a_layer_given_tensors_says_what_takes_them(name: str) -> None:
+    row = layers.TABLE[name]
+    options = {option: 1 for option, default in row.building.items() if default is layers.REQUIRED}
+    with pytest.raises(TypeError, match=f"{name}: expected models, got Tensor; for tensors: from ") as caught:
+        model.function(name)(nx.ones(3), **options)
+    scope: dict[str, Any] = {}
+    exec(str(caught.value).split("for tensors: ")[1], scope)
+    assert scope[name] is row.function
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda m, t: m + 1, lambda m, t: 1 + m, lambda m, t: 2 - m, lambda m, t: 2 * m, lambda m, t: m / 2,
+        lambda m, t: -m, lambda m, t: m + t, lambda m, t: t + m, lambda m, t: m.add(t), lambda m, t: m.nx(nx.add, t),
+    ],
+)  # fmt: skip
+def test_numbers_and_tensors_go_into_a_layer_of_ones_own(mix: Callable[[Model, nx.Tensor], Model]) -> None:
+    with pytest.raises(TypeError, match=r"expected .*models, got .*; write model.nx\(lambda x: ...\)"):
+        mix(input("x", shape=(None, 3)), nx.ones(3))
+
+
+@pytest.mark.parametrize("wrong", ["swish", "LeakyReLU", "dense", 3])
+def test_what_is_no_activation(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"dense: expected activation to be one of celu, .* got {wrong!r}"):
+        input("x", shape=(None, 3)).dense(2, activation=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["math", initializers.he_normal])
+def test_what_is_no_initializer_is_said_where_the_layer_is_made(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="conv: bias_initializer: expected one of glorot_normal, "):
+        input("x", shape=(None, 3, 1)).conv(2, bias_initializer=wrong)
 
 
 def test_two_layers_of_one_name() -> None:

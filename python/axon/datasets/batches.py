@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .. import nx
+from .. import nx, tree
 from ..errors import ShapeError
 
 
@@ -24,7 +25,7 @@ def permutation(size: int, seed: int, epoch: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of two arrays. Iterating gives those of epoch 0; `epoch(n)` gives those of another.
+    """The batches of two trees of arrays. Iterating gives those of epoch 0; `epoch(n)` gives those of another.
 
     The last batch is smaller where the size does not divide the examples, or left out with `drop_last`.
     """
@@ -36,15 +37,21 @@ class Batches:
     drop_last: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.x) != len(self.y):
-            raise ShapeError(
-                f"batches: expected as many labels as examples, got {len(self.y)} and {len(self.x)}; pair them"
-            )
+        shapes = [np.shape(array) for array in tree.leaves((self.x, self.y))]
+        if () in shapes:
+            raise ShapeError("batches: expected arrays [n, ...], got numbers; make arrays of lists with np.asarray")
+        if len({shape[0] for shape in shapes}) > 1:
+            raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; pair them")
         if self.size < 1:
             raise ValueError(f"batches: expected a size of at least 1, got {self.size}")
 
+    @property
+    def examples(self) -> int:
+        """How many examples the arrays hold."""
+        return len(tree.leaves(self.x)[0])
+
     def __len__(self) -> int:
-        full, rest = divmod(len(self.x), self.size)
+        full, rest = divmod(self.examples, self.size)
         return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
@@ -52,20 +59,23 @@ class Batches:
 
     def epoch(self, number: int) -> Iterator[tuple[Any, Any]]:
         """The batches of that epoch."""
-        order = None if self.seed is None else permutation(len(self.x), self.seed, number)
+        order = None if self.seed is None else permutation(self.examples, self.seed, number)
         for i in range(len(self)):
             chosen: Any = slice(i * self.size, (i + 1) * self.size)
             if order is not None:
                 chosen = order[chosen]
-            yield self.x[chosen], self.y[chosen]
+            yield tree.map(operator.itemgetter(chosen), (self.x, self.y))
 
 
 def batches(x: Any, y: Any, size: int = 32, *, seed: int | None = 0, drop_last: bool = False) -> Batches:
     """Batches of numpy arrays x [n, ...] and y [n, ...], shuffled anew every epoch from `seed` (None: not shuffled).
 
-    ShapeError when the arrays differ in length.
+    x and y may be trees of arrays: a dict by name or a tuple, for a model of several inputs. Arrays keep their dtypes.
+    ShapeError when the arrays differ in length, ValueError when the size is below 1.
 
     >>> [len(y) for x, y in batches(np.zeros((10, 2)), np.arange(10), 4)]
     [4, 4, 2]
+    >>> next(iter(batches({"a": np.arange(9), "b": np.ones((9, 2))}, np.arange(9), 2, seed=None)))[0]["a"]
+    array([0, 1])
     """
     return Batches(x, y, size, seed, drop_last)

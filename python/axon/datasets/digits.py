@@ -11,9 +11,13 @@ _SEED, _TEST = 0, 360
 
 
 def digits() -> Split:
-    """The images in [0, 1] of shape [n, 8, 8, 1]; the test set is the last 360 of a seeded permutation.
+    """1,437 images to train on and 360 to test with, the last of a seeded permutation: float32 [n, 8, 8, 1] in [0, 1],
+    with int32 [n] classes.
 
     ModuleNotFoundError says how to get scikit-learn where it is missing.
+
+    >>> digits().x_train.shape
+    (1437, 8, 8, 1)
     """
     try:
         from sklearn.datasets import load_digits

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import dtypes, nx, tree
 from ..errors import StructureError
-from ..nx import Tensor
+from ..nx import Tensor, TensorType
 
 # What the format calls our dtypes.
 _DTYPES = {
@@ -50,8 +50,8 @@ def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | 
 def load(path: str | PathLike[str], like: Any = None) -> Any:
     """The tensors of a file: as nested dicts, or, with `like`, as that tree with its leaves replaced.
 
-    With `like` (a ModelState of the model, say) names and shapes must be exactly those of its leaves; StructureError
-    lists the missing, the unexpected and those of another shape. ValueError when the file is damaged.
+    With `like` (a ModelState of the model, say) names, shapes and dtypes must be exactly those of its leaves;
+    StructureError lists the missing, the unexpected and those of another type. ValueError when the file is damaged.
 
     >>> save("example.safetensors", {"w": nx.ones(2)})
     >>> load("example.safetensors", like={"w": nx.zeros(2)})
@@ -129,17 +129,14 @@ def _nested(found: Mapping[str, Tensor]) -> dict[str, Any]:
 def _check(path: str, wanted: Mapping[str, Any], found: Mapping[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in found]
     unexpected = [name for name in found if name not in wanted]
-    shapes = [
-        f"{name}: {wanted[name].shape} expected, {found[name].shape} found"
-        for name in wanted
-        if name in found and tuple(wanted[name].shape) != found[name].shape
-    ]
-    if not (missing or unexpected or shapes):
+    types = {name: TensorType(dtypes.dtype(leaf.dtype), tuple(leaf.shape)) for name, leaf in wanted.items()}
+    others = [name for name in wanted if name in found and types[name] != found[name].type]
+    if not (missing or unexpected or others):
         return
-    lines = [f"load: expected the names and shapes of `like`, got others in {path}"]
+    lines = [f"load: expected the names, shapes and dtypes of `like`, got others in {path}"]
     lines += [f"  missing: {name}{_near(name, unexpected)}" for name in missing]
     lines += [f"  unexpected: {name}" for name in unexpected]
-    lines += [f"  shape: {text}" for text in shapes]
+    lines += [f"  type: {name}: {types[name]} expected, {found[name].type} found" for name in others]
     raise StructureError(
         "\n".join([*lines, "load without `like` and pick what you need, or build the model that was saved"])
     )

@@ -12,7 +12,9 @@ from .declare import layer
 
 @layer()
 def add(*inputs: Tensor) -> Tensor:
-    """The sum of all inputs, broadcast together.
+    """The sum of all inputs.
+
+    Shapes: inputs of any that broadcast together; result their common one. ShapeError where they do not.
 
     >>> add(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]), nx.tensor(0.5))
     float32[2] [11.5, 22.5]
@@ -22,7 +24,9 @@ def add(*inputs: Tensor) -> Tensor:
 
 @layer()
 def subtract(*inputs: Tensor) -> Tensor:
-    """The first input less all others, broadcast together.
+    """The first input less all others.
+
+    Shapes: inputs of any that broadcast together; result their common one. ShapeError where they do not.
 
     >>> subtract(nx.tensor([10.0, 20.0]), nx.tensor([1.0, 2.0]))
     float32[2] [ 9., 18.]
@@ -32,7 +36,9 @@ def subtract(*inputs: Tensor) -> Tensor:
 
 @layer()
 def multiply(*inputs: Tensor) -> Tensor:
-    """The product of all inputs, broadcast together.
+    """The product of all inputs.
+
+    Shapes: inputs of any that broadcast together; result their common one. ShapeError where they do not.
 
     >>> multiply(nx.tensor([1.0, 2.0]), nx.tensor([10.0, 20.0]))
     float32[2] [10., 40.]
@@ -42,7 +48,10 @@ def multiply(*inputs: Tensor) -> Tensor:
 
 @layer()
 def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
-    """The inputs joined along one axis; their other axes must agree.
+    """The inputs joined along one axis.
+
+    Shapes: inputs alike but for their size n_i at `axis`; result the same with the sum of all n_i there. ShapeError
+    where other axes differ.
 
     >>> concatenate(nx.tensor([[1.0]]), nx.tensor([[2.0, 3.0]]))
     float32[1,3]
@@ -54,6 +63,8 @@ def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
 @layer()
 def flatten(x: Tensor) -> Tensor:
     """All axes but the first made one.
+
+    Shapes: x [batch, a, b, ...]; result [batch, a * b * ...].
 
     >>> flatten(nx.zeros((2, 3, 4))).shape
     (2, 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import nx
+from ..errors import ShapeError
 from ..initializers import zeros
 from ..nx import Tensor, TensorType
 from .declare import Parameter, layer
@@ -10,7 +11,10 @@ from .window import Padding, Sizes, each
 
 
 def _kernel(x: TensorType, units: int, kernel_size: Sizes = 1, groups: int = 1) -> tuple[int, ...]:
-    return (*each(kernel_size, x, "kernel_size"), x.shape[-1] // groups, units)
+    size, channels = each(kernel_size, x, "kernel_size"), x.shape[-1]
+    if groups < 1 or channels % groups:
+        raise ShapeError(f"expected groups that divide the {channels} input channels, got groups={groups}; 1 is none")
+    return (*size, channels // groups, units)
 
 
 @layer(
@@ -31,7 +35,8 @@ def conv(
     """The cross-correlation of images with `units` kernels, plus bias.
 
     Shapes: x [batch, spatial..., in], kernel [spatial..., in / groups, units], bias [units]; result [batch, spatial...,
-    units]. padding: "valid", "same" (the size divided by the stride, rounded up), or (low, high) for each spatial axis.
+    units]. padding: "valid", "same" (the size divided by the stride, rounded up), or a number or (low, high) for each
+    spatial axis (one number for all).
 
     >>> conv(nx.arange(4.0).reshape((1, 4, 1)), nx.ones((2, 1, 1))).reshape((3,))
     float32[3] [1., 3., 5.]

@@ -6,10 +6,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from .. import initializers
 from ..dtypes import DType, float32
+from ..errors import ShapeError
 from ..initializers import Initializer
 from ..nx import Tensor, TensorType
 
@@ -52,7 +54,7 @@ class Parameter:
         return {p.name: p.default for p in inspect.signature(self.shape).parameters.values()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """A row of the table of layers.
 
@@ -72,17 +74,17 @@ class Layer:
 
     def specs(self, inputs: Sequence[TensorType], options: Mapping[str, Any]) -> dict[str, Spec]:
         """The parameters of a node with these input types. `options` holds every option, `use_<parameter>` and
-        `<parameter>_initializer` included, where given."""
+        `<parameter>_initializer` (a function) included, where given. ShapeError unless their sizes are above 0."""
         known = {**dict(zip(self.inputs, inputs)), **options}
         specs = {}
         for name, p in self.parameters.items():
             if not options.get(f"use_{name}", True):
                 continue
-            shape = p.shape(**{k: known[k] for k in p.asks()})
+            shape = tuple(p.shape(**{k: known[k] for k in p.asks()}))
+            if not all(isinstance(size, Integral) and size > 0 for size in shape):
+                raise ShapeError(f"expected whole sizes above 0 for {name}, got {shape}; look at the layer's options")
             initializer = options.get(f"{name}_initializer") or p.initializer
-            if isinstance(initializer, str):
-                initializer = getattr(initializers, initializer)()
-            specs[name] = Spec(tuple(shape), p.dtype, initializer, p.kind)
+            specs[name] = Spec(shape, p.dtype, initializer, p.kind)
         return specs
 
     def __call__(
@@ -104,6 +106,7 @@ def layer(**parameters: Parameter) -> Callable[[F], F]:
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
     where `mode` is given by the model. A parameter with a default may be left out of a model by `use_<name>=False`.
+    ValueError for a name that another function has.
 
     >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
     ... def shift_all(x, shift):
@@ -114,12 +117,20 @@ def layer(**parameters: Parameter) -> Callable[[F], F]:
 
     def declare(function: F) -> F:
         found = describe(function, parameters)
-        if found.name in TABLE:
-            raise ValueError(f"layer: expected a new name, got {found.name!r} again; rename the function")
+        known = TABLE.get(found.name)
+        if known is not None and _origin(known.function) != _origin(function):  # the same: a notebook cell run again
+            raise ValueError(
+                f"layer: expected a new name, got {found.name!r} again, which is {_origin(known.function)}; "
+                f"rename the function"
+            )
         TABLE[found.name] = found
         return function
 
     return declare
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def describe(function: Callable[..., Any], parameters: Mapping[str, Parameter] | None = None) -> Layer:
@@ -141,5 +152,5 @@ def describe(function: Callable[..., Any], parameters: Mapping[str, Parameter] |
     if missing:
         raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
     optional = frozenset(p.name for p in positional if p.name in parameters and p.default is None)
-    name = function.__name__.strip("<>")
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")  # a partial has none
     return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode)

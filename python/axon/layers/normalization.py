@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from .. import nx
+from ..errors import ShapeError
 from ..initializers import ones, zeros
 from ..nx import Tensor, TensorType
 from .declare import Mode, Parameter, Stateful, layer
 
 
-def _channels(x: TensorType, axis: int) -> tuple[int]:
+def _channels(x: Tensor | TensorType, axis: int) -> tuple[int]:
+    if not -len(x.shape) <= axis < len(x.shape):
+        raise ShapeError(f"batch_norm: expected an axis of {x.dtype}{list(x.shape)}, got {axis}; -1 is the last")
     return (x.shape[axis],)
 
 
@@ -35,17 +38,18 @@ def batch_norm(
     In training they are the batch's (the variance biased) and the running averages become
     momentum * old + (1 - momentum) * batch; in inference they are the running averages. Ioffe and Szegedy 2015.
     Shapes: x any with c at `axis`, the others [c]; result as x. Training gives Stateful(output, {"mean", "var"}).
+    ShapeError where x has no such axis.
 
     >>> one, zero = nx.ones((2,)), nx.zeros((2,))
     >>> batch_norm(nx.tensor([[1.0, 2.0]]), one, zero, zero, one, epsilon=0.0)
     float32[1,2]
     [[1., 2.]]
     """
-    axis %= x.ndim
+    channels, axis = _channels(x, axis), axis % x.ndim
     others = tuple(i for i in range(x.ndim) if i != axis)
 
     def spread(v: Tensor) -> Tensor:
-        return v.reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim)))
+        return v.reshape((1,) * axis + channels + (1,) * (x.ndim - axis - 1))
 
     used_mean, used_var = mean, var
     if mode == "train":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import nx
 from ..nx import Tensor
 from .declare import layer
-from .window import Padding, Sizes, over_images
+from .window import Padding, Sizes, over_images, spatial_axes
 
 
 @layer()
@@ -15,7 +15,7 @@ def max_pool(
     """The largest element of each window.
 
     Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
-    `strides` says how far apart they begin.
+    `strides` says how far apart they begin. padding: as for `conv`.
 
     >>> max_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [1., 3.]
@@ -30,7 +30,7 @@ def avg_pool(
     """The mean of each window, whose padding counts as zeros.
 
     Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
-    `strides` says how far apart they begin.
+    `strides` says how far apart they begin. padding: as for `conv`.
 
     >>> avg_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [0.5, 2.5]
@@ -42,23 +42,23 @@ def avg_pool(
 def global_avg_pool(x: Tensor) -> Tensor:
     """The mean over all spatial axes.
 
-    Shapes: x [batch, spatial..., channels]; result [batch, channels].
+    Shapes: x [batch, spatial..., channels]; result [batch, channels]. ShapeError without spatial axes.
 
     >>> global_avg_pool(nx.arange(4.0).reshape((1, 4, 1)))
     float32[1,1]
     [[1.5]]
     """
-    return nx.mean(x, axis=tuple(range(1, x.ndim - 1)))
+    return nx.mean(x, axis=spatial_axes(x))
 
 
 @layer()
 def global_max_pool(x: Tensor) -> Tensor:
     """The largest element over all spatial axes.
 
-    Shapes: x [batch, spatial..., channels]; result [batch, channels].
+    Shapes: x [batch, spatial..., channels]; result [batch, channels]. ShapeError without spatial axes.
 
     >>> global_max_pool(nx.arange(4.0).reshape((1, 4, 1)))
     float32[1,1]
     [[3.]]
     """
-    return nx.max(x, axis=tuple(range(1, x.ndim - 1)))
+    return nx.max(x, axis=spatial_axes(x))

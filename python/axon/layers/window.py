@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import ShapeError
 from ..nx import Tensor, TensorType
 
 Sizes = int | Sequence[int]  # one for all spatial axes, or one each
-Padding = str | Sequence[tuple[int, int]]  # "valid", "same", or (low, high) for each spatial axis
+Padding = str | int | Sequence[int | Sequence[int]]  # "valid", "same", or a number or (low, high), for all or each
 
 
-def spatial(x: Tensor | TensorType) -> tuple[int, ...]:
-    """The sizes of the spatial axes: all but the batch (first) and the channels (last); ShapeError without any."""
+def spatial_axes(x: Tensor | TensorType) -> tuple[int, ...]:
+    """All axes but the batch (first) and the channels (last); ShapeError without any."""
     if len(x.shape) < 3:
         raise ShapeError(f"expected images [batch, spatial..., channels], got {x.dtype}{list(x.shape)}; add an axis")
-    return tuple(x.shape[1:-1])
+    return tuple(range(1, len(x.shape) - 1))
 
 
-def each(sizes: Sizes, x: Tensor | TensorType, what: str) -> tuple[int, ...]:
-    """An option as one number for each spatial axis."""
-    rank = len(spatial(x))
-    made = (sizes,) * rank if isinstance(sizes, int) else tuple(sizes)
+def each(sizes: Any, x: Tensor | TensorType, what: str) -> tuple[Any, ...]:
+    """An option as one value for each spatial axis."""
+    rank = len(spatial_axes(x))
+    made = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,) * rank
     if len(made) != rank:
         raise ShapeError(f"expected {what} as a number or {rank} of them, got {sizes}; give one for each spatial axis")
     return made
@@ -33,7 +33,7 @@ def over_images(
 ) -> dict[str, Any]:
     """The arguments of a window function over all axes of x. Strides default to the size of the window."""
     size = each(kernel_size, x, "kernel_size")
-    pairs = padding if isinstance(padding, str) else ((0, 0), *(tuple(p) for p in padding), (0, 0))
+    pairs = padding if isinstance(padding, str) else (0, *each(padding, x, "padding"), 0)
     return {
         "window": (1, *size, 1),
         "strides": (1, *(size if strides is None else each(strides, x, "strides")), 1),

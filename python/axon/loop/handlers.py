@@ -4,46 +4,56 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
+from .progress import CLEAR
 from .state import EVENTS, Event, State
 
 Handle = Callable[[State], "State | None"]  # None keeps the state
 
 
-class Handler(NamedTuple):
-    """A function called at an event, the times that its filter lets through; `count` is 1 at the event's first time."""
+def at_least_one(name: str, value: int | None) -> None:
+    """Refuse a count below 1; None is no count."""
+    if value is not None and value < 1:
+        raise ValueError(f"{name} of at least 1, got {value}")
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A function called at every `every`-th time of an event that comes after the time `after` and before the time
+    `before`, only the first of all with `once`, and only when `when(state)` holds."""
 
     event: Event
     handle: Handle
-    chosen: Callable[[int, State], bool]
+    every: int = 1
+    after: int = 0
+    before: int | None = None
+    once: bool = False
+    when: Callable[[State], bool] | None = None
 
+    def __post_init__(self) -> None:
+        if self.event not in EVENTS:
+            raise ValueError(f"handle: expected one of {', '.join(EVENTS)}, got {self.event!r}")
+        at_least_one("handle: expected every", self.every)
 
-def handler(
-    event: Event,
-    handle: Handle,
-    *,
-    every: int = 1,
-    after: int = 0,
-    before: int | None = None,
-    once: bool = False,
-    when: Callable[[State], bool] | None = None,
-) -> Handler:
-    """Call `handle` at every `every`-th time of an event that comes after the time `after` and before the time
-    `before`, only the first of all with `once`, and only when `when(state)` holds."""
-    if event not in EVENTS:
-        raise ValueError(f"handle: expected one of {', '.join(EVENTS)}, got {event!r}")
-
-    def chosen(count: int, state: State) -> bool:
-        return (
-            count % every == 0
-            and count > after
-            and (before is None or count < before)
-            and (not once or count == 1)
-            and (when is None or when(state))
-        )
-
-    return Handler(event, handle, chosen)
+    def __call__(self, count: int, state: State) -> State:
+        """The state after the event's `count`-th time (from 1)."""
+        if (
+            count % self.every
+            or count <= self.after
+            or (self.before is not None and count >= self.before)
+            or (self.once and count > 1)
+            or (self.when is not None and not self.when(state))
+        ):
+            return state
+        after = self.handle(state)
+        if after is not None and not isinstance(after, State):
+            raise TypeError(
+                f"handle: expected None or a State from the handler of {self.event}, got {type(after).__name__}; "
+                f"state.remember(name, value) keeps a value"
+            )
+        return state if after is None else after
 
 
 class Dispatcher:
@@ -56,23 +66,38 @@ class Dispatcher:
     def __call__(self, event: Event, state: State) -> State:
         self._counts[event] += 1
         for h in self._handlers[event]:
-            if h.chosen(self._counts[event], state):
-                state = h.handle(state) or state
+            state = h(self._counts[event], state)
         return state
 
 
 def log(message: Callable[[State], str]) -> Handle:
-    """A handler that prints a line."""
+    """A handler that prints the line message(state).
+
+    >>> log(lambda state: f"epoch {state.epoch}")(State(3, 9, 0, None))
+    epoch 3
+    """
 
     def handle(state: State) -> None:
-        sys.stdout.write(message(state) + "\n")
+        sys.stdout.write((CLEAR if sys.stdout.isatty() else "") + message(state) + "\n")
 
     return handle
 
 
 def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = "min") -> Handle:
-    """A handler that ends the loop when a metric has not got better more than `patience` times in a row."""
-    sign = {"min": 1.0, "max": -1.0}[mode]
+    """A handler that ends the loop when a metric has not got better (lower, or higher with mode "max") more than
+    `patience` times in a row.
+
+    ValueError for another mode, and when it is called for a metric that the loop does not have.
+
+    >>> from axon import Loop, input, nx
+    >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
+    >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam", progress=False)
+    >>> loop.handle("epoch_completed", early_stop("loss", mode="max", patience=1)).run(data, epochs=9).status
+    'halted'
+    """
+    if mode not in ("min", "max"):
+        raise ValueError(f'early_stop: expected mode "min" or "max", got {mode!r}')
+    sign = 1.0 if mode == "min" else -1.0
     name = f"early_stop {metric}"
 
     def handle(state: State) -> State:

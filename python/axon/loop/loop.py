@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -11,10 +11,11 @@ from .. import metrics as named
 from .. import nx, tree
 from ..io import save
 from ..model import Model, ModelState, init, needs_template
+from ..model.state import check_state
 from ..nx import Tensor
-from ..training import Loss, Optimizer, find_optimizer
-from .handlers import Dispatcher, Handle, Handler, handler
-from .run import Data, Functions, Run, measure, of_epoch
+from ..training import Loss, Optimizer, find_loss, find_optimizer
+from .handlers import Dispatcher, Handle, Handler, at_least_one
+from .run import Data, Runner, Steps, measure, of_epoch
 from .state import Event, State, Status
 from .step import Metric, first, make_evaluation_step, make_train_step
 
@@ -65,40 +66,65 @@ class Loop:
     def trainer(model: Model, loss: Loss, optimizer: Optimizer, *, progress: bool = True) -> Loop:
         """A loop that trains a model.
 
-        loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number; a model that ends in softmax or
-        sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init, update).
+        loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number (floating, []); a model that ends in
+        softmax or sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init,
+        update). ValueError for another loss or an unknown name, TypeError for another optimizer.
+
+        >>> from axon.model import input
+        >>> model = input("x", shape=(None, 2)).dense(3, activation="softmax")
+        >>> Loop.trainer(model, "categorical_cross_entropy", "sgd").optimizer
+        scale(-0.01)
         """
-        return Loop(model, loss, find_optimizer(optimizer), {}, progress=progress)
+        return Loop(model, find_loss(loss), find_optimizer(optimizer), {}, progress=progress)
 
     def metric(self, metric: str | Metric, name: str | None = None) -> Loop:
-        """Also report a metric: a name of `axon.metrics`, or a function (y_true, y_pred) -> number, which needs a name.
-        What is shown is its mean over the epoch's examples."""
+        """Also report a metric: a name of `axon.metrics`, or a function (y_true, y_pred) -> number (any dtype, []),
+        which needs a name. What is shown is its mean over the epoch's examples.
+
+        ValueError for an unknown name, one that is taken, or none; the first step raises ShapeError when the metric is
+        not one number.
+
+        >>> from axon.model import input
+        >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam")
+        >>> list(loop.metric("mean_absolute_error", "error").metric(lambda y, p: nx.max(p), "highest").metrics)
+        ['error', 'highest']
+        """
         name, metric = find_metric(metric, name)
         if name == "loss" or name in self.metrics:
             raise ValueError(f"metric: expected a new name, got {name!r} again; pass another name=")
         return replace(self, metrics={**self.metrics, name: metric})
 
-    def handle(
-        self,
-        event: Event,
-        handle: Handle,
-        *,
-        every: int = 1,
-        after: int = 0,
-        before: int | None = None,
-        once: bool = False,
-        when: Callable[[State], bool] | None = None,
-    ) -> Loop:
+    def handle(self, event: Event, handle: Handle, **filters: Any) -> Loop:
         """Call handle(state) at an event; it returns None, or the state to go on with (`state.halt()` ends the loop).
 
         Events: started, epoch_started, iteration_started, iteration_completed, epoch_completed, epoch_halted, halted,
-        completed. The filters hold together: every n-th time, after and before a time, only once, when(state).
+        completed. Filters, which hold together: every=n (each n-th time), after=n and before=n (times, from 1),
+        once=True, when=function(state) -> bool. ValueError for another event or an `every` below 1; the run raises
+        TypeError when the handler returns anything else.
+
+        >>> from axon.model import input
+        >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam", progress=False)
+        >>> loop = loop.handle("iteration_completed", lambda state: print(state.iteration), every=2)
+        >>> loop = loop.handle("iteration_completed", lambda state: state.halt(), after=4)
+        >>> loop.run([(nx.ones((4, 2)), nx.ones((4, 1)))] * 9).status
+        2
+        4
+        'halted'
         """
-        chosen = handler(event, handle, every=every, after=after, before=before, once=once, when=when)
-        return replace(self, handlers=(*self.handlers, chosen))
+        return replace(self, handlers=(*self.handlers, Handler(event, handle, **filters)))
 
     def validate(self, data: Data, *, every: int = 1) -> Loop:
-        """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>."""
+        """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>.
+
+        ValueError when `every` is below 1.
+
+        >>> from axon.model import input
+        >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
+        >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam", progress=False)
+        >>> list(loop.validate(data).run(data).history[-1])
+        ['epoch', 'loss', 'validation_loss', 'seconds']
+        """
+        at_least_one("validate: expected every", every)
         return replace(self, validation=(data, every))
 
     def run(
@@ -113,26 +139,37 @@ class Loop:
     ) -> Result:
         """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most).
 
-        state: where to begin (a ModelState), or a run's last State to go on from; else the model is initialized with
-        `key`. Ctrl-C ends the run after the step under way, with the state reached; a second one interrupts at once.
+        x and y have the shapes that model and loss take. state: where to begin (a ModelState), or a run's last State to
+        go on from; else the model is initialized with `key`. Ctrl-C ends the run after the step under way, with the
+        state reached; a second one interrupts at once. ValueError when there are no batches, TypeError when data or
+        state are of another form.
+
+        >>> from axon.model import input
+        >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))] * 3
+        >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam", progress=False)
+        >>> half = loop.run(data, epochs=2)
+        >>> len(loop.run(data, epochs=4, state=half.last).history)
+        4
         """
+        at_least_one("run: expected iterations", iterations)
         if isinstance(state, State):
             now = state._replace(epochs=epochs, status="running", step=_copied(state.step))
         else:
             if state is None:
                 model = init(self.model, self._template(data), key=key, compiler=compiler)
             else:
+                check_state(state, "run")
                 model = _copied(state)
             now = State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
-        run = Run(self.functions(compiler), data, iterations, self.validation, Dispatcher(self.handlers), self.progress)
-        last = run.all(now)
+        fire = Dispatcher(self.handlers)
+        last = Runner(self.steps(compiler), data, iterations, self.validation, fire, self.progress).all(now)
         return Result(last.step.model, last.history, last)
 
-    def functions(self, compiler: str | None = None) -> Functions:
+    def steps(self, compiler: str | None = None) -> Steps:
         """The jitted steps, made once and kept by the loop."""
-        kept: dict[str | None, Functions] = self.__dict__.setdefault("_kept", {})
+        kept: dict[str | None, Steps] = self.__dict__.setdefault("_kept", {})
         if compiler not in kept:
-            kept[compiler] = Functions(
+            kept[compiler] = Steps(
                 make_train_step(self.model, self.loss, self.optimizer, self.metrics, compiler),
                 make_evaluation_step(self.model, self.loss, self.metrics, compiler),
             )
@@ -140,7 +177,7 @@ class Loop:
 
     def _template(self, data: Data) -> Any:
         """The inputs of a batch, where the model does not say their shapes itself."""
-        return next(of_epoch(data, 1))[0] if needs_template(self.model) else None
+        return next(of_epoch("run", data, 1))[0] if needs_template(self.model) else None
 
 
 def evaluate(
@@ -152,10 +189,21 @@ def evaluate(
     *,
     compiler: str | None = None,
 ) -> dict[str, float]:
-    """The means over all examples of `data` of some metrics, and of the loss where given, in inference mode."""
+    """The means over all examples of `data`, batches (x, y), of some metrics and of the loss where given, in inference
+    mode.
+
+    x and y have the shapes that model, metrics and loss take. ValueError for an unknown name and when there are no
+    batches, TypeError when data or state are of another form.
+
+    >>> from axon.model import input
+    >>> model = input("x", shape=(None, 3)).softmax()
+    >>> evaluate(model, init(model), [(nx.eye(3), nx.arange(3)), (nx.eye(3)[:1], nx.tensor([2]))])
+    {'accuracy': 0.75}
+    """
+    check_state(state, "evaluate")
     found = dict(metrics) if isinstance(metrics, Mapping) else dict(find_metric(m) for m in metrics)
     step = make_evaluation_step(model, loss, found, compiler)
-    return measure(step, state, data, [*(("loss",) if loss is not None else ()), *found])
+    return measure("evaluate", step, state, data, [*(("loss",) if loss is not None else ()), *found])
 
 
 def _copied(state: Any) -> Any:

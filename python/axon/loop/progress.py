@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 
 from .step import Totals, read
 
+CLEAR = "\r\x1b[K"  # on a terminal: go back to the line's beginning and wipe it
 INTERVAL = 0.1  # seconds between two refreshes, so that reading the metrics costs nothing that can be felt
 
 
 class Progress:
     """One epoch's line. `update` is cheap: it counts, and only now and then looks at the metrics."""
 
-    def __init__(self, epoch: int, epochs: int, batches: int | None, shown: bool, interval: float = INTERVAL) -> None:
+    def __init__(self, epoch: int, epochs: int, batches: int | None, shown: bool) -> None:
         self._head = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
-        self._batches, self._interval = batches, interval
-        self._shown, self._live = shown, shown and sys.stdout.isatty()
-        self._batch = self._examples = self._width = 0
+        self._batches, self._shown, self._live = batches, shown, shown and sys.stdout.isatty()
+        self._batch = self._examples = 0
         self._began = self._last = self._now = time.perf_counter()
 
     def update(self, batch: int, examples: int, totals: Totals) -> None:
         """Count a batch; refresh the line if it is on a terminal and a tenth of a second old."""
         self._batch, self._now = batch, time.perf_counter()
         self._examples += examples
-        if self._live and self._now - self._last >= self._interval:
+        if self._live and self._now - self._last >= INTERVAL:
             self._last = self._now
-            self._write(self.text(read(totals)), "\r")
+            columns = shutil.get_terminal_size().columns
+            self._write(self.text(read(totals))[: columns - 1])  # a line that wraps could not be rewritten
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Print the epoch's last line; its rate is that of the batches alone."""
         if self._shown:
-            self._write(self.text(metrics), "\n")
+            self._write(self.text(metrics) + "\n")
 
     def text(self, metrics: Mapping[str, float]) -> str:
         """The line: epoch, batch, metrics, examples a second."""
@@ -41,7 +43,6 @@ class Progress:
         named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items()]
         return "   ".join([self._head, f"batch {batch}", *named, f"{rate:,.0f} examples/s"])
 
-    def _write(self, line: str, end: str) -> None:
-        sys.stdout.write(line.ljust(self._width) + end)
+    def _write(self, line: str) -> None:
+        sys.stdout.write((CLEAR if self._live else "") + line)
         sys.stdout.flush()
-        self._width = len(line)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from .. import tree
 from ..datasets.batches import Batches
 from ..defn import Definition
 from ..model import ModelState
@@ -22,17 +27,17 @@ Batch = tuple[Any, Any]
 Data = Iterable[Batch]
 
 
-class Functions(NamedTuple):
+class Steps(NamedTuple):
     """The jitted steps of a loop."""
 
     train: Definition  # (StepState, x, y) -> StepState
     evaluate: Definition  # (Totals, ModelState, x, y) -> Totals
 
 
-class Run(NamedTuple):
+class Runner(NamedTuple):
     """All that stays the same while a loop runs."""
 
-    functions: Functions
+    steps: Steps
     data: Data
     iterations: int | None  # at most so many batches an epoch
     validation: tuple[Data, int] | None  # data, every how many epochs
@@ -44,7 +49,7 @@ class Run(NamedTuple):
         with interrupts() as interrupted:
             now = self.fire("started", now)
             while now.status == "running" and now.epoch < now.epochs:
-                now = self.epoch(now, interrupted)
+                now = _obeyed(self.epoch(now, interrupted), interrupted)
         if now.status == "running":
             return self.fire("completed", now._replace(status="completed"))
         return self.fire("halted", now) if now.status == "halted" else now
@@ -58,15 +63,23 @@ class Run(NamedTuple):
             step=now.step._replace(totals=no_totals(now.step.totals.sums)),
         )
         now = self.fire("epoch_started", now)
-        line = Progress(
-            now.epoch, now.epochs, self.iterations or operator.length_hint(self.data) or None, self.progress
-        )
-        began, now = time.perf_counter(), self.batches(now, line, interrupted)
+        batches = min(filter(None, (self.iterations, operator.length_hint(self.data))), default=None)
+        line = Progress(now.epoch, now.epochs, batches, self.progress)
+        began, now = time.perf_counter(), _obeyed(self.batches(now, line, interrupted), interrupted)
         means, seconds = read(now.step.totals), time.perf_counter() - began
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
-            found = measure(self.functions.evaluate, now.step.model, self.validation[0], now.step.totals.sums)
-            now = now._replace(validation={f"validation_{name}": value for name, value in found.items()})
+            data, names = self.validation[0], now.step.totals.sums
+            found = measure("validate", self.steps.evaluate, now.step.model, data, names, interrupted)
+            now = _obeyed(now, interrupted)
+            if now.status == "running":  # else it was cut off
+                now = now._replace(validation={f"validation_{name}": value for name, value in found.items()})
         line.finish({**means, **now.validation})
+        if math.isnan(means["loss"]) and not any(math.isnan(h["loss"]) for h in now.history):
+            print(
+                f"run: the loss is NaN in epoch {now.epoch}; are all class numbers in range, is the learning rate too "
+                f"high? `with axon.debug():` around the run names the op",
+                file=sys.stderr,
+            )
         now = now._replace(history=(*now.history, {"epoch": now.epoch, **means, **now.validation, "seconds": seconds}))
         if now.status == "halt_epoch":
             return self.fire("epoch_halted", now._replace(status="running"))
@@ -74,41 +87,55 @@ class Run(NamedTuple):
 
     def batches(self, now: State, line: Progress, interrupted: Callable[[], bool]) -> State:
         """Run the steps of one epoch."""
-        for x, y in of_epoch(self.data, now.epoch):
+        for x, y in of_epoch("run", self.data, now.epoch):
             now = self.fire("iteration_started", now._replace(iteration=now.iteration + 1))
-            now = now._replace(step=self.functions.train(now.step, x, y))
+            now = now._replace(step=self.steps.train(now.step, x, y))
             now = self.fire("iteration_completed", now)
             line.update(now.iteration, examples(x), now.step.totals)
-            if interrupted():
-                now = now._replace(status="interrupted")
-            if now.status != "running" or now.iteration == self.iterations:
+            if interrupted() or now.status != "running" or now.iteration == self.iterations:
                 break
-        if now.iteration == 0:
-            raise ValueError(
-                f"run: expected batches in epoch {now.epoch}, got none; pass a list, not a used-up generator"
-            )
         return now
 
 
-def measure(step: Callable[..., Totals], state: ModelState, data: Data, names: Iterable[str]) -> dict[str, float]:
-    """The means over all examples of some data, by an evaluation step."""
+def measure(
+    name: str,
+    step: Callable[..., Totals],
+    state: ModelState,
+    data: Data,
+    names: Iterable[str],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """The means over all examples of some data, by an evaluation step; over those so far when interrupted."""
     totals = no_totals(names)
-    for x, y in of_epoch(data, 0):
+    for x, y in of_epoch(name, data, 0):
         totals = step(totals, state, x, y)
+        if interrupted():
+            break
     return read(totals)
 
 
-def of_epoch(data: Data, epoch: int) -> Iterator[Batch]:
+def of_epoch(name: str, data: Data, epoch: int) -> Iterator[Batch]:
     """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over."""
-    return iter(data.epoch(epoch) if isinstance(data, Batches) else data)
+    batch = None
+    for batch in data.epoch(epoch) if isinstance(data, Batches) else data:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
+            raise TypeError(
+                f"{name}: expected batches (x, y), got {got}; arrays are cut into them by axon.datasets.batches(x, y)"
+            )
+        yield batch  # type: ignore[misc]
+    if batch is None:
+        raise ValueError(f"{name}: expected batches, got none; pass a list, not a used-up generator")
 
 
 def examples(x: Any) -> int:
     """How many examples a batch's inputs hold."""
-    first = x
-    while isinstance(first, (Mapping, tuple, list)):
-        first = next(iter(first.values() if isinstance(first, Mapping) else first))
-    return first.shape[0] if first.shape else 1
+    shape = np.shape(tree.leaves(x)[0])
+    return shape[0] if shape else 1
+
+
+def _obeyed(now: State, interrupted: Callable[[], bool]) -> State:
+    return now._replace(status="interrupted") if interrupted() else now
 
 
 @contextmanager

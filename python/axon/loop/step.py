@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .. import nx
 from ..defn import Definition, jit
 from ..model import Model, ModelState, forward
 from ..nx import Tensor
-from ..training import Loss, TrainState, descend, objective
+from ..training import Loss, TrainState, model_step, objective, scalar
 
 Metric = Callable[[Any, Tensor], Tensor]  # of (y_true, y_pred), one number for a batch
 Metrics = Mapping[str, Metric]
@@ -44,7 +43,7 @@ def read(totals: Totals) -> dict[str, float]:
 
 def _added(totals: Totals, metrics: Metrics, y_true: Any, y_pred: Tensor, **known: Tensor) -> Totals:
     examples = y_pred.shape[0] if y_pred.shape else 1
-    values = {**known, **{name: metric(y_true, y_pred) for name, metric in metrics.items()}}
+    values = {**known, **{name: scalar(f"metric {name}", metric(y_true, y_pred)) for name, metric in metrics.items()}}
     sums = {name: total + values[name].astype(total.dtype) * examples for name, total in totals.sums.items()}
     return Totals(sums, totals.examples + examples)
 
@@ -57,14 +56,11 @@ def first(model: ModelState, optimizer: Any, metrics: Metrics, compiler: str | N
 
 def make_train_step(model: Model, loss: Loss, optimizer: Any, metrics: Metrics, compiler: str | None) -> Definition:
     """step_fn(state, x, y) -> state, in training mode."""
-    function = objective(model, loss)
+    advance = model_step(model, loss, optimizer)
 
     def train_step(state: StepState, x: Any, y: Any) -> StepState:
-        inner = TrainState(state.model.parameters, state.optimizer)
-        after, value, extra = descend(function, optimizer, inner, state.model, x, y)
-        following = replace(state.model, parameters=after.parameters).with_state(extra.state)
-        totals = _added(state.totals, metrics, y, extra.y_pred, loss=value)
-        return StepState(following, after.optimizer, totals)
+        after, value, y_pred = advance(TrainState(state.model, state.optimizer), x, y)
+        return StepState(*after, _added(state.totals, metrics, y, y_pred, loss=value))
 
     return jit(train_step, compiler=compiler, donate=0)
 

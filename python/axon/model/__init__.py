@@ -3,7 +3,7 @@
 from collections.abc import Callable as _Callable
 from typing import Any as _Any
 
-from .build import Functions as Functions
+from .build import ModelFunctions as ModelFunctions
 from .build import Prediction as Prediction
 from .build import build as build
 from .build import compile as compile

@@ -12,9 +12,9 @@ from ..errors import ShapeError
 from ..layers import Mode, Spec
 from ..nx import Tensor
 from .graph import Model
-from .run import Run, checked, run
+from .run import Outputs, checked, run
 from .shapes import infer, needs_template
-from .state import ModelState, Tensors
+from .state import ModelState, Tensors, check_state
 
 
 class Prediction(NamedTuple):
@@ -24,21 +24,21 @@ class Prediction(NamedTuple):
     state: Tensors
 
 
-class Functions(NamedTuple):
+class ModelFunctions(NamedTuple):
     """The two pure functions of a model. They may be called anywhere; inside a traced function they are part of it."""
 
     init: Callable[..., ModelState]
     predict: Definition
 
 
-def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None) -> Functions:
+def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None) -> ModelFunctions:
     """(init_fn, predict_fn) of a model.
 
     init_fn(template=None, key=nx.random.key(0)) -> ModelState. The template (inputs, or their types) is needed only
     where an input's shape is unknown apart from the batch.
     predict_fn(state, inputs) -> output, or with mode "train" Prediction(output, new layer states). `inputs` is one
     tensor, a tuple in the order of the model's inputs, or a dict by name.
-    ShapeError names the layer that does not fit, and the line that made it.
+    ShapeError names the layer that does not fit, and the line that made it; ValueError an unknown mode.
 
     >>> from axon.model import input
     >>> init_fn, predict_fn = build(input("x", shape=(None, 3)).dense(2))
@@ -63,11 +63,11 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
 
         return jit(init, compiler=compiler)(nx.random.key(0) if key is None else key)
 
-    return Functions(init_fn, jit(predict, compiler=compiler))
+    return ModelFunctions(init_fn, jit(predict, compiler=compiler))
 
 
-def compile(model: Model, *, compiler: str | None = None) -> Functions:
-    """(init_fn, predict_fn) for inference: the seed's name for `build`.
+def compile(model: Model, *, compiler: str | None = None) -> ModelFunctions:
+    """(init_fn, predict_fn) for inference: the seed's name for `build`, with its errors.
 
     >>> from axon.model import input
     >>> init_fn, predict_fn = compile(input("x", shape=(None, 3)).dense(2))
@@ -77,7 +77,7 @@ def compile(model: Model, *, compiler: str | None = None) -> Functions:
 
 def init(model: Model, template: Any = None, *, key: Tensor | None = None, compiler: str | None = None) -> ModelState:
     """The model's first state: parameters drawn by their initializers, each from a key of its own that depends on `key`
-    and on the parameter's name alone.
+    and on the parameter's name alone. ShapeError where a shape is unknown and there is no template.
 
     >>> from axon.model import input
     >>> init(input("x", shape=(None, 3)).dense(2), compiler="evaluate")
@@ -90,26 +90,36 @@ def init(model: Model, template: Any = None, *, key: Tensor | None = None, compi
 
 
 def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
-    """The model's output for inference.
+    """The model's output for inference; `inputs` as for `build`'s predict_fn, in the shapes the model declares.
+
+    TypeError unless `state` is a ModelState; ValueError, ShapeError or DTypeError name an input that does not fit.
 
     >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).dense(2)
     >>> predict(model, init(model), nx.ones((1, 3))).shape
     (1, 2)
     """
+    check_state(state, "predict")  # before the call's own check, which knows trees alone
     return _built(model, "inference", compiler).predict(state, inputs)
 
 
-def _built(model: Model, mode: Mode, compiler: str | None) -> Functions:
+def _built(model: Model, mode: Mode, compiler: str | None) -> ModelFunctions:
     """The model's functions, made once and kept by the model itself."""
-    kept: dict[Any, Functions] = model.__dict__.setdefault("_built", {})
+    kept: dict[Any, ModelFunctions] = model.__dict__.setdefault("_built", {})
     if (mode, compiler) not in kept:
         kept[mode, compiler] = build(model, mode=mode, compiler=compiler)
     return kept[mode, compiler]
 
 
-def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Run:
-    """A run of the whole model with the parameters of a state, meant for a trace."""
+def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Outputs:
+    """What all layers of the model give with the parameters of a state, meant for a trace. Raises what predict raises.
+
+    >>> from axon.model import input
+    >>> model = input("x", shape=(None, 3)).dense(2)
+    >>> forward(model, init(model), nx.ones((1, 3)), "inference").values[model].shape
+    (1, 2)
+    """
+    check_state(state, "predict")
 
     def fetch(name: str, specs: Mapping[str, Spec]) -> Mapping[str, Tensor]:
         found = state[name]

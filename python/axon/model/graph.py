@@ -10,16 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
-from .. import layers
+from .. import activations, layers
 from ..defn.trace import user_line
 from ..dtypes import DType, float32
 from ..dtypes import dtype as to_dtype
+from ..initializers import find_initializer
 from ..layers import Layer
 
 Shape = tuple[int | None, ...]
+
+_OWN = "write model.nx(lambda x: ...) with the numbers and tensors inside"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,6 +32,10 @@ class Model:
 
     Every layer of `axon.layers` is a method: `x.dense(128)` is `axon.dense(x, 128)`. `+`, `-` and `*` between models
     are the layers add, subtract and multiply.
+
+    >>> x = input("x", shape=(None, 3))
+    >>> x + x.dense(3, activation="relu")
+    <Model add_0 (add), 4 layers, inputs x>
     """
 
     op: str
@@ -80,7 +88,7 @@ class Model:
         'nx'
         """
         made = replace(layers.describe(function), name="nx", variadic=True, options={}, takes_mode=False)
-        return Model("nx", made, (self, *others), {}, name, user_line())
+        return model_function(made)(self, *others, name=name)
 
     def __getattr__(self, name: str) -> Callable[..., Model]:
         return functools.partial(function(name), self)
@@ -97,6 +105,11 @@ class Model:
     def __mul__(self, other: Model) -> Model:
         return function("multiply")(self, other)
 
+    def _unsupported(self, *_: object) -> Model:
+        raise TypeError(f"model: expected +, - or * between two models, got other arithmetic; {_OWN}")
+
+    __radd__ = __rsub__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __neg__ = _unsupported
+
     def __repr__(self) -> str:
         return f"<Model {self.names[self]} ({self.op}), {len(self.nodes)} layers, inputs {', '.join(self.inputs)}>"
 
@@ -110,24 +123,36 @@ def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType |
     """An input of a model.
 
     `shape` may hold None where an axis is unknown: None first is the batch; a template is needed to initialize a model
-    with other unknown axes. Data of another dtype is converted to `dtype`.
+    with other unknown axes. Data of another dtype is converted to `dtype`. TypeError for what is no name or shape.
 
     >>> input("pixels", shape=(None, 28, 28, 1)).flatten()
     <Model flatten_0 (flatten), 2 layers, inputs pixels>
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(f'input: expected a name, got {name!r}; write input("name", shape={name!r})')
+    if shape is not None and not (
+        isinstance(shape, (tuple, list)) and all(size is None or isinstance(size, Integral) for size in shape)
+    ):
+        raise TypeError(f"input: expected a shape such as (None, 4), got {shape!r}; None is the unknown batch")
     fixed = None if shape is None else tuple(shape)
     return Model("input", None, (), {"shape": fixed, "dtype": to_dtype(dtype)}, name, user_line())
 
 
-@functools.cache
 def function(name: str) -> Callable[..., Model]:
-    """The model function of a layer: (models, options) -> model. AttributeError when there is no such layer."""
+    """The model function of a layer: (models, options) -> model. AttributeError when there is no such layer.
+
+    >>> function("dense")(input("x", shape=(None, 3)), 2)
+    <Model dense_0 (dense), 2 layers, inputs x>
+    """
     row = layers.TABLE.get(name)
     if row is None:
         near = get_close_matches(name, layers.TABLE, n=1)
         raise AttributeError(f"model: no layer is called {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    return _of_table(row)
+
+
+@functools.cache
+def _of_table(row: Layer) -> Callable[..., Model]:
     return model_function(row)
 
 
@@ -148,29 +173,39 @@ def model_function(row: Layer) -> Callable[..., Model]:
             bound = signature.bind(*args, **options)
         except TypeError as error:
             raise TypeError(f"{row.name}: {error}; write {row.name}{signature}") from None
-        parents = bound.args if row.variadic else tuple(bound.arguments.pop(i) for i in row.inputs)
-        given = {} if row.variadic else bound.arguments
-        for parent in parents:
-            if not isinstance(parent, Model):
-                raise TypeError(
-                    f"{row.name}: expected a model, got {type(parent).__name__}; for tensors use axon.layers.{row.name}"
-                )
         if row.variadic:
-            given = dict(bound.kwargs)
+            parents, given = bound.args, dict(bound.kwargs)
+        else:
+            parents, given = tuple(bound.arguments.pop(i) for i in row.inputs), bound.arguments
+        others = [p for p in parents if not isinstance(p, Model)]
+        if others:
+            mixed = len(others) < len(parents)
+            advice = _OWN if mixed else f"for tensors: from {row.function.__module__} import {row.name}"
+            raise TypeError(f"{row.name}: expected models, got {type(others[0]).__name__}; {advice}")
+        for option in (f"{name}_initializer" for name in row.parameters):
+            if given.get(option) is not None:
+                given[option] = find_initializer(given[option], f"{row.name}: {option}")
         activation, name = given.pop("activation", None), given.pop("name", None)
         defaults = {k: v for k, v in {**row.building, **row.options}.items() if v is not layers.REQUIRED}
         node = Model(row.name, row, parents, MappingProxyType(defaults | given), name, user_line())
         return node if activation is None else _activate(node, activation)
 
     make.__signature__ = signature  # type: ignore[attr-defined]
+    make.row = row  # type: ignore[attr-defined]
     return make
 
 
 def _activate(node: Model, activation: str | Callable[..., Any]) -> Model:
-    """The activation as a layer of its own."""
-    if isinstance(activation, str):
+    """The activation as a layer of its own: one of axon's by name, or a function of a tensor or a model."""
+    if isinstance(activation, str) and activation in activations.__all__:
         return function(activation)(node)
-    return model_function(layers.describe(activation))(node)
+    if not callable(activation):
+        raise ValueError(
+            f"{node.op}: expected activation to be one of {', '.join(activations.__all__)}, or a function of a tensor, "
+            f"got {activation!r}"
+        )
+    row: Layer | None = getattr(activation, "row", None)  # a model function's own
+    return model_function(row or layers.describe(activation))(node)
 
 
 def _signature(row: Layer) -> inspect.Signature:

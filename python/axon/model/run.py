@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .. import nx
+from ..defn.trace import located
 from ..dtypes import DType
 from ..errors import AxonError, DTypeError, ShapeError
 from ..layers import Mode, Spec, Stateful
@@ -17,14 +18,14 @@ from .state import Tensors
 Fetch = Callable[[str, dict[str, Spec]], Mapping[str, Tensor]]  # (layer name, its parameters) -> their tensors
 
 
-class Run(NamedTuple):
-    """All that a run of the graph gives: each layer's output, and the new state of layers that have one."""
+class Outputs(NamedTuple):
+    """All that the graph gives: each layer's output, and the new state of layers that have one."""
 
     values: Mapping[Model, Tensor]
     state: Tensors
 
 
-def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) -> Run:
+def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) -> Outputs:
     """Carry out every layer of the model, each once. Meant for a trace, where what nobody reads costs nothing."""
     values: dict[Model, Tensor] = {}
     state: Tensors = {}
@@ -34,26 +35,33 @@ def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) ->
             values[node] = inputs[name]
             continue
         read = [values[p] for p in node.parents]
-        with _blaming(node, name):
+        ours = (node.layer.function.__module__ or "").startswith("axon.")  # no line of the user's is inside it
+        with _blaming(node, name), located(node.source if ours else ""):
             parameters = fetch(name, node.layer.specs([t.type for t in read], node.options))
             result = node.layer(read, parameters, node.options, mode)
-        if isinstance(result, Stateful):
-            result, state[name] = result.output, dict(result.state)
+            if isinstance(result, Stateful):
+                result, state[name] = result.output, dict(result.state)
+            if not isinstance(result, Tensor):
+                raise TypeError(f"expected a tensor from the layer's function, got {type(result).__name__}; return one")
         values[node] = result
-    return Run(values, state)
+    return Outputs(values, state)
 
 
 @contextmanager
 def _blaming(node: Model, name: str) -> Iterator[None]:
     """Say in an error which layer it comes from, and the line that made it."""
-    where = f"layer {name} ({node.op}, made at {node.source})"
     try:
         yield
     except AxonError as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise type(error)(f"{place(node, name)}: {error}") from error
     except Exception as error:
-        error.add_note(f"in {where}")
+        error.add_note(f"in {place(node, name)}")
         raise
+
+
+def place(node: Model, name: str) -> str:
+    """Which layer, for an error's text."""
+    return f"layer {name} ({node.op}, made at {node.source})"
 
 
 def by_name(model: Model, inputs: Any) -> dict[str, Any]:
@@ -65,9 +73,14 @@ def by_name(model: Model, inputs: Any) -> dict[str, Any]:
         given = dict(zip(names, inputs)) if len(inputs) == len(names) else {}
     else:
         given = {names[0]: inputs} if len(names) == 1 else {}
-    if set(given) != set(names):
+    if set(given) != set(names) or any(
+        isinstance(v, (tuple, list)) and not isinstance(v, TensorType) for v in given.values()
+    ):
         got = ", ".join(map(str, given)) if isinstance(inputs, Mapping) else type(inputs).__name__
-        raise ValueError(f"model: expected inputs {', '.join(names)}, got {got}; pass a dict by name, or a tuple")
+        raise ValueError(
+            f"model: expected inputs {', '.join(names)}, got {got}; pass one array each (nx.tensor makes one of "
+            f"numbers), alone, in a tuple, or in a dict by name"
+        )
     return given
 
 

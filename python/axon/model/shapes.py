@@ -13,7 +13,7 @@ from ..errors import AxonError, ShapeError
 from ..layers import Spec
 from ..nx import Tensor, TensorType
 from .graph import Model, Shape
-from .run import by_name, check_shape, run
+from .run import by_name, check_shape, place, run
 
 BATCHES = (2, 3)  # what an unknown batch is tried with; axes that differ depend on it
 
@@ -27,7 +27,12 @@ class Layout(NamedTuple):
 
 
 def needs_template(model: Model) -> bool:
-    """Whether some input's shape is unknown apart from the batch."""
+    """Whether some input's shape is unknown apart from the batch.
+
+    >>> from axon.model import input
+    >>> needs_template(input("x", shape=(None, None, 3)))
+    True
+    """
     shapes = [node.options["shape"] for node in model.inputs.values()]
     return any(shape is None or None in shape[1:] for shape in shapes)
 
@@ -64,26 +69,31 @@ def infer(model: Model, template: Any = None) -> dict[str, Layout]:
 
 
 def _inferred(model: Model, template: Any) -> dict[str, Layout]:
-    types = [input_types(model, template, batch) for batch in BATCHES]
+    small_types, large_types = (input_types(model, template, batch) for batch in BATCHES)
     try:
-        small, large = (_layouts(model, t) for t in types)
+        small = _layouts(model, small_types)
+        large = small if large_types == small_types else _layouts(model, large_types)
     except AxonError as error:
         raise (
             error if template is not None else type(error)(f"{error} (an unknown batch was taken as {BATCHES[0]})")
         ) from None
     found = {}
-    for name, one in small.items():
-        other = large[name]
-        if len(one.shape) != len(other.shape) or any(
-            s.shape != other.parameters[p].shape for p, s in one.parameters.items()
-        ):
+    for node, name in model.names.items():
+        one, other = small[name], large[name]
+        if _fixed(one) != _fixed(other):
             raise ShapeError(
-                f"layer {name}: expected a rank and parameters that do not depend on the batch, got "
-                f"{one.shape} and {other.shape} for batches of {BATCHES}; fix the batch in the input's shape"
+                f"{place(node, name)}: expected a rank and parameters that do not depend on the batch, got "
+                f"{_fixed(one)} and {_fixed(other)} for batches of {BATCHES}; an input's first axis is its batch: "
+                f"declare the others behind it, or fix its size"
             )
         shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape))
         found[name] = one._replace(shape=shape)
     return found
+
+
+def _fixed(layout: Layout) -> dict[str, Any]:
+    """What of a layer must be the same for all batches."""
+    return {"rank": len(layout.shape), **{name: spec.shape for name, spec in layout.parameters.items()}}
 
 
 def _layouts(model: Model, types: Mapping[str, TensorType]) -> dict[str, Layout]:

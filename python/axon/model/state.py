@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .. import tree
 from ..nx import Tensor
@@ -17,6 +18,11 @@ class ModelState:
 
     `parameters` are trained, `frozen` are parameters that are not, `state` is what a layer carries from step to step
     (running averages, keys). `state["dense_0"]` is all of one layer.
+
+    >>> ModelState({"dense_0": {"kernel": nx.ones((2, 3))}}).freeze()
+    ModelState
+      frozen: 6 values, 24 bytes
+        dense_0.kernel: float32[2,3]
     """
 
     parameters: Tensors = field(default_factory=dict)
@@ -50,6 +56,15 @@ class ModelState:
             for path, t in zip(tree.paths(tensors), tree.leaves(tensors)):
                 lines.append(f"    {tree.show(path)}: {t.type if isinstance(t, Tensor) else repr(t)}")
         return "\n".join(lines)
+
+
+def check_state(state: Any, what: str) -> None:
+    """Refuse anything but a ModelState where a function called `what` takes one. TypeError."""
+    if not isinstance(state, ModelState):
+        raise TypeError(
+            f"{what}: expected a ModelState, got {type(state).__name__}; pass what init gave, a train state's .model, "
+            f"or a loop result's .state"
+        )
 
 
 def _part(tensors: Tensors, chosen: Callable[[str, str], bool]) -> tuple[Tensors, Tensors]:

@@ -1,0 +1,58 @@
+"""The progress line: how often it is written, on a terminal and elsewhere."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from axon import nx
+from axon.loop import log, progress, step
+
+from .trainers import EVALUATE, X, Y, data, trainer
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setattr(sys, "stdout", found := Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    return found
+
+
+def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, written = [0.0], terminal(monkeypatch)
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    reads: list[int] = []
+    monkeypatch.setattr(progress, "read", lambda totals: (reads.append(1), step.read(totals))[1])
+    line = progress.Progress(1, 2, 1000, True)
+    totals = step.Totals({"loss": nx.tensor(6.0)}, nx.tensor(3.0))
+    for i in range(1, 1001):
+        clock[0] += 0.001
+        line.update(i, 32, totals)
+    line.finish({"loss": 2.0})
+    assert 9 <= len(reads) <= 10
+    assert written.getvalue().endswith("epoch 1/2   batch 1000/1000   loss 2.0000   32,000 examples/s\n")
+    assert written.getvalue().count("\n") == 1
+
+
+def test_a_live_line_fits_the_terminal_and_is_wiped_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = terminal(monkeypatch)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    loop = trainer().metric("mean_absolute_error", "a metric of a very long name that fills the line")
+    loop = loop.metric(lambda y, p: nx.mean(p), "mean").handle("iteration_completed", log(lambda s: "hi"))
+    loop.run([(X[:8], np.eye(3, dtype=np.float32)[Y[:8]])] * 2, iterations=100, **EVALUATE)
+    _, _, live, *more = written.getvalue().split(progress.CLEAR)
+    assert live.startswith("epoch 1/1   batch 1/2   loss ") and len(live) == 79
+    assert [line[:22] for line in more] == ["hi\n", *["epoch 1/1   batch 2/2 "] * 2] and more[-1].endswith("/s\n")
+
+
+def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    trainer().validate(data(None)).handle("epoch_completed", log(lambda s: f"at {s.epoch}")).run(
+        data(), epochs=2, **EVALUATE
+    )
+    first, note, second, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("epoch 1/2   batch 5/5   loss ") and first.endswith(" examples/s") and "\r" not in first
+    assert "validation accuracy" in second and note == "at 1"

@@ -1,0 +1,82 @@
+"""What loops refuse, and how they say it."""
+
+from typing import Any
+
+import pytest
+from axon import model, nx, optimizers
+from axon.errors import DTypeError, ShapeError
+from axon.loop import Loop, early_stop, evaluate
+
+from .trainers import EVALUATE, X, Y, data, mlp, trainer
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: trainer().metric("accuracy"), ValueError, "metric: expected a new name, got 'accuracy' again"),
+        (lambda: trainer().metric("f1"), ValueError, "metric: expected one of .*, got 'f1'"),
+        (lambda: trainer().metric(lambda y, p: nx.mean(p)), ValueError, "metric: expected a name beside a function"),
+        (lambda: trainer().handle("epoch_end", print), ValueError, "handle: expected one of started, .*, got 'e"),  # type: ignore[arg-type]
+        (lambda: trainer().handle("started", print, every=0), ValueError, "handle: expected every of at least 1"),
+        (lambda: trainer().validate([], every=0), ValueError, "validate: expected every of at least 1, got 0"),
+        (lambda: trainer().run(data(), iterations=0), ValueError, "run: expected iterations of at least 1, got 0"),
+        (lambda: early_stop("loss", mode="minimize"), ValueError, 'early_stop: expected mode "min" or "max", got \'m'),  # type: ignore[arg-type]
+        (lambda: Loop.trainer(mlp(), "mse", "adam"), ValueError, "loss: expected one of .*, got 'mse'"),
+        (lambda: Loop.trainer(mlp(), "mean_squared_error", optimizers.adam), TypeError, "optimizer: .* got adam"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_loops_refuse(make: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=f"^{text}"):
+        make()
+
+
+RUNS = {
+    "run": lambda data: trainer(progress=False).run(data, epochs=2, **EVALUATE),
+    "validate": lambda data: trainer(progress=False).validate(data).run([(X, Y)], epochs=2, **EVALUATE),
+    "evaluate": lambda data: evaluate(mlp(), model.init(mlp(), **EVALUATE), data, **EVALUATE),
+}
+FORMS = {
+    "two arrays": (lambda: (X, Y), TypeError, "a ndarray; arrays are cut into them by axon.datasets.batches"),
+    "triples": (lambda: [(X, Y, Y)], TypeError, "a tuple of 3; "),
+    "dicts": (lambda: [{"x": X, "y": Y}], TypeError, "a dict; "),
+    "nothing": (lambda: [], ValueError, "none; pass a list, not a used-up generator"),
+    "an iterator": (lambda: iter([(X, Y)]), ValueError, "none; pass a list, not a used-up generator"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", RUNS)
+def test_data_is_batches_and_some(name: str, form: str) -> None:
+    make, error, text = FORMS[form]
+    if (name, form) == ("evaluate", "an iterator"):
+        assert 0 < RUNS[name](make())["accuracy"] < 1  # gone through once
+        return
+    with pytest.raises(error, match=rf"^{name}: expected batches.*, got {text}"):
+        RUNS[name](make())
+
+
+@pytest.mark.parametrize("wrong", [lambda s: s.parameters, lambda s: "state", lambda s: (s, ())])
+def test_states_are_model_states(wrong: Any) -> None:
+    state = wrong(model.init(mlp(), **EVALUATE))
+    with pytest.raises(TypeError, match=r"^run: expected a ModelState, got "):
+        trainer(progress=False).run(data(), state=state, **EVALUATE)
+    with pytest.raises(TypeError, match=r"^evaluate: expected a ModelState, got "):
+        evaluate(mlp(), state, data(), **EVALUATE)
+
+
+def test_a_metric_is_one_number() -> None:
+    def run(metric: Any) -> dict[str, float]:
+        loop = trainer(progress=False).metric(metric, "mine")
+        return loop.run([(X, Y)], **EVALUATE).history[0]
+
+    assert run(lambda y, p: 0.5)["mine"] == 0.5
+    with pytest.raises(ShapeError, match=r"^metric mine: expected one number, got float32\[70\]; reduce it"):
+        run(lambda y, p: p[:, 0])
+    with pytest.raises(DTypeError, match=r"^metric mine: expected one number, got NoneType"):
+        run(lambda y, p: None)
+
+
+def test_a_handler_gives_a_state_or_none() -> None:
+    loop = trainer(progress=False).handle("started", lambda s: {"metrics": s.metrics})  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="expected None or a State from the handler of started, got dict"):
+        loop.run(data(), **EVALUATE)
