@@ -13,8 +13,8 @@ namespace {
 
 using namespace onednn;
 
-constexpr double kWork = 1e6;  // products that a part should have at least
-constexpr double kParts = 16;  // at most
+constexpr double kWork = 1.5e6;  // products that a part should have at least
+constexpr double kParts = 8;  // at most
 
 int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -24,10 +24,8 @@ class OneDnnGemm : public LibraryStep {
     if (!onednn_takes(s)) throw std::invalid_argument("gemm: these strides or this dtype are not for oneDNN");
     cut();
     const OneThread one;
-    for (int thread = 0; thread < std::min<int64_t>(parts(), threads_); ++thread) {
-      whole_.push_back(product(each_));
-      if (length() % each_ != 0) last_.push_back(product(length() % each_));
-    }
+    plan(each_, whole_);
+    if (length() % each_ != 0) plan(length() % each_, last_);
   }
 
   void run(char* const* operands) override {
@@ -57,13 +55,13 @@ class OneDnnGemm : public LibraryStep {
       each_ = up(s_.batch, wanted);
       return;
     }
-    axis_ = s_.n >= s_.m ? Axis::columns : Axis::rows;
+    axis_ = s_.n > s_.m ? Axis::columns : Axis::rows;
     const int64_t share = up(length(), up(wanted, s_.batch)), line = share >= 64 ? 64 : 16;
     each_ = std::min(length(), up(share, line) * line);
   }
 
-  // The product of a part that is `size` long along the axis of the cut.
-  Primitive product(int64_t size) const {
+  // The product of a part that is `size` long along the axis of the cut, for each thread.
+  void plan(int64_t size, std::vector<Primitive>& primitives) const {
     const int64_t batch = axis_ == Axis::batch ? size : 1, m = axis_ == Axis::rows ? size : s_.m,
                   n = axis_ == Axis::columns ? size : s_.n;
     const auto matrix = [&](int64_t rows, int64_t columns, int64_t stride, int64_t row, int64_t column) {
@@ -79,9 +77,13 @@ class OneDnnGemm : public LibraryStep {
     check(dnnl_matmul_primitive_desc_create(&made, engine(), a.get(), b.get(), bias.get(), out.get(), attributes.get()),
           "matrix product");
     const Plan plan(made);
-    if (!s_.bias) return {plan.get(), {{DNNL_ARG_SRC, a.get()}, {DNNL_ARG_WEIGHTS, b.get()}, {DNNL_ARG_DST, out.get()}}};
-    return {plan.get(), {{DNNL_ARG_SRC, a.get()}, {DNNL_ARG_WEIGHTS, b.get()}, {DNNL_ARG_BIAS, bias.get()},
-                         {DNNL_ARG_DST, out.get()}}};
+    for (int thread = 0; thread < std::min<int64_t>(parts(), threads_); ++thread)
+      if (s_.bias)
+        primitives.push_back({plan.get(), {{DNNL_ARG_SRC, a.get()}, {DNNL_ARG_WEIGHTS, b.get()},
+                                           {DNNL_ARG_BIAS, bias.get()}, {DNNL_ARG_DST, out.get()}}});
+      else
+        primitives.push_back(
+            {plan.get(), {{DNNL_ARG_SRC, a.get()}, {DNNL_ARG_WEIGHTS, b.get()}, {DNNL_ARG_DST, out.get()}}});
   }
 
   dnnl_status_t multiply(char* const* operands, int64_t part, int thread) noexcept {

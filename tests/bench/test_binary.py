@@ -1,4 +1,4 @@
-"""axon-bench, the benchmark binary: what it prints, and how it refuses what it cannot do. (Saved programs: test_saved.)"""
+"""axon-bench, the benchmark binary: what it prints, and how it refuses what it cannot do."""
 
 import os
 import subprocess

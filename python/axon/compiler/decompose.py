@@ -150,7 +150,18 @@ def computes_halves(node: Node) -> bool:
     return node.op.kind == "elementwise" and node.op.cost > 0 and any(v.type.dtype.is_half for v in node.inputs)
 
 
+def is_empty(node: Node) -> bool:
+    """Whether a node has nothing to compute. (Creation already is a fill.)"""
+    return node.op.kind not in ("input", "creation", "region", "effect") and all(t.size == 0 for t in node.types)
+
+
+def empty(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
+    """What has no elements is computed from nothing."""
+    return [filled(builder, 0, t) for t in node.types]
+
+
 RULES = (
+    (is_empty, empty),
     (is_inline, inlined),
     (lambda node: node.op.expand is not None, windows),
     (scattered, contractions),

@@ -7,17 +7,21 @@ One sweep, users before producers. A value is *pulled* into the groups that use 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 
 from ..defn.expr import INPUT, Graph, Node, Value
+from ..dtypes import bool_
 from ..nx.op import RESHAPE
 from .extern import bias_length
 from .index import Idx, Map, axes_of, compose, guards_of, identity, innermost, reshape, strides
 from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 
 FUSED = {"elementwise", "movement", "creation", "reduction"}
+KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
+REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
+DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
 
 def reduced_run(node: Node) -> tuple[int, int]:
@@ -55,6 +59,26 @@ def gathers(node: Node) -> bool:
     return node.op.kind == "indexing" and node.op.index_map is not None
 
 
+def fits(value: Value, at: Map, loops: Sequence[int], run: tuple[int, int]) -> bool:
+    """Whether a value read at `at` can be computed in a kernel with these loops and reduced axes (rule 6)."""
+    node, shape = value.node, value.type.shape
+    if node.op.kind == "movement" or gathers(node):
+        return operand_maps(node, at, loops, run) is not None
+    if node.op.kind == "creation" and "axis" in node.attrs:  # the index along an axis is an address, too
+        axis = node.attrs["axis"]
+        at, shape = (at[axis],), (shape[axis],)
+    return run_merges(at, shape, loops, run)
+
+
+def holds(group: Group, loops: Sequence[int], run: tuple[int, int]) -> bool:
+    """Whether all that a group computes fits if its loops and reduced axes become these."""
+    return all(
+        run_merges(at, v.type.shape, loops, run) and fits(v, at, loops, run)
+        for v, maps in group.pulled.items()
+        for at in maps
+    )
+
+
 def run_merges(at: Map, shape: Sequence[int], loops: Sequence[int], run: tuple[int, int]) -> bool:
     """Whether the reduced axes act as one axis on an operand read at `at` (rule 6)."""
     axes = [a for a in range(run[0], run[0] + run[1]) if loops[a] > 1]
@@ -80,6 +104,7 @@ class Fusion:
         self.units = Units()
         self.scalars: list[Group] = []
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
+        self.chain = chains(graph)
 
     def run(self) -> list[Unit]:
         for node in reversed(self.graph.nodes):
@@ -113,13 +138,14 @@ class Fusion:
         able = {g: maps for g, maps in wants.items() if self.can_pull(value, g, maps)}
         stored = value in self.outputs or bool(self.units.readers.get(value)) or len(able) < len(wants)
         if not stored:
-            if len(able) == 1 or free(node) or duplicates(node):
+            if len(able) == 1 or free(node) or (duplicates(node) and self.repeatable(value, able)):
                 for group, maps in able.items():
                     self.pull(value, group, maps)
                 return
-            merged = self.merge(list(able))
+            maps = list(dict.fromkeys(at for maps in able.values() for at in maps))
+            merged = self.merge(list(able), value, maps)
             if merged is not None:
-                self.pull(value, merged, [at for maps in able.values() for at in maps])
+                self.pull(value, merged, maps)
                 return
         for group in wants:
             if group not in able:
@@ -135,6 +161,8 @@ class Fusion:
         users = [*self.units.readers.get(value, ()), *able]
         for group, maps in able.items():
             others = [u for u in users if u is not group]
+            if group in self.units.readers.get(value, ()):  # a table that it looks up
+                continue
             if len(maps) == 1 and covers(maps[0], shape, group) and not self.units.reaches(others, group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
@@ -190,14 +218,14 @@ class Fusion:
                 stack.extend(v.node.inputs)
         for group in found:
             shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
-            if shares and group not in users and not self.units.reaches(users, group):
+            if shares and group.size < KERNEL and group not in users and not self.units.reaches(users, group):
                 return group
         return None
 
     def scalar_group(self, value: Value, users: list[Unit]) -> Group | None:
         """Rule 8: one kernel for all the work on single elements, as far as no cycle results."""
         for group in map(find, self.scalars):
-            if group.form == "map" and group.shape == value.type.shape:
+            if group.form == "map" and group.shape == value.type.shape and group.size < KERNEL:
                 if group not in users and not self.units.reaches(users, group):
                     return group
         return None
@@ -205,15 +233,25 @@ class Fusion:
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
         node = value.node
+        if node.op.kind != "creation" and group.size + len(maps) > KERNEL:
+            return False
         if node.op.kind == "reduction":
             return len(maps) == 1 and joins_rows(node, maps[0], group)
-        if node.op.kind == "movement" or gathers(node):
-            return all(operand_maps(node, at, group.shape, group.run) is not None for at in maps)
-        if free(node):
-            return True
-        if len(maps) > 1 and node.op.cost > 1:
+        if not all(fits(value, at, group.shape, group.run) for at in maps):
             return False
-        return not any(repeats(at, group) for at in maps)
+        if free(node) or gathers(node):
+            return True
+        return self.repeatable(value, {group: maps}) and not any(repeats(at, group) for at in maps)
+
+    def repeatable(self, value: Value, able: Mapping[Group, Sequence[Map]]) -> bool:
+        """Rule 2: whether computing a value wherever it is read costs less than storing it."""
+        size = value.type.size
+        visits = 0
+        for group, maps in able.items():
+            for at in maps:
+                n = prod(group.shape[a] for a in axes_of(at))
+                visits += min(n, size) if guards_of(at) else n
+        return (visits - size) * self.chain[value.node] <= REPEATED * size
 
     def pull(self, value: Value, group: Group, maps: list[Map]) -> None:
         """Compute a value inside a group, and offer its operands to the group."""
@@ -238,21 +276,24 @@ class Fusion:
         first, count = reduced_run(node)
         shape = node.inputs[0].type.shape
         if group.form == "map":
-            if group.shape[len(group.shape) - count :] != shape[first:] or not leads(at, group, count):
-                group.shape = (*group.shape, *shape[first:])
-            group.form, group.run = "row", (len(group.shape) - len(shape[first:]), len(shape[first:]))
+            group.form, (group.shape, group.run) = "row", row_form(node, at, group)
         rest = identity(len(shape) - first, group.run[0]) if group.form == "row" else identity(count, group.run[0])
         return (*at[:first], *rest, *(at[first:] if group.form == "column" else ()))
 
-    def merge(self, groups: list[Group]) -> Group | None:
-        """Make one group of several with the same iteration shape, or None where their forms or a cycle forbid it."""
+    def merge(self, groups: list[Group], value: Value, maps: Sequence[Map]) -> Group | None:
+        """Make one group of several with the same iteration shape, which then can compute a value once; or None where
+        their forms, their size or a cycle forbid it."""
         keep = next((g for g in groups if g.form != "map"), groups[0])
         if any(
             g.shape != keep.shape or g.long or (g.form != "map" and (g.form, g.run) != (keep.form, keep.run))
             for g in groups
         ):
             return None
-        if keep.form == "column" and any(not self.column_may_hold(g, keep) for g in groups if g is not keep):
+        if sum(g.size for g in groups) + len(maps) > KERNEL or not self.repeatable(value, {keep: maps}):
+            return None
+        if keep.form != "map" and not all(holds(g, keep.shape, keep.run) for g in groups if g is not keep):
+            return None
+        if not all(fits(value, at, keep.shape, keep.run) for at in maps):
             return None
         if any(self.units.reaches([a], b) for a in groups for b in groups if a is not b):
             return None
@@ -261,11 +302,16 @@ class Fusion:
                 self.units.merge(group, keep)
         return keep
 
-    def column_may_hold(self, group: Group, column: Group) -> bool:
-        """A column kernel computes its producers at every element, so what a map group stores must be whole."""
-        return all(
-            run_merges(at, v.type.shape, column.shape, column.run) for v, ms in group.pulled.items() for at in ms
-        )
+
+def chains(graph: Graph) -> dict[Node, int]:
+    """What it costs to compute an element of each value from values that are stored, or broadcast (rule 3)."""
+    cost: dict[Node, int] = {}
+    for node in graph.nodes:
+        own = DEAR if node.op.cost > 1 else node.op.cost if node.types[0].dtype is not bool_ else 0  # masks are free
+        read = node.inputs if node.op.kind in ("elementwise", "movement") else ()
+        size = node.types[0].size
+        cost[node] = min(own + sum(cost[v.node] for v in read if v.type.size * 2 > size), 1 << 20) if read else 0
+    return cost
 
 
 def free(node: Node) -> bool:
@@ -314,6 +360,8 @@ def covers(at: Map, shape: Sequence[int], group: Group) -> bool:
             if mul != 1 or loops[axis] != n or axis in used:
                 return False
             used.add(axis)
+    if group.long and not used & set(range(group.run[0], len(loops))):
+        return False  # every span of a row would store it
     needed = (
         range(group.run[0])
         if group.form == "row" and not used & set(range(group.run[0], len(loops)))
@@ -327,6 +375,16 @@ def leads(at: Map, group: Group, count: int) -> bool:
     return not axes_of(at) & set(range(len(group.shape) - count, len(group.shape)))
 
 
+def row_form(node: Node, at: Map, group: Group) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """The loops and reduced axes of a map group that becomes a row group by computing a reduction read at `at`: its own
+    last axes, or the reduction's behind them."""
+    first, count = reduced_run(node)
+    suffix = node.inputs[0].type.shape[first:]
+    own = group.shape[len(group.shape) - count :] == suffix and leads(at, group, count)
+    loops = group.shape if own else (*group.shape, *suffix)
+    return loops, (len(loops) - len(suffix), len(suffix))
+
+
 def joins_rows(node: Node, at: Map, group: Group) -> bool:
     """Rule 4: whether a reduction over the last axis can be computed by a group that uses it row by row."""
     first, _ = reduced_run(node)
@@ -336,13 +394,11 @@ def joins_rows(node: Node, at: Map, group: Group) -> bool:
         return False
     if node.types[0].shape[first:] and any(n != 1 for n in node.types[0].shape[first:]):
         return False
-    count = len(suffix)
     if group.form == "row":
         rows = group.shape[: group.run[0]]
         return group.shape[group.run[0] :] == suffix and row_aligned(at, node.types[0].shape, rows)
-    if group.shape[len(group.shape) - count :] == suffix and leads(at, group, count):
-        return row_aligned(at, node.types[0].shape, group.shape[: len(group.shape) - count])
-    return row_aligned(at, node.types[0].shape, group.shape)
+    loops, run = row_form(node, at, group)
+    return row_aligned(at, node.types[0].shape, loops[: run[0]]) and holds(group, loops, run)
 
 
 def row_aligned(at: Map, shape: Sequence[int], rows: Sequence[int]) -> bool:

@@ -49,6 +49,12 @@ def compose(
             found.append(Idx((), step.start))
             continue
         at = outer[step.axis]
+        if at.guard is None and all(loops[a] == 1 for a, _ in at.terms):  # one place, which is inside or not
+            place, off = divmod(at.start - step.lo, step.div)
+            if off or place < 0 or (step.size is not None and place >= step.size):
+                return None
+            found.append(Idx((), place * step.mul + step.start))
+            continue
         plain = step.lo == 0 and step.div == 1 and (step.size is None or step.size >= result[step.axis])
         if plain:
             terms = tuple((a, m * step.mul) for a, m in at.terms)

@@ -18,7 +18,9 @@ from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, S
 from .nest import ADDRESSED, Abstract, Access, Nest
 from .units import Group
 
-MAP_BLOCK, COLUMN_BLOCK = 4096, 4096
+MAP_BLOCK, COLUMN_BLOCK, SPANS_BLOCK = 4096, 512, 4096
+# Longer columns are cut by spans over threads. Few batches are longer, so a last, smaller one needs no other kernel.
+SPANS = 8 * COLUMN_SPAN
 
 
 class Temporary:
@@ -83,7 +85,7 @@ class Assembly:
         """The finished kernel and its call."""
         for k, (_, g) in enumerate(self.guards):
             self.parameters |= {f"lo{k}": g.lo, f"div{k}": g.div, f"len{k}": g.size}
-        self.parameters["block"] = block_of(form, self.sizes)
+        self.parameters["block"] = block_of(form, self.sizes, spans)
         kernel = Kernel(
             form,
             outer,
@@ -99,9 +101,9 @@ class Assembly:
         )
 
 
-def block_of(form: str, sizes: Sequence[int]) -> int:
+def block_of(form: str, sizes: Sequence[int], spans: bool) -> int:
     """Elements of the inner axis a unit: the whole axis unless it is long."""
-    limit = COLUMN_BLOCK if form == "column" else MAP_BLOCK
+    limit = MAP_BLOCK if form != "column" else SPANS_BLOCK if spans else COLUMN_BLOCK
     return max(sizes[-1], 1) if sizes[-1] <= limit * 2 else limit
 
 
@@ -223,7 +225,7 @@ class Lowering:
             if instr.op in ADDRESSED:
                 self.operand(instr.attr)
         length = self.axes.sizes[self.reduced]
-        spans = group.long or (group.form == "column" and length > COLUMN_SPAN)
+        spans = group.long or (group.form == "column" and length > SPANS)
         if not spans:
             stores = [(self.operand(a), v) for a, v in self.nest.stores]
             return [self.assembly.call(group.form, self.axes.outer, self.body(stores, {}), origin)]

@@ -108,9 +108,7 @@ class Plan:
                 if key in self.slot or key in where:
                     continue
                 size = -(-size_of(key) // ALIGN) * ALIGN
-                taken = next(
-                    (s for r in reads(step) if (s := memory(r)) in where and self.last[s] == k and where[s][1] == size
-                     and in_place(step, s, key, memory)), None)  # fmt: skip
+                taken = next((s for s in map(memory, reads(step)) if s in where and self.may_end(s, key, k)), None)
                 where[key] = where.pop(taken) if taken is not None else (blocks.take(size), size)
                 self.lifetimes.append(Lifetime(name_of(key), size_of(key), where[key][0], k, self.last[key]))
                 self.add(key, ("arena", where[key][0], -1, size_of(key)))
@@ -119,6 +117,12 @@ class Plan:
             for key in [key for key in where if self.last[key] == k]:
                 blocks.give(*where.pop(key))
         self.arena_bytes = blocks.peak
+
+    def may_end(self, source: Any, result: Any, k: int) -> bool:
+        """Whether a value in the arena ends at step k and the step's result of the same size may be written over it."""
+        if self.last[source] != k or size_of(source) != size_of(result):
+            return False
+        return in_place(self.schedule.steps[k], source, result, self.schedule.memory)
 
     def region(self, step: RegionStep, blocks: Blocks) -> None:
         """Plan a step's regions: each has a block of this arena while the step runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import sys
@@ -34,23 +35,14 @@ def literal_bits(value: Any, dtype: DType) -> int:
             import numpy as np
 
             return int(np.array(value, dtype.numpy).view(np.uint16))
-        packed = (
-            struct.pack("<" + _PACK[dtype.name], value)
-            if value == value and abs(value) < 1e30
-            else _pack_numpy(value, dtype)
-        )
+        try:
+            packed = struct.pack("<" + _PACK[dtype.name], value)
+        except OverflowError:  # rounds to infinity
+            packed = struct.pack("<" + _PACK[dtype.name], math.copysign(math.inf, value))
         return int.from_bytes(packed, "little")
     if dtype.kind == "b":
         return int(bool(value))
     return int(value) & ((1 << 8 * dtype.itemsize) - 1)
-
-
-def _pack_numpy(value: Any, dtype: DType) -> bytes:
-    """Values near or beyond a dtype's range, rounded to infinity without a complaint."""
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        return np.array(value, np.float64).astype(dtype.numpy).tobytes()
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..defn.expr import CALL, Graph, Node, Value
@@ -24,12 +24,16 @@ class KernelStep:
     @property
     def grain(self) -> int:
         """Units a thread should have at least."""
-        p = self.calls[0].parameters
-        axis = self.kernel.inner
-        each = min(p.get("block", p[f"n{axis}"]), p[f"n{axis}"]) * weight(self.kernel.body)
+        work = sum(c.units * self.each(c.parameters) for c in self.calls)
+        return max(1, WORK * sum(c.units for c in self.calls) // max(work, 1))
+
+    def each(self, p: Mapping[str, int]) -> int:
+        """Scalar instructions of a unit."""
+        inner = p[f"n{self.kernel.inner}"]
+        work = min(p.get("block", inner), inner) * weight(self.kernel.body)
         if self.kernel.form == "column":
-            each *= p[f"n{self.kernel.outer}"] // max(p.get("spans", 1), 1) or 1
-        return max(1, WORK // max(each, 1))
+            work *= p[f"n{self.kernel.outer}"] // max(p.get("spans", 1), 1) or 1
+        return work
 
 
 class HostStep:

@@ -66,6 +66,11 @@ class Group(Unit):
         return list(self.roots)
 
     @property
+    def size(self) -> int:
+        """How many values the kernel computes: its instructions, more or less."""
+        return sum(map(len, self.pulled.values()))
+
+    @property
     def long(self) -> bool:
         """Whether the rows are too long for one kernel to reduce and use them."""
         return self.form == "row" and prod(self.shape[self.run[0] :]) > ROW_LIMIT

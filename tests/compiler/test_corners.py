@@ -1,0 +1,127 @@
+"""Programs at the corners of the fusion rules: several reduced axes beside broadcasts and indices, tables that are computed
+and looked up, axes of size 1 and 0, values read at many places. The evaluator's numbers and the interpreter's bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from axon import nx
+from axon.defn import grad
+from axon.nx.tensor import Tensor
+
+from .oracle import Array, assert_same_bits, run_all
+from .programs import compiled as lowered
+from .programs import f32 as typed
+
+
+def f32(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def i32(*values: int) -> Array:
+    return np.array(values, np.int32)
+
+
+def shifted_sums(x: Tensor) -> Tensor:
+    """Every element is read at many places: in the end it is all one sum."""
+    while x.shape[0] > 1:
+        half = x.shape[0] // 2
+        x = x[:half] + x[half:]
+    return x
+
+
+def doubled(x: Tensor) -> Tensor:
+    for _ in range(10):
+        x = nx.concat([x, x * 0.5])
+    return x
+
+
+def stencil(x: Tensor) -> Tensor:
+    for _ in range(6):
+        y = nx.pad(x, [(1, 1), (1, 1)])
+        x = (y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] + x) * 0.2
+    return x
+
+
+def long_chain(x: Tensor) -> Tensor:
+    for k in range(600):
+        x = x * 0.999 + 0.001 * (k % 7)
+    return x
+
+
+def same_pool(x: Tensor) -> Tensor:
+    return nx.sum(nx.window_max(x, window=(1, 2, 2, 1), strides=(1, 1, 1, 1), padding="same"))
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
+    "scaled by its greatest, and a bias": (lambda x, b: x / nx.max(nx.abs(x)) + b, (f32(6, 8), f32(8))),
+    "its whole sum, and a bias": (lambda x, b: x + nx.sum(x) + b, (f32(6, 8), f32(8))),
+    "a column's bias": (lambda x, b: x + nx.sum(x) + nx.expand_dims(b, axis=1), (f32(6, 8), f32(6))),
+    "an output beside a loss": (
+        lambda x, b: ((p := nx.sigmoid(x)) * b, nx.mean(nx.log(p))),
+        (f32(6, 8), f32(8)),
+    ),
+    "statistics of a batch beside an output": (
+        lambda x, b: ((e := nx.tanh(x)) * b, nx.mean(e, axis=(0, 1, 2))),
+        (f32(2, 3, 4, 5), f32(5)),
+    ),
+    "softmax over two axes": (
+        lambda x, b: nx.exp(x - nx.max(x, axis=(1, 2), keepdims=True)) + b,
+        (f32(2, 3, 5), f32(5)),
+    ),
+    "a reversed image beside its sum": (lambda x: (nx.flip(x, axis=1) + nx.sum(x), nx.sum(x)), (f32(6, 8),)),
+    "a triangle's sum": (lambda x: (nx.sum(nx.tril(x)), nx.max(nx.tril(x)), nx.mean(nx.triu(x))), (f32(6, 6),)),
+    "a trace": (lambda x: nx.sum(x * nx.eye(6)), (f32(6, 6),)),
+    "a sum weighted by an index": (lambda x: nx.sum(x * nx.iota(x.shape, axis=1, dtype="float32")), (f32(6, 7),)),
+    "a looked-up table beside itself": (
+        lambda x, i: nx.take(y := nx.exp(x), i, axis=0) + y,
+        (f32(4, 5), i32(3, 0, 1, 1)),
+    ),
+    "shifted by one, of one": (lambda x: nx.pad(nx.exp(x), [(0, 0), (1, -1), (0, 0)]) * 2, (f32(2, 1, 3),)),
+    "nothing and one": (lambda x: nx.concat([x[:0], x]) * 2, (f32(1, 5),)),
+    "gradient of a pool over one pixel": (grad(same_pool), (f32(1, 1, 1, 2),)),
+    "gradient of no rows": (grad(lambda x: nx.sum(x[0:0] * 2)), (f32(1, 5),)),
+    "padding of no rows": (
+        lambda x, i: nx.pad(nx.take(x, i, axis=0), [(1, 1), (0, 0)]) + 1,
+        (f32(0, 8), np.zeros(0, np.int32)),
+    ),
+    "a row's value beside its long sum": (
+        lambda x, b: (nx.sum(x * nx.exp(b), axis=1), nx.exp(b)),
+        (f32(2, 70000), f32(2, 1)),
+    ),
+    "sums of halves": (shifted_sums, (f32(256),)),
+    "doubled": (doubled, (f32(3),)),
+    "a stencil again and again": (stencil, (f32(9, 11),)),
+    "one transcendental and a pool": (
+        lambda x: nx.window_max(nx.tanh(x), window=(1, 2, 2, 1), strides=(1, 2, 2, 1)),
+        (f32(2, 6, 6, 3),),
+    ),
+    "a long chain": (long_chain, (f32(20),)),
+    "half floats out of range": (lambda m, x: nx.where(m, x, -1e9) * 1e5, (f32(9) > 0, f32(9).astype(np.float16))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_corners(name: str) -> None:
+    function, arrays = CASES[name]
+    found = run_all(function, *arrays)
+    assert_same_bits(found.native, found.interpreted)
+    for got, want in zip(found.native, found.evaluated, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("function, shape", [(shifted_sums, (8192,)), (stencil, (100, 100)), (long_chain, (100,))])
+def test_kernels_stay_small(function: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    start = time.process_time()
+    kernels = lowered(function, typed(*shape)).schedule.kernels()
+    assert time.process_time() - start < 5
+    assert max(str(k).count("\n") for k in kernels) < 600
+
+
+def test_what_is_repeated_is_stored() -> None:
+    """Six steps of a stencil are six passes over memory, not one that computes an element 5^6 times."""
+    assert len(lowered(stencil, typed(100, 100)).schedule.steps) >= 5
