@@ -6,8 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +122,67 @@ def test_processes_that_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
     after = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     assert after.stdout.split() == ["0", "1"]
     assert not list((tmp_path / "cache").glob(".new-*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "builds", "compiled"),
+    [("loaded", 1, 0), ("same", 1, 0), ("same, and the first build fails", 2, 1), ("other", 2, 1)],
+)
+def test_threads_wait_for_the_kernels_they_want_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, builds: int, compiled: int
+) -> None:
+    text, loaded = kernel_source(name), kernel_source(f"loaded {name}")
+    load(loaded)
+    real, begun, go, called = cache.build, threading.Event(), threading.Event(), []
+
+    def build(*args: Any) -> None:
+        called.append(args)
+        if len(called) == 1:
+            begun.set()
+            assert go.wait(60)
+            if "fails" in name:
+                raise CompileError("no memory")
+        real(*args)
+
+    monkeypatch.setattr(cache, "build", build)
+    wanted = {"loaded": loaded, "other": kernel_source("third")}.get(name, text)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.load, [text])
+        assert begun.wait(60)
+        second = pool.submit(cache.load, [wanted])
+        try:
+            if wanted == text:
+                assert not second.done()
+            else:
+                second.result(30)
+        finally:
+            go.set()
+        assert second.result()[1].compiled == compiled
+        assert bool(first.exception()) == ("fails" in name)
+    assert len(called) == builds and not cache._building
+
+
+def test_a_child_forked_while_threads_compile_compiles_for_itself(tmp_path: Path) -> None:
+    script = """
+import os, signal, threading
+from axon import nx
+from axon.compiler import cache
+from axon.defn import jit
+real, begun = cache.build, threading.Event()
+cache.build = lambda *args: (begun.set(), threading.Event().wait())
+f = jit(lambda x: nx.tanh(x) * 2.0)
+threading.Thread(target=f, args=(nx.zeros(3),), daemon=True).start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    cache.build = real
+    os._exit(jit(lambda x: nx.tanh(x) * 2.0)(nx.zeros(3)).tolist() != [0, 0, 0] or f(nx.zeros(3)).tolist() != [0, 0, 0])
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+"""
+    environment = {**os.environ, "AXON_CACHE_DIR": str(tmp_path / "cache")}
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, timeout=90)
+    assert ran.returncode == 0
 
 
 def test_without_a_compiler_functions_are_evaluated_and_it_is_said_once(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Programs at the corners of the fusion rules: several reduced axes beside broadcasts and indices, tables that are computed
-and looked up, axes of size 1 and 0, values read at many places. The evaluator's numbers and the interpreter's bits."""
+"""Programs at the corners of the fusion rules: several reduced axes beside broadcasts and indices, tables computed and
+looked up, axes of size 1 and 0, values read at many places. The evaluator's numbers and the interpreter's bits."""
 
 from __future__ import annotations
 

@@ -20,7 +20,18 @@ SYMBOL = "axon_kernel"  # stands for the function's name in a text; the key take
 BATCH = 12  # kernels a source file, so that both cores compile
 
 _loaded: dict[str, Any] = {}
-_lock = threading.Lock()
+_building: dict[str, threading.Event] = {}  # keys that a thread is making now; what it makes is loaded when it is set
+_lock = threading.Lock()  # of _building; never held while something is read or compiled
+
+
+def _forked() -> None:
+    """A child has none of the threads that were making kernels."""
+    global _lock
+    _lock = threading.Lock()
+    _building.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Statistics:
@@ -61,29 +72,43 @@ def environment(target: Target, compiler: Compiler) -> str:
 
 
 def load(texts: Sequence[str]) -> tuple[list[Any], Statistics]:
-    """The functions of these kernel texts: from this process, from disk, or compiled now. CompileError without a
-    compiler."""
+    """The functions of these kernel texts: from this process, from disk, or compiled now, each by one thread while
+    others that want it wait. CompileError without a compiler."""
     found = compiler()
     if found is None:
         raise CompileError("kernel compiler: expected g++ on the PATH or in CXX, got none; install g++ (Debian: g++)")
-    target, counts = host(), Statistics()
-    base = environment(target, found)
+    base, counts = environment(host(), found), Statistics()
     keys = [hashlib.sha256((base + t).encode()).hexdigest()[:40] for t in texts]
-    missing: dict[str, str] = {}
-    with _lock:
-        for key, text in zip(keys, texts):
-            if key in _loaded or key in missing:
-                counts.memory += key in _loaded
-            elif (kernel := from_disk(key)) is not None:
-                _loaded[key] = kernel
-                counts.disk += 1
-            else:
-                missing[key] = text
-        if missing:
-            start = time.perf_counter()
-            build(missing, found, target)
-            counts.compiled, counts.seconds = len(missing), time.perf_counter() - start
-        return [_loaded[k] for k in keys], counts
+    wanted = dict(zip(keys, texts))
+    while absent := [k for k in wanted if k not in _loaded]:  # again where another thread's build failed
+        done = threading.Event()
+        with _lock:
+            others = [_building[k] for k in absent if k in _building]
+            mine = [k for k in absent if k not in _building and k not in _loaded]
+            _building.update(dict.fromkeys(mine, done))
+        try:
+            make({k: wanted[k] for k in mine}, found, counts)
+        finally:
+            with _lock:
+                for key in mine:
+                    _building.pop(key, None)
+            done.set()
+        for other in others:
+            other.wait()
+    counts.memory = len(wanted) - counts.disk - counts.compiled
+    return [_loaded[k] for k in keys], counts
+
+
+def make(missing: dict[str, str], compiler: Compiler, counts: Statistics) -> None:
+    """Load texts from disk, and compile those that are not there."""
+    found = {key: kernel for key in missing if (kernel := from_disk(key)) is not None}
+    _loaded.update(found)
+    counts.disk += len(found)
+    if len(found) < len(missing):
+        start = time.perf_counter()
+        build({k: t for k, t in missing.items() if k not in found}, compiler, host())
+        counts.compiled += len(missing) - len(found)
+        counts.seconds += time.perf_counter() - start
 
 
 def from_disk(key: str) -> Any:

@@ -64,8 +64,11 @@ class Definition:
         self._table: OrderedDict[Signature, Entry] = OrderedDict()
         self._recent: Entry | None = None
         self._told: set[Any] = set()
-        self._lock, self._building = Lock(), RLock()  # of the table, short; of making an entry, long
+        self._unlock()
         self._gone = Donated(self.label)
+
+    def _unlock(self) -> None:
+        self._lock, self._building = Lock(), RLock()  # of the table, short; of making an entry, long
 
     def __repr__(self) -> str:
         return f"<defn {self.label}, {self.traces} traces>"
