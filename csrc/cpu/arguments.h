@@ -63,6 +63,7 @@ class Arguments {
       require(!__builtin_add_overflow(end, product(strides[axis], sizes[axis] - 1), &end), "a stride is too large");
     }
     require(low >= 0, "operand " + std::to_string(index) + " would be read before its start");
+    require(high < INT64_MAX, "an offset is too large");
     holds(index, high + 1, bytes_each);
   }
   int64_t product(int64_t a, int64_t b) const {

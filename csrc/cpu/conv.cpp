@@ -2,6 +2,7 @@
 #include "cpu/conv.h"
 
 #include "cpu/features.h"
+#include "runtime/regions.h"
 
 namespace axon::cpu {
 
@@ -56,10 +57,11 @@ ConvShape::ConvShape(const LibraryCall& call) {
 
 namespace {
 
-// Without AVX-512, oneDNN's kernel gradient is slower than the own one where a patch is long (library-steps.md).
+// oneDNN's kernel gradient has a thread for each piece of the batch, and without AVX-512 is slower than the own one where a
+// patch is long (library-steps.md).
 bool patches_are_faster(const ConvShape& s) {
-  return s.direction == ConvDirection::kernel_gradient && product(s.kernel) * (s.in_channels / s.groups) >= 512 &&
-         s.groups == 1 && !cpu_has("avx512f");
+  if (s.direction != ConvDirection::kernel_gradient || s.groups > 1) return false;
+  return s.batch < threads() || (product(s.kernel) * s.in_channels >= 512 && !cpu_has("avx512f"));
 }
 
 std::unique_ptr<LibraryStep> best_conv(const ConvShape& s) {

@@ -111,9 +111,11 @@ class OneDnnConv : public LibraryStep {
                        (!to_plain_ || (s.dtype == DType::f32 && pieces * bytes <= kPartialBytes));
     pieces_ = split ? pieces : 1;
 
+    // A kernel gradient relies on as many threads as were planned, which OpenMP does not promise: it has one.
+    one_thread_ = split || to_plain_;
     const Description any = weights(s, false), plain = weights(s, true);
     std::optional<OneThread> one;
-    if (split) one.emplace();
+    if (one_thread_) one.emplace();
     const int64_t smaller = s.batch / pieces_, larger = (s.batch + pieces_ - 1) / pieces_;
     const Planned most(s, smaller, any.get());
     for (int thread = 0; thread < (split ? threads_ : 1); ++thread) smaller_.push_back(most.primitive(s));
@@ -134,6 +136,8 @@ class OneDnnConv : public LibraryStep {
     char* const kernel = kernel_.data() != nullptr ? kernel_.data() : plain;
     if (reorder_ && !to_plain_) reorder(plain, kernel);
     if (pieces_ == 1) {
+      std::optional<OneThread> one;
+      if (one_thread_) one.emplace();
       check(compute(operands, kernel, 0, 0), "convolution");
     } else {
       std::atomic<dnnl_status_t> status{dnnl_success};
@@ -202,6 +206,7 @@ class OneDnnConv : public LibraryStep {
   ConvShape s_;
   int threads_;
   bool to_plain_;    // the kernel is the result
+  bool one_thread_;  // what a primitive is planned for; else it has oneDNN's own
   int64_t pieces_;   // of the batch; 1 where oneDNN's own threads are used
   std::vector<Primitive> smaller_, larger_;  // of each thread, for the two sizes of pieces
   Primitive reorder_;

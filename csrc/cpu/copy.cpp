@@ -1,4 +1,4 @@
-// The steps "copy" and "fill".
+// The step "copy".
 #include "cpu/copy.h"
 
 #include <algorithm>
@@ -156,15 +156,10 @@ class Copy : public LibraryStep {
     const std::vector<int64_t> sizes = arguments.list("a size", rank, 0, kLargest);
     int64_t count = 1;
     for (int64_t size : sizes) count = arguments.product(count, size);
-    const auto side = [&](const char* offset_name, size_t operand, int64_t& offset, std::vector<int64_t>& strides) {
-      offset = arguments.any(offset_name);
-      strides = arguments.list("a stride", rank, -kLargest, kLargest);
-      return operand;
-    };
-    std::vector<int64_t> source_strides, target_strides;
-    int64_t source_offset, target_offset;
-    side("source offset", 0, source_offset, source_strides);
-    side("target offset", 1, target_offset, target_strides);
+    const int64_t source_offset = arguments.within("source offset", 0, kLargest);
+    const std::vector<int64_t> source_strides = arguments.list("a source stride", rank, -kLargest, kLargest);
+    const int64_t target_offset = arguments.within("target offset", 0, kLargest);
+    const std::vector<int64_t> target_strides = arguments.list("a target stride", rank, -kLargest, kLargest);
     arguments.end(2);
     arguments.reaches(0, source_offset, sizes, source_strides, itemsize);
     arguments.reaches(1, target_offset, sizes, target_strides, itemsize);
@@ -181,36 +176,6 @@ class Copy : public LibraryStep {
   StridedCopy copy_;
 };
 AXON_LIBRARY("copy", Copy)
-
-// ints: itemsize, count, the value's bits.
-class Fill : public LibraryStep {
- public:
-  explicit Fill(const LibraryCall& call) {
-    Arguments arguments("fill", call);
-    itemsize_ = read_itemsize(arguments);
-    count_ = arguments.size("count");
-    bits_ = arguments.any("bits");
-    arguments.end(1);
-    arguments.holds(0, count_, itemsize_);
-  }
-  void run(char* const* operands) override {
-    switch (itemsize_) {
-      case 1: return fill<uint8_t>(operands[0]);
-      case 2: return fill<uint16_t>(operands[0]);
-      case 4: return fill<uint32_t>(operands[0]);
-      default: return fill<uint64_t>(operands[0]);
-    }
-  }
-
- private:
-  template <class T> void fill(char* target) const {
-    parallel(count_, kGrainBytes / itemsize_, threads(), [&](int64_t begin, int64_t end, int) noexcept {
-      std::fill(reinterpret_cast<T*>(target) + begin, reinterpret_cast<T*>(target) + end, static_cast<T>(bits_));
-    });
-  }
-  int64_t itemsize_, count_, bits_;
-};
-AXON_LIBRARY("fill", Fill)
 
 }  // namespace
 }  // namespace axon::cpu

@@ -98,7 +98,7 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
       swapped_ = true;
     }
     // A few units a thread, each a few pages of b.
-    const int64_t wanted = threads_, blocks = (wanted + s_.batch - 1) / std::max<int64_t>(1, s_.batch);
+    const int64_t batch = std::max<int64_t>(1, s_.batch), blocks = (threads_ + batch - 1) / batch;
     const int64_t each = (s_.n + blocks - 1) / blocks, aligned = (each + 31) / 32 * 32;
     columns_ = std::clamp<int64_t>(aligned, std::min(least_columns(), kColumns), kColumns);
     left_ = (s_.m * s_.k + 15) / 16 * 16;

@@ -1,5 +1,5 @@
-// The steps "scatter_add" and "scatter_add_along": out = target, then for rising i
-//   out[o, indices[i], c] += updates[o, i, c]          out[o, indices[o, i, c], c] += updates[o, i, c]
+// The step "scatter_add": out = target, then for rising i
+//   out[o, indices[i], c] += updates[o, i, c]
 // A negative index counts from the end; one that is out of range is dropped. An element's updates are added in rising i
 // by one thread, so duplicates give the same bits always. Half types are summed in float and rounded once.
 #include <algorithm>
@@ -20,8 +20,8 @@ struct ScatterShape {
   int64_t outer, axis, inner, n;
 
   // ints: the fields in order; operands: target, indices, updates, out.
-  ScatterShape(const LibraryCall& call, const char* step, bool along) {
-    Arguments arguments(step, call);
+  explicit ScatterShape(const LibraryCall& call) {
+    Arguments arguments("scatter_add", call);
     dtype = arguments.number();
     index = arguments.dtype();
     arguments.require(index == DType::i32 || index == DType::i64, "expected int32 or int64 indices");
@@ -33,7 +33,7 @@ struct ScatterShape {
     const int64_t result = arguments.product(arguments.product(outer, axis), inner);
     const int64_t updates = arguments.product(arguments.product(outer, n), inner);
     arguments.holds(0, result, itemsize(dtype));
-    arguments.holds(1, along ? updates : n, itemsize(index));
+    arguments.holds(1, n, itemsize(index));
     arguments.holds(2, updates, itemsize(dtype));
     arguments.holds(3, result, itemsize(dtype));
   }
@@ -46,7 +46,7 @@ template <class Sum, class Stored> void add_row(Sum* sums, const Stored* updates
   for (; c < count; ++c) sums[c] = static_cast<Sum>(sums[c] + static_cast<Sum>(updates[c]));
 }
 
-template <class Stored, class Index, bool along> class ScatterAdd : public LibraryStep {
+template <class Stored, class Index> class ScatterAdd : public LibraryStep {
   static constexpr bool kHalf = std::is_same_v<Stored, Half> || std::is_same_v<Stored, BFloat>;
   using Sum = std::conditional_t<kHalf, float, Stored>;
 
@@ -87,16 +87,9 @@ template <class Stored, class Index, bool along> class ScatterAdd : public Libra
       const int64_t row = index < 0 ? index + s_.axis : index;
       return row >= first && row < last ? row : -1;
     };
-    for (int64_t i = 0; i < s_.n; ++i) {
-      if constexpr (along) {
-        const Index* chosen = indices + (outer * s_.n + i) * s_.inner;
-        for (int64_t c = c0; c < c1; ++c)
-          if (const int64_t row = row_of(chosen[c]); row >= 0)
-            add_row(sums + row * s_.inner + c, updates + i * s_.inner + c, 1);
-      } else if (const int64_t row = row_of(indices[i]); row >= 0) {
+    for (int64_t i = 0; i < s_.n; ++i)
+      if (const int64_t row = row_of(indices[i]); row >= 0)
         add_row(sums + row * s_.inner + c0, updates + i * s_.inner + c0, c1 - c0);
-      }
-    }
     if constexpr (kHalf)
       for (int64_t row = first; row < last; ++row)
         for (int64_t c = row * s_.inner + c0; c < row * s_.inner + c1; ++c) out[c] = Stored::from(sums[c]);
@@ -108,24 +101,22 @@ template <class Stored, class Index, bool along> class ScatterAdd : public Libra
   Memory sums_;
 };
 
-template <bool along> std::unique_ptr<LibraryStep> make_scatter(const ScatterShape& shape) {
+std::unique_ptr<LibraryStep> make_scatter(const ScatterShape& shape) {
   return with_number(shape.dtype, [&]<class Stored>() -> std::unique_ptr<LibraryStep> {
-    if (shape.index == DType::i32) return std::make_unique<ScatterAdd<Stored, int32_t, along>>(shape);
-    return std::make_unique<ScatterAdd<Stored, int64_t, along>>(shape);
+    if (shape.index == DType::i32) return std::make_unique<ScatterAdd<Stored, int32_t>>(shape);
+    return std::make_unique<ScatterAdd<Stored, int64_t>>(shape);
   });
 }
 
-template <bool along> class Scatter : public LibraryStep {
+class Scatter : public LibraryStep {
  public:
-  explicit Scatter(const LibraryCall& call)
-      : step_(make_scatter<along>(ScatterShape(call, along ? "scatter_add_along" : "scatter_add", along))) {}
+  explicit Scatter(const LibraryCall& call) : step_(make_scatter(ScatterShape(call))) {}
   void run(char* const* operands) override { step_->run(operands); }
 
  private:
   std::unique_ptr<LibraryStep> step_;
 };
-AXON_LIBRARY("scatter_add", Scatter<false>)
-AXON_LIBRARY("scatter_add_along", Scatter<true>)
+AXON_LIBRARY("scatter_add", Scatter)
 
 }  // namespace
 }  // namespace axon::cpu

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -277,3 +280,26 @@ def test_bad_calls_are_refused(change, message):
     assert run("conv", GOOD, arrays, (1, 4, 3), "float32").shape == (1, 4, 3)
     with pytest.raises(ValueError, match=message):
         run("conv", ints, arrays, (1, 4, 3), "float32")
+
+
+LIMITED = """
+import numpy as np
+from axon import nx
+from axon.defn import grad, jit
+
+x, kernel = nx.tensor(np.random.default_rng(0).standard_normal((1, 14, 14, 64), np.float32)), nx.ones((3, 3, 64, 64))
+loss = lambda x, k: nx.sum(nx.sin(nx.conv(x, k, padding=1)))
+for over in (lambda x, k: grad(lambda k: loss(x, k))(k), lambda x, k: grad(lambda x: loss(x, k))(x), loss):
+    got, want = jit(over)(x, kernel).numpy(), jit(over, compiler="evaluate")(x, kernel).numpy()
+    assert np.abs(got - want).max() < 1e-3 * np.abs(want).max(), np.abs(got - want).max()
+"""
+
+
+@pytest.mark.parametrize(
+    "limit", [{"OMP_DYNAMIC": "true"}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_THREAD_LIMIT": "2", "OMP_NUM_THREADS": "16"}]
+)
+def test_fewer_threads_than_were_asked_for(limit):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], env=os.environ | limit, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr

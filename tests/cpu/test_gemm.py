@@ -141,6 +141,19 @@ def test_any_product(batch, m, n, k, left, right, name, biased):
     np.testing.assert_array_equal(gemm(layout(a, left), layout(b, right), name, bias), expected)
 
 
+def test_a_batch_of_none_on_one_thread():
+    before = _core.threads()
+    try:
+        _core.set_threads(1)
+        assert gemm(np.zeros((0, 1, 400), np.float32), np.zeros((0, 400, 3000), np.float32), "float32").shape == (
+            0,
+            1,
+            3000,
+        )
+    finally:
+        _core.set_threads(before)
+
+
 def test_the_same_bits_at_any_number_of_threads():
     rng = np.random.default_rng(6)
     before = _core.threads()

@@ -19,38 +19,37 @@ SHAPES = [
 ]
 
 
-def scatter(target, indices, updates, along=False):
+def scatter(target, indices, updates):
     outer, axis, inner = target.shape
     name = target.dtype.name
     ints = [CODES[name], CODES[indices.dtype.name], outer, axis, inner, updates.shape[1]]
-    return run("scatter_add" + "_along" * along, ints, [target, indices, updates], target.shape, name)
+    return run("scatter_add", ints, [target, indices, updates], target.shape, name)
 
 
-def expected(target, indices, updates, along, dtype):
+def expected(target, indices, updates, dtype):
     """Adds in rising i, in `dtype`; indices out of range are dropped."""
     out = target.astype(dtype)
     axis = out.shape[1]
-    every = np.broadcast_to(indices if along else indices[None, :, None], updates.shape)
+    every = np.broadcast_to(indices[None, :, None], updates.shape)
     wrapped = np.where(every < 0, every + axis, every)
     o, i, c = np.nonzero((wrapped >= 0) & (wrapped < axis))
     np.add.at(out, (o, wrapped[o, i, c], c), updates[o, i, c].astype(dtype))
     return out
 
 
-@pytest.mark.parametrize("along", [False, True])
 @pytest.mark.parametrize("name", ["float32", "float64", "int8", "int32", "uint64", "float16", "bfloat16"])
 @pytest.mark.parametrize("outer, axis, inner, n", SHAPES)
-def test_scatter(outer, axis, inner, n, name, along):
+def test_scatter(outer, axis, inner, n, name):
     rng = np.random.default_rng(0)
     target, updates = numbers(rng, (outer, axis, inner), name), numbers(rng, (outer, n, inner), name)
     for index in ("int32", "int64"):
-        indices = rng.integers(-axis - 3, axis + 3, (outer, n, inner) if along else n).astype(index)
-        got = scatter(target, indices, updates, along)
+        indices = rng.integers(-axis - 3, axis + 3, n).astype(index)
+        got = scatter(target, indices, updates)
         if name in ("float16", "bfloat16"):
-            close(got, expected(target, indices, updates, along, np.float64), name, 10)
+            close(got, expected(target, indices, updates, np.float64), name, 10)
         else:
             with np.errstate(over="ignore"):
-                np.testing.assert_array_equal(got, expected(target, indices, updates, along, name))
+                np.testing.assert_array_equal(got, expected(target, indices, updates, name))
 
 
 def test_half_sums_are_rounded_once():
@@ -58,18 +57,17 @@ def test_half_sums_are_rounded_once():
     assert scatter(target, np.zeros(100, np.int32), updates).item() == 2148
 
 
-@pytest.mark.parametrize("along", [False, True])
-def test_the_same_bits_at_any_number_of_threads(along):
+def test_the_same_bits_at_any_number_of_threads():
     rng = np.random.default_rng(1)
     before = _core.threads()
     try:
         for outer, axis, inner, n in SHAPES:
             target, updates = numbers(rng, (outer, axis, inner), "float32"), numbers(rng, (outer, n, inner), "float32")
-            indices = rng.integers(0, axis, (outer, n, inner) if along else n).astype(np.int32)
+            indices = rng.integers(0, axis, n).astype(np.int32)
             results = set()
             for count in (1, 2, 16):
                 _core.set_threads(count)
-                results.add(scatter(target, indices, updates, along).tobytes())
+                results.add(scatter(target, indices, updates).tobytes())
             assert len(results) == 1
     finally:
         _core.set_threads(before)
@@ -79,7 +77,6 @@ def test_the_same_bits_at_any_number_of_threads(along):
 def test_empty(outer, axis, inner, n):
     target, updates = np.ones((outer, axis, inner), np.float32), np.ones((outer, n, inner), np.float32)
     np.testing.assert_array_equal(scatter(target, np.zeros(n, np.int64), updates), target)
-    np.testing.assert_array_equal(scatter(target, np.zeros((outer, n, inner), np.int64), updates, True), target)
 
 
 @pytest.mark.parametrize(
