@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "bench/bench.h"
-#include "kernels/tiles.h"
+#include "tiles/tiles.h"
 
 namespace axon::bench {
 namespace {

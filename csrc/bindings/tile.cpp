@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bindings/buffer.h"
-#include "kernels/tiles.h"
+#include "tiles/tiles.h"
 
 namespace py = pybind11;
 

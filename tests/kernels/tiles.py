@@ -1,4 +1,4 @@
-"""The tile table of csrc/kernels, compiled by g++ for a number of lanes and called through ctypes."""
+"""The tile table of csrc/tiles, compiled by g++ for a number of lanes and called through ctypes."""
 
 import ctypes
 import hashlib
@@ -15,8 +15,9 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike
 
-KERNELS = Path(__file__).parents[2] / "csrc" / "kernels"
-TILE_SOURCES = sorted(KERNELS.glob("tiles*.cpp"))
+CSRC = Path(__file__).parents[2] / "csrc"
+KERNELS, TILES = CSRC / "kernels", CSRC / "tiles"
+TILE_SOURCES = sorted(TILES.glob("*.cpp"))
 FLAGS = (
     "-std=c++20 -O2 -fPIC -ffp-contract=off -fwrapv -fno-strict-aliasing -fno-math-errno -fno-trapping-math "
     "-Wall -Wextra -Werror -Wno-psabi"
@@ -75,7 +76,7 @@ class Tile:
 
 def build_library(sources: list[Path], flags: list[str], name: str) -> Path:
     """Compiles sources to one shared library, unless the same contents were compiled before."""
-    text = b"".join(p.read_bytes() for p in sorted({*KERNELS.glob("*"), *sources}))
+    text = b"".join(p.read_bytes() for p in sorted({*KERNELS.glob("*"), *TILES.glob("*"), *sources}))
     digest = hashlib.sha256(text + repr((flags, sources)).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"axon-test-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -85,7 +86,9 @@ def build_library(sources: list[Path], flags: list[str], name: str) -> Path:
 
             def build(source: Path) -> str:
                 obj = f"{scratch}/{source.stem}.o"
-                subprocess.run(["g++", *FLAGS, *flags, f"-I{KERNELS}", "-c", source, "-o", obj], check=True)
+                subprocess.run(
+                    ["g++", *FLAGS, *flags, f"-I{KERNELS}", f"-I{CSRC}", "-c", source, "-o", obj], check=True
+                )
                 return obj
 
             with ThreadPoolExecutor(2) as pool:

@@ -1,5 +1,5 @@
 // The tiles of the floating dtypes.
-#include "tiles_make.h"
+#include "tiles/make.h"
 
 void axon::tiles::append_floating(Table& table) {
   append<float>(table);

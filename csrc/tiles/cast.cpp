@@ -1,5 +1,5 @@
 // The casts between all dtypes. The 16-bit floats have no other tiles: they are computed in float32.
-#include "tiles_make.h"
+#include "tiles/make.h"
 
 namespace axon::tiles {
 

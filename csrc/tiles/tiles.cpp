@@ -1,5 +1,5 @@
 // The tile table, put together from its parts once.
-#include "tiles_make.h"
+#include "tiles/make.h"
 
 extern "C" const axon_tile_entry* axon_tiles(size_t* count) {
   static const axon::tiles::Table table = [] {

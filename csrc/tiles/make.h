@@ -1,19 +1,18 @@
-// How one row of the tile table is made from one scalar op; included by the tiles_*.cpp, each for some of the dtypes.
-#ifndef AXON_TILES_MAKE_H
-#define AXON_TILES_MAKE_H
+// How one row of the tile table is made from one scalar op; included by its neighbours, each for some of the dtypes.
+#ifndef AXON_MAKE_H
+#define AXON_MAKE_H
 
 #include <utility>
 #include <vector>
 
-#include "scalar.h"
-#include "tiles.h"
+#include "kernels/scalar.h"
+#include "tiles/tiles.h"
 
 namespace axon::tiles {
 
 typedef std::vector<axon_tile_entry> Table;
 void append_floating(Table&);
 void append_integer(Table&);
-void append_boolean(Table&);
 void append_casts(Table&);
 
 template <class T> constexpr uint8_t code = 255;
@@ -70,7 +69,7 @@ template <class Op, class Out, class... In> axon_tile_entry entry(const char* na
   struct name##_op {                                                                            \
     template <class... V> AXON_INLINE auto operator()(V... x) const { return axon::name(x...); } \
   };
-#include "scalar.h"
+#include "kernels/scalar.h"
 #undef AXON_OP
 
 template <class Op, class T, int arity, bool mask_first> axon_tile_entry entry_of(const char* name) {
@@ -85,7 +84,7 @@ template <class Op, class T, int arity, bool mask_first> axon_tile_entry entry_o
 template <class T> void append(Table& table) {
 #define AXON_OP(name, arity, dtypes)    \
   if constexpr (dtypes::has<T>) table.push_back(entry_of<name##_op, T, arity, same<dtypes, masked>>(#name));
-#include "scalar.h"
+#include "kernels/scalar.h"
 #undef AXON_OP
 }
 

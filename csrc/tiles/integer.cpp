@@ -1,5 +1,5 @@
 // The tiles of bool and the integer dtypes.
-#include "tiles_make.h"
+#include "tiles/make.h"
 
 void axon::tiles::append_integer(Table& table) {
   append<bool>(table);

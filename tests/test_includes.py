@@ -1,0 +1,35 @@
+"""Which folder of csrc may include which (kernels/ must stand alone: its headers go before every emitted kernel)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+CSRC = Path(__file__).parents[1] / "csrc"
+MAY_INCLUDE = {
+    "kernels": set(),  # its own files only, by their bare names, and no system header
+    "tiles": {"kernels", "tiles"},
+    "runtime": {"runtime"},
+    "cpu": {"cpu", "runtime"},
+    "cuda": {"cuda", "runtime"},
+    "bindings": {"bindings", "runtime", "tiles"},
+    "bench": {"bench", "runtime", "tiles"},
+}
+
+
+def test_every_folder_is_named() -> None:
+    assert {p.name for p in CSRC.iterdir()} - {"tests"} <= MAY_INCLUDE.keys()
+
+
+@pytest.mark.parametrize("folder", MAY_INCLUDE)
+def test_includes(folder: str) -> None:
+    for path in (CSRC / folder).glob("*.*"):
+        for name in re.findall(r'#include "([^"]+)"', path.read_text()):
+            if folder == "kernels":
+                assert (path.parent / name).exists(), f"{path.name} includes {name}"
+            else:
+                assert name.split("/")[0] in MAY_INCLUDE[folder], f"{path.name} includes {name}"
+        if folder == "kernels":
+            assert "#include <" not in path.read_text(), path.name
