@@ -1,4 +1,5 @@
 # demo  train on real digits from a built wheel     test  everything CI runs     sanitize  C++ tests under ASan and UBSan
+# fuzz  new random programs, from a printed SEED
 # dev   incremental build beside python/axon (then PYTHONPATH=python)            clean     remove what was built
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done || echo python3.11)
@@ -9,7 +10,7 @@ SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -nam
 LOCKED = flock build/$@.lock
 CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 
-.PHONY: demo test dev sanitize clean
+.PHONY: demo test fuzz dev sanitize clean
 demo: build/wheel-demo.stamp
 	$(BIN)/python docs/examples/demo.py $(if $(DATA),--data $(DATA))
 
@@ -18,6 +19,12 @@ test: build/wheel-test.stamp
 	$(BIN)/pyright
 	$(BIN)/ctest --test-dir build/wheel --output-on-failure
 	$(BIN)/python -m pytest -n 2
+
+# New random programs for the compiler, as many as wanted: make fuzz SEED=7 repeats a run.
+fuzz: SEED := $(shell date +%s)
+fuzz: build/wheel-test.stamp
+	@echo "seed $(SEED)"
+	$(BIN)/python -m pytest -q tests/compiler/test_fuzz.py --hypothesis-profile=explore --hypothesis-seed=$(SEED)
 
 dev: build/requires.stamp
 	$(LOCKED) $(CONFIGURE) -S . -B build/dev -DAXON_TESTS=ON

@@ -1,6 +1,6 @@
 """Property tests: the same examples at every run, so that a red test is a change's doing and not luck's.
 
-`pytest --hypothesis-profile=explore` tries new ones; what fails is printed with a line that repeats it.
+`make fuzz` tries new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
 from hypothesis import settings

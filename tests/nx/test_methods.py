@@ -42,7 +42,7 @@ def line(name: str, value: object) -> str:
     assert callable(value)
     signature = inspect.signature(value)
     if name.startswith("__"):
-        other = list(signature.parameters)[1:]
+        other = [p for p in list(signature.parameters.values())[1:] if p.kind is not p.VAR_POSITIONAL]
         kind = "key: Any" if name == "__getitem__" else "other: Operand" if other else ""
         ignored = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
         return f"    def {name}(self{', ' if kind else ''}{kind}, /) -> Tensor: ...{ignored}\n"
