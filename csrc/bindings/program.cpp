@@ -80,7 +80,23 @@ PyObject* program_repr(PyObject* object) {
                               cast(object)->program->description().inputs, cast(object)->program->description().outputs);
 }
 
+PyObject* program_context_bytes(PyObject* object, PyObject*) {
+  try {
+    int64_t nbytes;
+    {
+      const py::gil_scoped_release released;
+      nbytes = cast(object)->program->context_bytes();
+    }
+    return PyLong_FromLongLong(nbytes);
+  } catch (...) {
+    raise_current();
+    return nullptr;
+  }
+}
+
 PyMethodDef methods[] = {
+    {"context_bytes", program_context_bytes, METH_NOARGS,
+     "context_bytes() -> int\n\nBytes that a run takes besides its outputs: arena, scratch, and what library steps hold."},
     {"profile", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(program_profile)), METH_FASTCALL | METH_KEYWORDS,
      "profile(args, donated=()) -> (outputs, seconds)\n\nRun once, taking the time of each step of the outermost list."},
     {nullptr, nullptr, 0, nullptr}};

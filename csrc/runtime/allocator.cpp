@@ -12,6 +12,9 @@
 #include <vector>
 
 namespace axon {
+
+thread_local int64_t memory_taken = 0;
+
 namespace {
 
 constexpr int64_t kHugePage = int64_t{2} << 20;

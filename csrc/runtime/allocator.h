@@ -23,11 +23,14 @@ struct MemoryStatistics {
 MemoryStatistics memory_statistics();
 void reset_memory_peak();
 
+// Bytes that this thread has taken as Memory so far: what is made meanwhile holds the difference.
+extern thread_local int64_t memory_taken;
+
 // Memory owned by one C++ object.
 class Memory {
  public:
   Memory() = default;
-  explicit Memory(int64_t nbytes) : data_(allocate(nbytes)), nbytes_(nbytes) {}
+  explicit Memory(int64_t nbytes) : data_(allocate(nbytes)), nbytes_(nbytes) { memory_taken += nbytes; }
   Memory(Memory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), nbytes_(std::exchange(other.nbytes_, 0)) {}
   Memory& operator=(Memory other) noexcept {
     std::swap(data_, other.data_);

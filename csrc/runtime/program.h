@@ -110,6 +110,7 @@ struct Description {
 // What one run needs for itself. Made for a number of threads, which a set_threads or a fork outdates.
 struct Context {
   Memory arena, scratch, staging;
+  int64_t nbytes = 0;  // of all memory it holds, the library objects' too
   int64_t scratch_stride = 0;
   int threads = 1;
   uint64_t generation = 0;
@@ -141,6 +142,9 @@ class Program {
   // A context nobody else uses. Making one plans the library steps; throws what they throw, with the step's label.
   std::unique_ptr<Context> acquire() const;
   void give_back(std::unique_ptr<Context> context) const;
+
+  // Bytes that a run takes besides its outputs. Makes the context of the first run.
+  int64_t context_bytes() const;
 
   // Runs the steps. inputs[i] and outputs[j] have the sizes of their slots. A failed step raises with its label; outputs
   // then hold anything.

@@ -165,6 +165,7 @@ std::unique_ptr<Context> Program::acquire() const {
       if (context->generation == threads_generation()) return context;
     }
   }
+  const int64_t before = memory_taken;
   auto context = std::make_unique<Context>();
   context->generation = threads_generation();
   context->threads = threads();
@@ -192,7 +193,15 @@ std::unique_ptr<Context> Program::acquire() const {
       throw std::invalid_argument(call->label + ": " + error.what());
     }
   }
+  context->nbytes = memory_taken - before;
   return context;
+}
+
+int64_t Program::context_bytes() const {
+  std::unique_ptr<Context> context = acquire();
+  const int64_t nbytes = context->nbytes;
+  give_back(std::move(context));
+  return nbytes;
 }
 
 void Program::give_back(std::unique_ptr<Context> context) const {

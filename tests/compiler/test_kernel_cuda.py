@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from axon.compiler.emit_cuda import emit_cuda, warp_scratch_bytes
 from axon.compiler.kernel import Kernel
+from axon.dtypes import dtype
+from axon.nx.tensor import TensorType
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from . import nvrtc
+from . import goldens, nvrtc, test_threads
 from .kernel_cases import EXAMPLES
 from .kernel_random import random_case, second_case
 from .kernel_tools import SCALAR, Case, aligned, compile_texts, interpreted, literal_slots, report, same_bits
+from .programs import compiled
 
 SHIM = f'#include "{Path(__file__).with_name("cuda_on_cpu.h")}"\n'
 LAUNCHES = ((1, 32), (3, 64))  # blocks, threads of a block
@@ -93,6 +96,16 @@ def test_random_kernels_on_the_cpu(seed: int) -> None:
 @needs_nvrtc
 def test_examples_compile() -> None:
     kernels = list(dict.fromkeys(c.kernel for c in examples()))
+    assert nvrtc.compile_cubin("".join(emit_cuda(k, f"k{n}") for n, k in enumerate(kernels)))[:4] == b"\x7fELF"
+
+
+@needs_nvrtc
+def test_kernels_of_whole_programs_compile() -> None:
+    """Of the golden models, and of the examples that threads run; all in one text."""
+    lowered = [compiled(function, *types) for function, types in goldens.MODELS.values()]
+    examples = [(e.function, test_threads.arrays_of(e)) for e in test_threads.EXAMPLES.values()]
+    lowered += [compiled(f, *(TensorType(dtype(a.dtype), a.shape) for a in arrays)) for f, arrays in examples]
+    kernels = list(dict.fromkeys(k for made in lowered for k in made.schedule.kernels()))
     assert nvrtc.compile_cubin("".join(emit_cuda(k, f"k{n}") for n, k in enumerate(kernels)))[:4] == b"\x7fELF"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from axon.compiler.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.compiler.verify import CLASSES, scalars, verify
-from axon.dtypes import bool_, float16, float32, float64, int32, int64
+from axon.dtypes import DType, bool_, float16, float32, float64, int32, int64, uint32
 from axon.errors import CompileError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +28,12 @@ def kernel(name: str) -> Kernel:
 @given(st.integers(0, 1 << 30))
 def test_random_kernels_are_valid(seed: int) -> None:
     verify(random_case(seed).kernel)
+
+
+def test_stores_that_move_with_all_loops_are_valid() -> None:
+    verify(stored("column", "s1"))
+    verify(made_by("bits", float32, uint32))
+    verify(made_by("from_bits", uint32, F))
 
 
 def test_list_of_scalars() -> None:
@@ -73,6 +79,28 @@ def reduce(name: str, **fields: Any) -> Kernel:
 
 
 F = float32
+
+
+def stored(form: str, access: str) -> Kernel:
+    """A sum that stores what it loads too: a column in its reduction, spans of a row before it."""
+    column, axis = form == "column", int(form != "column")
+    load, store = Instr(0, "load", F, (), 0), Instr(-1, "store", F, (0,), 1)
+    total = Reduce((1,), (0,), "add", (F,), () if column else (2,))
+    operands = (Operand("in", F, "s1" if column else "s0"), Operand("out", F, access))
+    if column:
+        body: tuple[Stmt, ...] = (
+            For(0, (For(1, (load, store)),), (total,)), For(1, (Instr(-1, "store", F, (1,), 2),)))  # fmt: skip
+        return Kernel("column", 0, (*operands, Operand("out", F, "01")), (), (), body)
+    body = (load, store, For(axis, (Instr(2, "load", F, (), 0),), (total._replace(values=(2,)),)))
+    return Kernel("row", 1, (*operands, Operand("out", F, "s0")), (), (), body, True)
+
+
+def made_by(op: str, given: DType, result: DType) -> Kernel:
+    """A map of one scalar op."""
+    body = (Instr(0, "load", given, (), 0), Instr(1, op, result, (0,)), Instr(-1, "store", result, (1,), 1))
+    return Kernel("map", 0, (Operand("in", given, "1"), Operand("out", result, "1")), (), (), (For(0, body),))
+
+
 WRONG: list[tuple[Callable[[], Kernel], str]] = [
     (lambda: replace(kernel("chain"), form="tile"), "form map, row or column"),
     (lambda: replace(kernel("chain"), spans=True), "spans in a row or column kernel"),
@@ -146,6 +174,12 @@ WRONG: list[tuple[Callable[[], Kernel], str]] = [
         ),
         "values of the loop",
     ),
+    (lambda: stored("column", "01"), "a store inside the loop over i0 to move with it"),
+    (lambda: stored("row spans", "s0"), "stores of a spans kernel inside its reduction"),
+    (lambda: made_by("bits", F, F), "a result of kind u as wide as float32"),
+    (lambda: made_by("bits", F, int32), "a result of kind u as wide as float32"),
+    (lambda: made_by("from_bits", uint32, uint32), "a result of kind f as wide as uint32"),
+    (lambda: made_by("population_count", int32, F), "a result of kind i as wide as int32"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 from axon import _core, nx, tree
 from axon.compiler import cache, program
-from axon.compiler.emit_cpp import scratch_bytes
 from axon.compiler.memory import Plan
 from axon.compiler.program import Executable
+from axon.compiler.report import memory
 from axon.compiler.schedule import KernelStep, LibraryStep
-from axon.defn import jit
+from axon.defn import cond, jit, scan, value_and_grad, while_loop
 from axon.defn.trace import trace
 from axon.dtypes import int32
 from axon.nx.tensor import Tensor
@@ -74,9 +75,7 @@ def test_train_steps_agree(name: str) -> None:
 # Another batch size
 
 
-def test_a_ragged_last_batch_emits_no_source_and_starts_no_compiler(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_ragged_last_batch_emits_no_source_and_starts_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     step = jit(sgd_step(mlp_loss))
     params = filled(mlp_params(784, 128, 10))
     step(params, *batch(32, 784))
@@ -84,13 +83,14 @@ def test_a_ragged_last_batch_emits_no_source_and_starts_no_compiler(
     for module, name in ((program, "emit_cpp"), (cache, "build"), (cache, "run")):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1])
-    start = time.process_time()
-    _, loss = step(params, *batch(17, 784))
-    spent = time.process_time() - start
-    assert not called and step.traces == 2
+    spent = []
+    for rows in (17, 19, 21, 23, 27):
+        start = time.process_time()
+        _, loss = step(params, *batch(rows, 784))
+        spent.append(time.process_time() - start)
+    assert not called and step.traces == 6
     assert np.isfinite(loss.item())
-    with capsys.disabled():
-        print(f"\n  another batch size: {spent * 1e3:.1f} ms of processor time")
+    assert min(spent) <= 0.03  # seconds of processor time, which other work on the machine does not lengthen
     program.text_of.cache_clear()  # the counters do count where nothing is known
     monkeypatch.setattr(cache, "_loaded", {})
     monkeypatch.setattr(cache, "folder", lambda: None)
@@ -109,6 +109,11 @@ PROGRAMS: dict[str, tuple[Any, tuple[tuple[int, ...], ...]]] = {
         lambda x: [nx.sum(nx.permute_dims(nx.exp(x * k), (1, 0)), axis=0) for k in range(1, 6)],
         ((300, 400),),
     ),
+    "products": (lambda x, w, b: nx.tanh(x @ w + b) @ w, ((300, 300), (300, 300), (300,))),
+    "a convolution and its gradients": (
+        value_and_grad(lambda k, x: nx.sum(nx.conv(nx.conv(x, k, padding=1), k, padding=1) ** 2)),
+        ((3, 3, 32, 32), (8, 14, 14, 32)),
+    ),
 }
 
 
@@ -122,18 +127,14 @@ def prepare(name: str) -> tuple[Executable, list[Array]]:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_run_takes_the_memory_that_was_planned(name: str) -> None:
     executable, arrays = prepare(name)
-    plan = executable.lowered.plan
-    outputs = sum(t.nbytes for t in executable.lowered.graph.output_types)
-    steps = [s for s in plan.schedule.steps if isinstance(s, KernelStep)]
-    scratch = max(scratch_bytes(s.kernel, c.parameters) for s in steps for c in s.calls)
     before = _core.memory()["live"]
+    planned = executable.memory()
     _core.reset_peak()
     made = executable(tuple(arrays))
-    measured = _core.memory()["peak"] - before
-    planned = plan.arena_bytes + outputs + _core.threads() * -(-scratch // 64) * 64
-    assert measured == planned
+    assert _core.memory()["peak"] - before == planned.peak
+    assert planned.outputs == sum(t.nbytes for t in executable.lowered.graph.output_types)
     del made
-    assert _core.memory()["live"] - before == planned - outputs  # kept for the next run
+    assert _core.memory()["live"] - before == planned.peak - planned.outputs  # kept for the next run
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
@@ -153,6 +154,32 @@ def plan_of(name: str) -> Plan:
     }[name]
     graph = trace(step, (types, types, types, f32(), f32(32, *width), typed(int32, 32))).graph
     return compiled(graph, [True] * (3 * len(types) + 1)).lowered.plan
+
+
+def test_memory_prints_as_a_table() -> None:
+    graph = trace(lambda x: nx.exp(x) @ x, (f32(300, 300),)).graph
+    assert str(memory(compiled(graph).lowered.plan, 500_000)) == (
+        "peak 0.86 MB: arena 0.36, scratch and library steps 0.14, outputs 0.36\n"
+        "offset   bytes  steps  value\n"
+        "     0  360000    0-1  exp: float32[300,300]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "calls", "expected"),
+    [
+        (lambda x: scan(lambda c, _: (c @ x, None), x, length=100)[0], 100, 100),
+        (lambda x: scan(lambda c, _: (scan(lambda c, _: (c @ x, None), c, length=5)[0], None), x, length=7)[0], 7, 35),
+        (lambda x: while_loop(lambda c: nx.sum(c) > 0, lambda c: c @ x, x), 1, 1),
+        (lambda x: cond(nx.sum(x) > 0, lambda: x, lambda: x @ x @ x), 1, 2),
+    ],
+    ids=["scan", "nested", "while", "cond"],
+)
+def test_a_report_counts_what_regions_do(function: Callable[..., Any], calls: int, expected: int) -> None:
+    report = jit(function).lower(f32(50, 50)).report()
+    (row,) = [s for s in report.steps if s.what in ("scan", "while", "cond")]
+    assert row.calls == calls
+    assert row.operations == pytest.approx(expected * 2 * 50**3, rel=0.05)
 
 
 # Donation

@@ -219,6 +219,29 @@ def one(_: Any = None) -> Tensor:
             r"scan: xs at b: expected 3 rows like the others, got float32\[4\]",
         ),
         (lambda: scan(lambda c, x: (c, x), 0.0, nx.zeros(())), ShapeError, r"scan: xs: expected a tensor with axes"),
+        *(
+            (
+                lambda n=n: scan(lambda c, x: (c, x), 0.0, length=n),
+                ShapeError,
+                f"scan: expected length to be an integer of at least 0, got {n!r}; say",
+            )
+            for n in (-1, 3.0, "a", True)
+        ),
+        (lambda: cond(True, 1, one), TraceError, "cond: expected true_fn to be a function, got a int; write a lambda"),
+        (lambda: switch(nx.tensor(0), [one, 2]), TraceError, "switch: expected branch 1 to be a function, got a int"),
+        (lambda: while_loop(True, one, 0), TraceError, "while_loop: expected cond_fn to be a function, got a bool"),
+        (lambda: scan(None, 0, length=1), TraceError, "scan: expected f to be a function, got a NoneType"),
+        (lambda: fori_loop(0, 1, 5, 0), TraceError, "fori_loop: expected body_fn to be a function, got a int"),
+        (
+            lambda: fori_loop(0, 2.5, lambda i, c: c, 1.0),
+            DTypeError,
+            r"fori_loop: expected integer bounds of rank 0, got float32\[\]; cast it with astype",
+        ),
+        (
+            lambda: fori_loop(nx.tensor([0]), 2, lambda i, c: c, 1.0),
+            DTypeError,
+            r"fori_loop: expected integer bounds of rank 0, got int32\[1\]",
+        ),
         (
             lambda: fori_loop(0, 3, lambda i, c: c > 0, 1.0),
             TraceError,

@@ -212,6 +212,21 @@ def test_wrong_custom_gradients(f: Any, words: str) -> None:
         custom_grad(f)(nx.tensor([1.0, 2.0]))
 
 
+@pytest.mark.parametrize(
+    ("gradient", "words"),
+    [(lambda g: g, "expected a tuple, got a Tensor"), (lambda g: (g,), r"\(0, 1\), got one of \(0\)")],
+)
+def test_custom_gradients_are_one_an_argument(gradient: Any, words: str) -> None:
+    with pytest.raises(GradientError, match="custom_grad: expected a pullback .* a tuple of one for each.*" + words):
+        custom_grad(lambda x, y: (x * y, gradient))(nx.tensor(1.0), nx.tensor(2.0))
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (1, -1), ("x", 0)])
+def test_an_argument_is_differentiated_once(argnums: Any) -> None:
+    with pytest.raises(GradientError, match="grad: expected each argument once in argnums, got"):
+        grad(lambda x, y: x * y, argnums)(nx.tensor(1.0), nx.tensor(2.0))
+
+
 def test_blocks_are_differentiated_through_their_body(run: Any) -> None:
     def block(x: Tensor, w: Tensor) -> Tensor:
         body = trace(lambda x, w: nx.tanh(x * w), (x.type, w.type))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
-from axon.defn import grad, jit, scan
+from axon.defn import cond, grad, jit, scan
 from axon.defn.evaluate import replay
 from axon.defn.text import text
 from axon.defn.trace import trace
@@ -48,6 +48,18 @@ def test_captured_tensors_become_inputs_once_each() -> None:
 def test_captured_numpy_arrays_become_inputs() -> None:
     made = trace(lambda x: x + np.ones(3, "float32"), (VECTOR,))
     assert made.captured[0].tolist() == [1, 1, 1]
+
+
+def test_a_captured_array_is_one_input_however_often_it_is_used() -> None:
+    array, other = np.ones(3, np.float32), np.ones(3, np.float32)
+
+    def f(x: Tensor) -> Tensor:
+        y = cond(nx.sum(x) > 0, lambda: x * array, lambda: x - array)
+        return y * array + other
+
+    made = trace(f, (VECTOR,))
+    assert [np.shares_memory(t.numpy(), a) for t in made.captured for a in (array, other)] == [True, False, False, True]
+    assert f(nx.tensor([1.0, 2.0, 3.0])).tolist() == jit(f)(nx.tensor([1.0, 2.0, 3.0])).tolist() == [2, 3, 4]
 
 
 def test_structure_of_arguments_and_results() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..defn.expr import Graph
@@ -13,10 +13,16 @@ from .memory import Plan
 from .schedule import Schedule
 from .simplify import simplify
 
-GRAPH_PASSES = (
-    ("decompose", decompose),  # few forms: what later passes need not know of is gone
-    ("simplify", simplify),  # exact identities, while literals and movement are still visible
-)
+
+def passes(donate: Sequence[bool] = ()) -> list[tuple[str, Callable[[Any], Any]]]:
+    """All passes in order; each takes what the one before made."""
+    return [
+        ("decompose", decompose),  # few forms: what later passes need not know of is gone
+        ("simplify", simplify),  # exact identities, while literals and movement are still visible
+        ("fuse", lambda graph: (graph, Fusion(graph).run())),  # kernels to be, as sets of values
+        ("lower", lambda fused: Schedule(fused[0], fused[1], region)),  # loops over scalars, library calls
+        ("memory", lambda schedule: Plan(schedule.own_outputs(), donate)),  # offsets, in place, donated inputs
+    ]
 
 
 class Lowered(NamedTuple):
@@ -30,26 +36,20 @@ class Lowered(NamedTuple):
 
 
 def region(graph: Graph) -> Schedule:
-    """The passes over a region of a graph; its memory is planned with its parent's."""
-    for _, function in GRAPH_PASSES:
-        graph = function(graph)
-    return Schedule(graph, Fusion(graph).run(), region)
+    """The passes over a region of a graph; its memory, the last, is planned with its parent's."""
+    made: Any = graph
+    for _, function in passes()[:-1]:
+        made = function(made)
+    return made
 
 
 def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:
     """All passes over a traced graph."""
+    made: Any = graph
+    stages: dict[str, Any] = {}
     spent: dict[str, float] = {}
-
-    def timed(name: str, function: Any, *args: Any) -> Any:
+    for name, function in passes(donate):
         start = time.perf_counter()
-        made = function(*args)
+        made = stages[name] = function(made)
         spent[name] = (time.perf_counter() - start) * 1e3
-        return made
-
-    core = graph
-    for name, function in GRAPH_PASSES:
-        core = timed(name, function, core)
-    units = timed("fuse", lambda: Fusion(core).run())  # kernels to be, as sets of values
-    schedule = timed("lower", Schedule, core, units, region)  # loops over scalars, library calls; equal kernels joined
-    plan = timed("memory", Plan, schedule.own_outputs(), donate)  # offsets, in-place results, donated inputs
-    return Lowered(graph, core, schedule, plan, spent)
+    return Lowered(graph, stages["simplify"], stages["lower"], made, spent)

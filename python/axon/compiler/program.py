@@ -20,9 +20,9 @@ from . import cache
 from .emit_cpp import emit_cpp, scratch_bytes
 from .extern import LibraryStep, label, whole_copy
 from .kernel import Kernel
-from .memory import Lifetime, Plan, size_of
+from .memory import Plan, size_of
 from .pipeline import Lowered, run_passes
-from .report import Report, report
+from .report import Memory, Report, memory, report
 from .schedule import HostStep, KernelStep, RegionStep, Row, Step
 
 _PACK = {"float32": "f", "float64": "d", "float16": "e"}
@@ -89,9 +89,9 @@ class Executable:
         """The C++ that was compiled."""
         return "\n".join(self.texts.values())
 
-    def memory(self) -> list[Lifetime]:
-        """The planned lifetimes in the arena; the peak is `report().peak_bytes`."""
-        return self.lowered.plan.lifetimes
+    def memory(self) -> Memory:
+        """What a run takes, known before the first."""
+        return memory(self.lowered.plan, self.program.context_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program with its kernels to a file that `axon-bench` runs; its steps must need no Python."""
@@ -104,7 +104,7 @@ class Executable:
         """The program's steps and costs; measured, the median of five runs, where the data of its inputs is given."""
         runs = [self.program.profile(data)[1] for _ in range(5)] if data is not None else []
         seconds = [sorted(times)[2] for times in zip(*runs)] if runs else None
-        return report(self.label, self.lowered.plan, self.milliseconds, self.statistics, seconds)
+        return report(self.label, self.lowered.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)
 
 
 def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:

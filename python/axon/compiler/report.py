@@ -6,18 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from .cache import Statistics
 from .extern import LibraryStep
 from .kernel import For, Instr
-from .memory import Plan, size_of
+from .memory import Lifetime, Plan, size_of
 from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step: what it is, floating-point or scalar operations, bytes it must move, seconds (nan if not measured)."""
+    """One step: what it is, floating-point or scalar operations, bytes it must move, seconds (nan if not measured).
+
+    A loop's calls are its iterations, one for a while, which does not know them; a cond's operations are those of the
+    branch that has most.
+    """
 
     what: str
     calls: int
@@ -68,25 +72,59 @@ class Report:
                     s.source.rpartition("/")[2],
                 )
             )
-        widths = [max(len(r[c]) for r in rows) for c in range(8)]
-        lines = [
-            "  ".join(t.ljust(w) if c in (0, 7) else t.rjust(w) for c, (t, w) in enumerate(zip(r, widths)))
-            for r in rows
-        ]
-        return "\n".join([f"{self.label or 'program'}: {self.phases}", *(line.rstrip() for line in lines),
-                          f"arena {self.peak_bytes / 1e6:.2f} MB"])  # fmt: skip
+        head = f"{self.label or 'program'}: {self.phases}"
+        return "\n".join([head, *table(rows, left=(0, 7)), f"peak {self.peak_bytes / 1e6:.2f} MB"])
+
+
+class Memory(NamedTuple):
+    """What a run takes before its first step, in bytes: the arena, with the lifetimes of what lies there; what threads
+    need as scratch and library steps hold; and outputs, but those that take over donated inputs. Prints as a table."""
+
+    arena: int
+    held: int
+    outputs: int
+    lifetimes: tuple[Lifetime, ...]
+
+    @property
+    def peak(self) -> int:
+        return self.arena + self.held + self.outputs
+
+    def __str__(self) -> str:
+        rows = [("offset", "bytes", "steps", "value")]
+        rows += [(str(v.offset), str(v.nbytes), f"{v.first}-{v.last}", v.what) for v in self.lifetimes]
+        parts = {"arena": self.arena, "scratch and library steps": self.held, "outputs": self.outputs}
+        head = f"peak {self.peak / 1e6:.2f} MB: " + ", ".join(f"{name} {n / 1e6:.2f}" for name, n in parts.items())
+        return "\n".join([head, *table(rows, left=(3,))])
+
+
+def memory(plan: Plan, context: int) -> Memory:
+    """The memory of a plan, of which its program takes `context` bytes besides its outputs."""
+    outputs = sum(nbytes for kind, _, donor, nbytes in plan.slots if kind == "output" and donor < 0)
+    return Memory(plan.arena_bytes, context - plan.arena_bytes, outputs, tuple(plan.lifetimes))
+
+
+def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Lines of columns, of which those in `left` begin at the left."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = [
+        "  ".join(t.ljust(w) if c in left else t.rjust(w) for c, (t, w) in enumerate(zip(r, widths))) for r in rows
+    ]
+    return [line.rstrip() for line in lines]
 
 
 def report(
-    label: str, plan: Plan, milliseconds: dict[str, float], statistics: Statistics, seconds: Sequence[float] | None
+    label: str,
+    plan: Plan,
+    peak: int,
+    milliseconds: dict[str, float],
+    statistics: Statistics,
+    seconds: Sequence[float] | None,
 ) -> Report:
     """The report of a planned program; seconds of each step where it was profiled."""
     steps = plan.schedule.steps
     times = seconds if seconds is not None else [float("nan")] * len(steps)
     made = tuple(describe(s, plan, t) for s, t in zip(steps, times))
-    return Report(
-        label, made, milliseconds, statistics.compiled, statistics.disk, statistics.memory, plan.arena_bytes
-    )  # fmt: skip
+    return Report(label, made, milliseconds, statistics.compiled, statistics.disk, statistics.memory, peak)
 
 
 def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
@@ -108,7 +146,12 @@ def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
         case HostStep():
             return StepReport(f"host: {step.node.op.name}", 1, 0.0, nbytes, seconds, step.node.source)
         case RegionStep():
-            return StepReport(step.kind, 1, 0.0, nbytes, seconds, step.node.source)
+            bodies = [
+                sum(describe(s, body, seconds).operations for s in body.schedule.steps) for body in plan.regions[step]
+            ]
+            length = step.node.attrs.get("length", 1)
+            work = max(bodies) if step.kind == "cond" else sum(bodies) * length
+            return StepReport(step.kind, length, work, nbytes, seconds, step.node.source)
 
 
 def names(body: Sequence[Any]) -> list[str]:

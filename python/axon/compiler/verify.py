@@ -274,17 +274,19 @@ class Verifier:
         return o
 
     def place(self, s: Instr, o: Operand) -> None:
-        """A store is executed once for each element: at the level of the last axis its operand moves with."""
+        """A store is executed once for each element: it moves with every loop around it, and so with a span's."""
         kernel = self.kernel
         if o.space == "scratch":
             return
         if kernel.form == "map":
             self.check(self.loops == [kernel.inner], "stores of a map inside its loop", "one outside")
-            return
+            return  # that of a single element need not move
         if kernel.form == "column":
             self.check(kernel.inner in self.loops, "stores of a column inside a loop over inner", "one outside")
-        moves = o.access[kernel.inner] != "0" or kernel.inner not in self.loops
-        self.check(moves, "a store inside the loop over inner to move with it", repr(o.access))
+        if kernel.spans:
+            self.check(kernel.reduced in self.loops, "stores of a spans kernel inside its reduction", "one outside")
+        for axis in self.loops:
+            self.check(o.access[axis] != "0", f"a store inside the loop over i{axis} to move with it", repr(o.access))
 
     def store_once(self, k: int) -> None:
         self.check(k not in self.stored, "an operand to be stored once", f"p{k} again")
@@ -309,7 +311,9 @@ class Verifier:
         self.check(len(set(typed)) == 1 and CLASSES[group](typed[0]), f"arguments of one {group} dtype", list(given))
         self.check(group != "masked" or given[0] is bool_, "a bool mask", given[0])
         if op not in TABLE:
-            self.check(result.itemsize == typed[0].itemsize, f"a result as wide as {typed[0]}", result)
+            width = result.itemsize == typed[0].itemsize
+            kind = {"bits": "u", "from_bits": "f"}.get(op, typed[0].kind)
+            self.check(width and result.kind == kind, f"a result of kind {kind} as wide as {typed[0]}", result)
             return
         try:
             settled = TABLE[op].infer([TensorType(d, ()) for d in given], {})

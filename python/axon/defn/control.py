@@ -4,6 +4,7 @@ must be pure; outside a trace the regions are evaluated at once. Tensors that th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 from .. import tree
@@ -24,6 +25,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
     >>> cond(nx.tensor(2.0) > 1, lambda x: x + 1, lambda x: x - 1, nx.tensor(5.0)).item()
     6.0
     """
+    _callable("cond", true_fn=true_fn, false_fn=false_fn)
     pred = asarray(pred)
     if pred.dtype is not bool_ or pred.ndim:
         raise DTypeError(
@@ -44,6 +46,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     index = asarray(index)
     if not branches:
         raise ValueError("switch: expected at least one branch, got none")
+    _callable("switch", **{f"branch {i}": f for i, f in enumerate(branches)})
     if not index.dtype.is_integer or index.ndim:
         raise DTypeError(f"switch: expected an integer index of rank 0, got {index.type}; cast it with astype")
     names = tuple(f"branch {i}'s result" for i in range(len(branches)))
@@ -72,6 +75,7 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     >>> while_loop(lambda x: x < 100, lambda x: x * 2, nx.tensor(3)).item()
     192
     """
+    _callable("while_loop", cond_fn=cond_fn, body_fn=body_fn)
     leaves, structure = _tensors(init)
     types = tuple(t.type for t in leaves)
     test, body = traced = [trace(lambda *xs, f=f: f(tree.unflatten(structure, xs)), types) for f in (cond_fn, body_fn)]
@@ -101,6 +105,7 @@ def scan(
     >>> total.item(), sums.tolist()
     (6, [1, 3, 6])
     """
+    _callable("scan", f=f)
     carry, structure = _tensors(init)
     rows, rows_structure = _tensors(xs)
     length = _length(rows, rows_structure, length)
@@ -130,6 +135,7 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
     >>> fori_loop(0, 5, lambda i, c: c + i, nx.tensor(0)).item()
     10
     """
+    _callable("fori_loop", body_fn=body_fn)
     leaves, structure = _tensors(init)
     types = [t.type for t in leaves]
 
@@ -140,8 +146,20 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
 
     if type(lower) is int and type(upper) is int:
         return scan(lambda c, _: (step(c), None), (lower, init), length=max(upper - lower, 0))[0][1]
-    start, stop = (astype(asarray(bound), int32) for bound in (lower, upper))
+    bounds = [asarray(bound) for bound in (lower, upper)]
+    for bound in bounds:
+        if not bound.dtype.is_integer or bound.ndim:
+            raise DTypeError(f"fori_loop: expected integer bounds of rank 0, got {bound.type}; cast it with astype")
+    start, stop = (astype(bound, int32) for bound in bounds)
     return while_loop(lambda c: c[0] < stop, step, (start, init))[1]
+
+
+def _callable(name: str, **functions: Any) -> None:
+    for label, function in functions.items():
+        if not callable(function):
+            raise TraceError(
+                f"{name}: expected {label} to be a function, got a {type(function).__name__}; write a lambda around it"
+            )
 
 
 def _tensors(value: Any) -> tuple[list[Tensor], tree.Structure]:
@@ -168,6 +186,8 @@ def _same_carry(
 
 def _length(rows: Sequence[Tensor], structure: tree.Structure, length: int | None) -> int:
     """The number of iterations that all rows (and `length`, if given) agree on."""
+    if length is not None and (type(length) is bool or not hasattr(length, "__index__") or index(length) < 0):
+        raise ShapeError(f"scan: expected length to be an integer of at least 0, got {length!r}; say how many rows")
     if length is None and not rows:
         raise ShapeError("scan: expected xs or length, got neither; say length= when there is nothing to scan over")
     for path, t in zip(structure.paths(), rows):
@@ -180,4 +200,4 @@ def _length(rows: Sequence[Tensor], structure: tree.Structure, length: int | Non
             raise ShapeError(f"scan: xs{where}: expected {length} rows like the others, got {t.type}; slice or pad it")
         length = t.shape[0]
     assert length is not None
-    return length
+    return index(length)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import tree
-from ..errors import GradientError
+from ..errors import GradientError, StructureError
 from ..nx import movement
 from ..nx.backend import beside
 from ..nx.creation import asarray, zeros
@@ -153,8 +153,15 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
     """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
+    try:
+        leaves = tree.flatten_like(structure, gradients)
+    except StructureError as error:
+        raise GradientError(
+            f"custom_grad: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
+            f"several (None: zero); {error}"
+        ) from None
     found = []
-    for path, type_, g in zip(structure.paths(), types, tree.flatten_like(structure, gradients), strict=True):
+    for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
         g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
         if (g.dtype, g.shape) != (type_.dtype, type_.shape):
             raise GradientError(
@@ -229,6 +236,8 @@ def _pick(
             place = which + len(args)
         if isinstance(place, int) and not 0 <= place < len(args):
             raise GradientError(f"grad: expected argnums among the {len(args)} arguments given, got {which!r}; pass it")
+        if place in places:
+            raise GradientError(f"grad: expected each argument once in argnums, got {argnums!r}; drop one")
         places.append(place)
 
     def rebuild(picked: Sequence[Any]) -> Any:

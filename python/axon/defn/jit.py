@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from threading import Lock, RLock
 from types import MethodType
 from typing import Any, NamedTuple, overload
+from weakref import WeakSet
 
 from .. import config, tree
 from ..errors import TraceError
@@ -25,6 +27,7 @@ from .trace import Traced, trace
 
 TABLE_SIZE = 64  # executables kept a function; the least recently used goes first
 _ONE = tree.structure(0)
+_definitions: WeakSet[Definition] = WeakSet()
 
 
 class Entry(NamedTuple):
@@ -65,9 +68,11 @@ class Definition:
         self._recent: Entry | None = None
         self._told: set[Any] = set()
         self._unlock()
+        _definitions.add(self)
         self._gone = Donated(self.label)
 
     def _unlock(self) -> None:
+        """Also in a forked child, where a thread that made an entry is no more."""
         self._lock, self._building = Lock(), RLock()  # of the table, short; of making an entry, long
 
     def __repr__(self) -> str:
@@ -221,6 +226,9 @@ class Definition:
     def _debug(self, signature: Signature, tensors: list[Tensor]) -> Any:
         traced = self._trace(signature)
         return tree.unflatten(traced.structure, debugging.run(traced.graph, [*tensors, *traced.captured]))
+
+
+os.register_at_fork(after_in_child=lambda: [d._unlock() for d in _definitions])
 
 
 def _moved(t: Tensor, backend: Backend, unasked: bool = False) -> Any:

@@ -92,8 +92,9 @@ class Trace:
 
 
 def capture_key(tensor: Tensor) -> Any:
-    """What tells captured tensors apart: the value of a traced one, the identity of a concrete one."""
-    return tensor.data if isinstance(tensor.backend, Trace) else id(tensor)
+    """What tells captured tensors apart: the value of a traced one, type and data of a concrete one (an array is a new
+    tensor wherever it is used)."""
+    return tensor.data if isinstance(tensor.backend, Trace) else (tensor.type, id(tensor.data))
 
 
 def _made(type: TensorType, data: Value) -> str:
