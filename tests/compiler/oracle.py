@@ -59,8 +59,8 @@ def assert_disjoint(plan: Plan) -> None:
             assert apart or a.last < b.first or in_place, f"{a} and {b}"
 
 
-def results(run: Run, graph: Graph, arrays: Sequence[Array]) -> list[Array]:
-    """What an executable makes of arrays."""
+def results(run: Run, graph: Graph, arrays: Sequence[Any]) -> list[Array]:
+    """What an executable makes of arrays or buffers."""
     backend = config.lookup("backend", "numpy")
     return [backend.to_numpy(d, t) for d, t in zip(run(tuple(arrays)), graph.output_types, strict=True)]
 
@@ -69,8 +69,14 @@ class Outcomes(NamedTuple):
     """What a function gave by each way of running it."""
 
     native: list[Array]
+    donated: list[Array]  # natively, with all inputs donated
     interpreted: list[Array]
     evaluated: list[Array]
+
+    def assert_same_bits(self, names: Callable[[int], str] = str) -> None:
+        """Kernels compiled and interpreted, results in memory of their own or over the inputs."""
+        assert_same_bits(self.native, self.interpreted, names)
+        assert_same_bits(self.donated, self.interpreted, names)
 
 
 def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
@@ -78,8 +84,21 @@ def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
     graph, captured, _ = traced(function, *arrays)
     arrays = (*arrays, *(t.numpy() for t in captured))
     executable = compiled(graph)
+    donating = compiled(graph, [True] * len(arrays))
     evaluate = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
-    return Outcomes(*(results(run, graph, arrays) for run in (executable, interpreted(executable), evaluate)))
+    return Outcomes(
+        results(executable, graph, arrays),
+        results(donating, graph, [buffer_of(a) for a in arrays]),
+        results(interpreted(executable), graph, arrays),
+        results(evaluate, graph, arrays),
+    )
+
+
+def buffer_of(array: Array) -> _core.Buffer:
+    """A copy of an array that may be donated."""
+    buffer = _core.Buffer(array.nbytes)
+    memoryview(buffer)[:] = array.tobytes()
+    return buffer
 
 
 def with_kernels(executable: Executable, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:

@@ -12,7 +12,7 @@ from axon import nx
 from axon.defn import cond, fori_loop, grad, scan, switch, while_loop
 from axon.nx.tensor import Tensor
 
-from .oracle import Array, assert_same_bits, compiled, graph_of, run_all
+from .oracle import Array, compiled, graph_of, run_all
 
 
 def f32(*shape: int, seed: int = 0) -> Array:
@@ -172,6 +172,6 @@ def test_a_loop_writes_its_results_where_they_belong() -> None:
 def test_regions(name: str) -> None:
     function, arrays = CASES[name]
     found = run_all(function, *arrays)
-    assert_same_bits(found.native, found.interpreted)
+    found.assert_same_bits()
     for got, want in zip(found.native, found.evaluated, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
