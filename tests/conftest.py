@@ -1,10 +1,29 @@
-"""Property tests: the same examples at every run, so that a red test is a change's doing and not luck's.
+"""What all tests share.
 
-`make fuzz` tries new ones, from a seed that it prints; what fails is printed with a line that repeats it.
+Property tests: the same examples at every run, so that a red test is a change's doing and not luck's. `make fuzz` tries
+new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
+from functools import cache
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("fixed")
+
+
+@cache
+def has_gpu() -> bool:
+    try:
+        import cupy
+
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except Exception:  # not installed, no driver, no device
+        return False
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not has_gpu():
+        pytest.skip("needs an NVIDIA GPU and cupy")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,14 +118,8 @@ def test_random_kernels_compile(seed: int) -> None:
 
 @needs_nvrtc
 @pytest.mark.gpu
-@pytest.mark.skipif(importlib.util.find_spec("cupy") is None, reason="needs cupy")
 def test_examples_on_the_gpu() -> None:
     cupy: Any = pytest.importorskip("cupy")
-    try:
-        if cupy.cuda.runtime.getDeviceCount() == 0:
-            pytest.skip("needs a GPU")
-    except cupy.cuda.runtime.CUDARuntimeError:
-        pytest.skip("needs a GPU")
     cases = examples()
     module = cupy.cuda.function.Module()
     module.load(nvrtc.compile_cubin("".join(emit_cuda(c.kernel, f"k{n}") for n, c in enumerate(cases))))
