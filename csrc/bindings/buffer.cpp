@@ -145,7 +145,7 @@ PyObject* donation_error() {
 Buffer* new_buffer(Py_ssize_t nbytes, char* data) {
   Buffer* self = allocate_object();
   if (self == nullptr) {
-    axon::release(data, nbytes);
+    if (data != nullptr) axon::release(data, nbytes);
     return nullptr;
   }
   self->data = data;

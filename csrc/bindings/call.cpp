@@ -4,20 +4,12 @@
 #include <utility>
 
 #include "bindings/buffer.h"
+#include "bindings/gil.h"
 
 namespace py = pybind11;
 
 namespace axon::python {
 namespace {
-
-class ReleasedGil {
- public:
-  ReleasedGil() : state_(PyEval_SaveThread()) {}
-  ~ReleasedGil() { PyEval_RestoreThread(state_); }
-
- private:
-  PyThreadState* state_;
-};
 
 // The memory of an exporter. NumPy's bfloat16 has no letter in the buffer protocol: it is read as 16-bit words.
 int get_view(PyObject* object, Py_buffer* view) {
@@ -31,10 +23,8 @@ int get_view(PyObject* object, Py_buffer* view) {
 }
 
 bool signal_raised(void*) {
-  const PyGILState_STATE state = PyGILState_Ensure();
-  const bool raised = PyErr_CheckSignals() != 0;
-  PyGILState_Release(state);
-  return raised;
+  const Gil gil;
+  return PyErr_CheckSignals() != 0;
 }
 
 // An array on the stack while it is short. Its elements are not initialised.
@@ -70,7 +60,7 @@ class Call {
     for (size_t i = 0; i < bound_; ++i) {
       Argument& argument = arguments_[i];
       if (argument.buffer == nullptr) continue;
-      if (argument.state == State::reading) --argument.buffer->exports;
+      --argument.buffer->exports;
       argument.buffer->offered = false;
       // The label is the program's for what this call took: now that the run is over, the memory may go.
       if (argument.state == State::taken) donate(argument.buffer, self_->label);
@@ -84,38 +74,42 @@ class Call {
     Py_XDECREF(kept_);
   }
 
-  // A list that owns the arguments and results, and the context when the run is over: made when a host step's view is kept.
+  // A list that looks at the arguments and results, and owns the context when the run is over: made when a host step's
+  // view is kept. While it lives their memory is not donated.
   PyObject* keep_alive() {
     if (kept_ == nullptr) {
       kept_ = PyList_New(0);
       keep(Py_NewRef(args_));
-      keep(Py_NewRef(results_));
-      for (size_t i = 0; i < inputs_; ++i)
-        if (arguments_[i].copied) keep(Py_NewRef(reinterpret_cast<PyObject*>(arguments_[i].buffer)));
+      for (size_t i = 0; i < inputs_; ++i) {
+        const Argument& argument = arguments_[i];
+        // What this call took cannot be viewed any more: one export too many leaves its memory to the Buffer's end.
+        if (argument.state == State::taken) ++argument.buffer->exports;
+        else look_at(argument.copied ? reinterpret_cast<PyObject*>(argument.buffer) : PyTuple_GET_ITEM(args_, static_cast<Py_ssize_t>(i)));
+      }
+      for (size_t j = 0; j < outputs_; ++j) look_at(PyTuple_GET_ITEM(results_, static_cast<Py_ssize_t>(j)));
     }
     return Py_NewRef(kept_);
   }
 
   PyObject* run(PyObject* donated, std::vector<double>* seconds) {
-    if (!bind_arguments() || !mark_donated(donated)) return nullptr;
-    try {
+    // Before anything is bound: planning waits for another thread's library step, without the GIL.
+    context_ = program_.reuse();
+    if (context_ == nullptr) {
+      const ReleasedGil gil;
       context_ = program_.acquire();
-      if (!make_outputs()) return nullptr;
-      take_donated();
-      RunOptions options;
-      options.seconds = seconds;
-      // A run that has taken its inputs goes on to its end: stopped half-way, it would leave neither old nor new state.
-      if (!any_donated_) options.interrupted = signal_raised;
-      {
-        const Current running(this);
-        const ReleasedGil gil;
-        program_.run(*context_, input_pointers_.data(), output_pointers_.data(), options);
-      }
-      if (kept_ == nullptr) program_.give_back(std::move(context_));
-    } catch (...) {
-      raise_current();
-      return nullptr;
     }
+    if (!bind_arguments() || !mark_donated(donated) || !make_outputs()) return nullptr;
+    take_donated();
+    RunOptions options;
+    options.seconds = seconds;
+    // A run that has taken its inputs goes on to its end: stopped half-way, it would leave neither old nor new state.
+    if (!any_donated_) options.interrupted = signal_raised;
+    {
+      const Current running(this);
+      const ReleasedGil gil;
+      program_.run(*context_, input_pointers_.data(), output_pointers_.data(), options);
+    }
+    if (kept_ == nullptr) program_.give_back(std::move(context_));
     return std::exchange(results_, nullptr);
   }
 
@@ -131,6 +125,12 @@ class Call {
   void keep(PyObject* object) {
     if (PyList_Append(kept_, object) != 0) return PyErr_Clear();
     Py_DECREF(object);
+  }
+
+  // An exporter without a letter for its dtype (NumPy's bfloat16) cannot be viewed; the tuple of arguments keeps it.
+  void look_at(PyObject* object) {
+    if (PyObject* view = PyMemoryView_FromObject(object)) keep(view);
+    else PyErr_Clear();
   }
 
   struct Current {
@@ -169,20 +169,20 @@ class Call {
 
   // Memory of a foreign exporter, for the time of the call; a copy where it is not dense or not aligned.
   bool borrow(PyObject* object, Py_ssize_t& nbytes) {
-    Py_buffer view;
-    if (get_view(object, &view) != 0) return false;
+    Py_buffer& view = views_.emplace_back();
+    if (get_view(object, &view) != 0) return views_.pop_back(), false;
     nbytes = view.len;
     const Py_ssize_t alignment = view.itemsize > 0 && view.itemsize < 8 ? view.itemsize : 8;
     const bool aligned = view.itemsize == 0 || reinterpret_cast<size_t>(view.buf) % static_cast<size_t>(alignment) == 0;
     if (aligned && PyBuffer_IsContiguous(&view, 'C')) {
       arguments_[bound_] = {nullptr, State::reading, false};
       input_pointers_[bound_] = static_cast<char*>(view.buf);
-      views_.push_back(view);
       return true;
     }
     Buffer* copy = new_buffer(view.len);
     const bool failed = copy == nullptr || PyBuffer_ToContiguous(copy->data, &view, view.len, 'C') != 0;
     PyBuffer_Release(&view);
+    views_.pop_back();
     if (failed) {
       Py_XDECREF(copy);
       return false;
@@ -215,26 +215,40 @@ class Call {
       }
       argument.buffer->offered = true;
       argument.state = State::donated;
-      --argument.buffer->exports;
       any_donated_ = true;
     }
     return true;
+  }
+
+  // The argument whose memory output j may take over, or null.
+  const Argument* donor(size_t j) {
+    const int64_t number = program_.output(static_cast<int32_t>(j)).b;
+    const Argument* argument = number < 0 ? nullptr : &arguments_[static_cast<size_t>(number)];
+    return argument != nullptr && argument->state == State::donated ? argument : nullptr;
+  }
+
+  // Its own, and only this call looks at it.
+  static bool given(const Argument& argument) {
+    return argument.buffer->borrowed.obj == nullptr && argument.buffer->exports == 1;
   }
 
   // The Buffer each output goes into. Only when all exist is anything taken from an argument.
   bool make_outputs() {
     results_ = PyTuple_New(static_cast<Py_ssize_t>(outputs_));
     if (results_ == nullptr) return false;
+    // A warning runs Python, which may look at the arguments or donate them: from after the last one to the run none is run.
+    for (size_t j = 0; j < outputs_; ++j)
+      if (const Argument* from = donor(j); from != nullptr && !given(*from) && !warn_copy(from - arguments_.data())) return false;
+    for (size_t i = 0; i < inputs_; ++i)
+      if (arguments_[i].state == State::donated && !check_alive(arguments_[i].buffer, PyUnicode_AsUTF8(self_->label))) return false;
     for (size_t j = 0; j < outputs_; ++j) {
       const Slot& slot = program_.output(static_cast<int32_t>(j));
-      Argument* donor = slot.b >= 0 ? &arguments_[static_cast<size_t>(slot.b)] : nullptr;
-      const bool offered = donor != nullptr && donor->state == State::donated;
-      const bool given = offered && donatable(donor->buffer);
-      if (offered && !given && !warn_copy(slot.b)) return false;
-      Buffer* result = given ? new_buffer(slot.nbytes, nullptr) : new_buffer(slot.nbytes);
+      const Argument* from = donor(j);
+      const bool takes = from != nullptr && given(*from);
+      Buffer* result = takes ? new_buffer(slot.nbytes, nullptr) : new_buffer(slot.nbytes);
       if (result == nullptr) return false;
       PyTuple_SET_ITEM(results_, static_cast<Py_ssize_t>(j), reinterpret_cast<PyObject*>(result));
-      output_pointers_[j] = given ? input_pointers_[static_cast<size_t>(slot.b)] : result->data;
+      output_pointers_[j] = takes ? from->buffer->data : result->data;
     }
     return true;
   }
@@ -287,8 +301,8 @@ void raise_current() {
     error.restore();
   } catch (const Interrupted&) {
     if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
+  } catch (const std::bad_alloc& error) {
+    PyErr_Format(PyExc_MemoryError, "no memory (%s)", error.what());
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception& error) {
@@ -298,7 +312,14 @@ void raise_current() {
 
 PyObject* run_program(ProgramObject* self, PyObject* args, PyObject* donated, std::vector<double>* seconds) {
   if (!PyTuple_Check(args)) return PyErr_Format(PyExc_TypeError, "%U: expected a tuple of arguments, got %R", self->label, args);
-  return Call(self, args).run(donated, seconds);
+  try {
+    return Call(self, args).run(donated, seconds);
+  } catch (const std::bad_alloc& error) {
+    return PyErr_Format(PyExc_MemoryError, "%U: no memory for the run (%s)", self->label, error.what());
+  } catch (...) {
+    raise_current();
+    return nullptr;
+  }
 }
 
 PyObject* keep_run_alive() { return Call::current->keep_alive(); }

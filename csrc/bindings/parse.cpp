@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bindings/buffer.h"
+#include "bindings/gil.h"
 #include "bindings/program.h"
 
 namespace py = pybind11;
@@ -109,7 +110,7 @@ class HostFunction {
   }
 
   void operator()(char* const* pointers) const {
-    const py::gil_scoped_acquire gil;
+    const Gil gil;
     std::vector<py::object> lent;
     py::tuple views(operands_.size());
     for (size_t i = 0; i < operands_.size(); ++i) {

@@ -61,7 +61,7 @@ void unmap_block(char* block, int64_t nbytes) {
 class Allocator {
  public:
   char* allocate(int64_t nbytes) {
-    if (nbytes < 0 || nbytes > kLargest) throw std::bad_alloc();
+    if (nbytes < 0 || nbytes > kLargest) throw OutOfMemory(nbytes);
     const SizeClass size = size_class(nbytes);
     std::lock_guard lock(mutex_);
     char* block = nullptr;
@@ -72,7 +72,7 @@ class Allocator {
     } else if (block = map_block(size.nbytes); block == nullptr) {
       drop_cache();
       block = map_block(size.nbytes);
-      if (block == nullptr) throw std::bad_alloc();
+      if (block == nullptr) throw OutOfMemory(nbytes);
     }
     statistics_.live += nbytes;
     statistics_.peak = std::max(statistics_.peak, statistics_.live);

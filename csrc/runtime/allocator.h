@@ -3,13 +3,21 @@
 // was used before: hence the cache, and hence huge pages.
 #pragma once
 #include <cstdint>
+#include <cstdio>
+#include <new>
 #include <utility>
 
 namespace axon {
 
 constexpr int64_t kAlignment = 64;
 
-// At least nbytes of memory, never null; nbytes may be 0. Throws std::bad_alloc.
+struct OutOfMemory : std::bad_alloc {
+  explicit OutOfMemory(int64_t nbytes) { std::snprintf(text, sizeof text, "%lld bytes", static_cast<long long>(nbytes)); }
+  const char* what() const noexcept override { return text; }
+  char text[32];
+};
+
+// At least nbytes of memory, never null; nbytes may be 0. Throws OutOfMemory.
 char* allocate(int64_t nbytes);
 
 // Gives back what allocate(nbytes) returned.

@@ -139,6 +139,8 @@ class Program {
   const Slot& input(int32_t i) const { return description_.slots[static_cast<size_t>(input_slots_[static_cast<size_t>(i)])]; }
   const Slot& output(int32_t j) const { return description_.slots[static_cast<size_t>(output_slots_[static_cast<size_t>(j)])]; }
 
+  // A context that was given back, or null.
+  std::unique_ptr<Context> reuse() const;
   // A context nobody else uses. Making one plans the library steps; throws what they throw, with the step's label.
   std::unique_ptr<Context> acquire() const;
   void give_back(std::unique_ptr<Context> context) const;

@@ -156,15 +156,18 @@ class Run {
   int64_t next_poll_;
 };
 
-std::unique_ptr<Context> Program::acquire() const {
-  {
-    std::lock_guard lock(mutex_);
-    while (!free_.empty()) {
-      std::unique_ptr<Context> context = std::move(free_.back());
-      free_.pop_back();
-      if (context->generation == threads_generation()) return context;
-    }
+std::unique_ptr<Context> Program::reuse() const {
+  std::lock_guard lock(mutex_);
+  while (!free_.empty()) {
+    std::unique_ptr<Context> context = std::move(free_.back());
+    free_.pop_back();
+    if (context->generation == threads_generation()) return context;
   }
+  return nullptr;
+}
+
+std::unique_ptr<Context> Program::acquire() const {
+  if (std::unique_ptr<Context> free = reuse()) return free;
   const int64_t before = memory_taken;
   auto context = std::make_unique<Context>();
   context->generation = threads_generation();

@@ -67,6 +67,71 @@ def test_the_gil_is_released_for_a_run(kernels: Kernels) -> None:
     assert turns > 10
 
 
+def product(n: int) -> _core.Program:
+    slots = [("input", 0, 0, 4 * n * n), ("input", 1, 0, 4 * n * n), ("output", 0, -1, 4 * n * n)]
+    ints = [11, 1, n, n, n, n * n, n, 1, n * n, n, 1, 0]
+    return _core.Program(slots, [("library", "gemm", [0, 1, 2], ints, [], "product")], 0, 2, 1)
+
+
+def test_the_gil_is_released_while_a_new_program_waits_for_a_library_step() -> None:
+    large, small = np.ones((2048, 2048), np.float32), np.ones((8, 8), np.float32)
+    big = product(2048)
+    big((large, large))
+    start = time.perf_counter()
+    big((large, large))
+    alone = time.perf_counter() - start
+    stop = threading.Event()
+
+    def runs() -> None:
+        while not stop.is_set():
+            big((large, large))
+
+    def calls() -> None:
+        while not stop.is_set():
+            product(8)((small, small))
+
+    threads = [threading.Thread(target=runs), threading.Thread(target=calls)]
+    for thread in threads:
+        thread.start()
+    gaps: list[float] = []
+    for _ in range(100):
+        last = time.perf_counter()
+        time.sleep(0.001)
+        gaps.append(time.perf_counter() - last)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert sum(gaps) < 100 * max(alone / 4, 0.02)
+
+
+@pytest.mark.parametrize("step", ["kernel", "host", "while"])
+def test_a_daemon_thread_in_a_program_lets_the_process_end(library: bytes, tmp_path: Any, step: str) -> None:
+    (tmp_path / "k.so").write_bytes(library)
+    text = f"""
+import sys, threading, time
+sys.path[:0] = {[os.path.dirname(__file__), *sys.path]!r}
+from axon import _core
+import test_concurrency as tests
+import numpy as np
+names = ["add", "below", "increment"]
+kernels = dict(zip(names, _core.load_library(open({str(tmp_path / "k.so")!r}, "rb").read(), names)))
+if {step!r} == "kernel":
+    program, x = tests.adds(kernels, 1000), np.zeros(tests.COUNT, np.float32)
+elif {step!r} == "while":
+    program, x = tests.endless(kernels, 2**31 - 1), np.zeros(1, np.int32)
+else:
+    steps = [("host", lambda out: None, [1], "nothing"), ("kernel", kernels["add"], [([0, 1], [], [0], 1 << 22)], 1, 0, "add")]
+    program, x = _core.Program([("input", 0, 0, 1 << 24), ("output", 0, -1, 1 << 24)], steps * 20, 0, 1, 1), np.zeros(1 << 22, np.float32)
+def loop():
+    while True: program((x,))
+threading.Thread(target=loop, daemon=True).start()
+time.sleep(0.3)
+print("done", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")  # JAX, if loaded, and 3.12 warn
 def test_a_forked_child_runs_on_one_thread(kernels: Kernels) -> None:
     program = adds(kernels)

@@ -2,6 +2,9 @@
 
 import gc
 import struct
+import subprocess
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -118,6 +121,81 @@ def test_host_steps_see_memory_and_raise_through(kernels: Kernels) -> None:
 
     with pytest.raises(LookupError, match="of the host"):
         _core.Program(slots, [("host", fails, [0, 1], "fails")], 0, 1, 1)((buffer_of(1, 2, 3),))
+
+
+def test_a_view_that_a_host_step_keeps_is_an_export() -> None:
+    kept: list[Any] = []
+
+    def host(a: memoryview, b: memoryview, out: memoryview) -> None:
+        kept.extend(np.frombuffer(v, np.float32) for v in (a, b, out))
+        kept[2][:] = 7
+
+    nbytes = 1 << 20
+    slots = [("input", 0, 0, nbytes), ("input", 1, 0, nbytes), ("output", 0, -1, nbytes)]
+    program = _core.Program(slots, [("host", host, [0, 1, 2], "")], 0, 2, 1)
+    a, b = _core.Buffer(nbytes), _core.Buffer(nbytes)
+    for buffer, value in ((a, 1), (b, 2)):
+        np.frombuffer(buffer, np.float32)[:] = value
+    (out,) = program((a, b), (1,))
+    assert not a.donatable and not out.donatable
+    a.donate("later")
+    out.donate("later")
+    for _ in range(4):
+        np.frombuffer(_core.Buffer(nbytes), np.float32)[:] = 99
+    assert [array[0] for array in kept] == [1, 2, 7]
+    live = _core.memory()["live"]
+    del kept[:], a, b, out, buffer
+    gc.collect()
+    assert live - _core.memory()["live"] == 3 * nbytes
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("what", ["donates", "looks"])
+def test_what_a_warning_does_to_an_argument_is_seen(kernels: Kernels, what: str, monkeypatch: Any) -> None:
+    count = 1 << 18
+    slots = [("input", 0, 0, 4 * count), ("input", 1, 0, 4 * count)]
+    slots += [("output", 0, 0, 4 * count), ("output", 1, 1, 4 * count)]
+    steps = [add_step(kernels, 0, 2, 1.0, count), add_step(kernels, 1, 3, 1.0, count)]
+    program = _core.Program(slots, steps, 0, 2, 2, "pair")
+    a, b = buffer_of(*[1.0] * count), buffer_of(*[1.0] * count)
+    kept: list[Any] = [np.frombuffer(b, np.float32)]
+
+    def hook(*_: Any, **__: Any) -> None:
+        if what == "looks":
+            kept.append(np.frombuffer(a, np.float32))
+            return
+        a.donate("hook")
+        kept.append(np.frombuffer(buffer_of(*[5.0] * count), np.float32))
+
+    monkeypatch.setattr(warnings, "showwarning", hook)
+    if what == "looks":
+        first, _ = program((a, b), (0, 1))
+        assert kept[1][0] == 1 and floats(first)[0] == 2
+    else:
+        with pytest.raises(DonationError, match="donated to hook"):
+            program((a, b), (0, 1))
+        assert kept[1][0] == 5
+
+
+def test_no_memory_is_an_error_that_names_the_program() -> None:
+    with pytest.raises(MemoryError, match=f"wide: no memory for the run .{2**46} bytes"):
+        _core.Program([], [], 2**46, 0, 0, "wide")(())
+    text = """
+import resource
+from axon import _core
+n = 1_000_000
+program = _core.Program([("input", i, 0, 1) for i in range(n)], [], 0, n, 0, "wide")
+args = (b"1",) * n
+held = int(open("/proc/self/statm").read().split()[0]) * 4096
+for room in (8, 24, 40, 64):
+    resource.setrlimit(resource.RLIMIT_AS, (held + room * 2**20, resource.RLIM_INFINITY))
+    try:
+        program(args)
+    except MemoryError as error:
+        assert "wide: no memory" in str(error)
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_view_that_a_host_step_keeps_keeps_its_memory() -> None:
