@@ -62,19 +62,40 @@ struct Import {
   std::string dtype;  // where the memory was seen through another dtype
 };
 
-Import import_array(nb::object object) {
-  nb::ndarray<> writable;
-  if (nb::try_cast(object, writable)) return {Array(writable), false, ""};
-  Array readonly;
-  if (nb::try_cast(object, readonly)) return {readonly, true, ""};
-  // NumPy exports no dtype that it did not define itself: bfloat16 travels as the integers of its bits.
-  if (nb::str(nb::getattr(object, "dtype", nb::str(""))).equal(nb::str("bfloat16")) && nb::hasattr(object, "view")) {
-    Import bits = import_array(object.attr("view")("uint16"));
-    bits.dtype = "bfloat16";
-    return bits;
+nb::object export_memory(const nb::object& object) {
+  const nb::object method = object.attr("__dlpack__");
+  try {
+    return method("max_version"_a = nb::make_tuple(1, 0));
+  } catch (nb::python_error& error) {
+    if (!error.matches(PyExc_TypeError)) throw;  // a library from before versions
   }
+  return method();
+}
+
+Import import_array(const nb::object& object, bool bits = false) {
+  // nanobind would call __dlpack__ itself, and drop what it raises: an interrupt, or why there is no export.
+  nb::object source = object;
+  std::string why;
+  try {
+    if (nb::hasattr(object, "__dlpack__")) source = export_memory(object);
+  } catch (nb::python_error& error) {
+    if (!error.matches(PyExc_Exception)) throw;
+    why = std::string(" (") + nb::str(error.value()).c_str() + ")";
+  }
+  nb::ndarray<> writable;
+  if (nb::try_cast(source, writable)) return {Array(writable), false, ""};
+  Array readonly;
+  if (nb::try_cast(source, readonly)) return {readonly, true, ""};
+  // NumPy exports no dtype that it did not define itself: bfloat16 travels as the integers of its bits.
+  const nb::str dtype(nb::getattr(object, "dtype", nb::str("")));
+  if (!bits && dtype.equal(nb::str("bfloat16")) && nb::hasattr(object, "view")) {
+    Import imported = import_array(object.attr("view")("uint16"), true);
+    imported.dtype = "bfloat16";
+    return imported;
+  }
+  const std::string of = nb::len(dtype) == 0 ? "" : std::string(" of dtype ") + dtype.c_str();
   throw nb::type_error(("from_dlpack: expected an array that exports its memory by DLPack, got " +
-                        std::string(nb::repr(object.type()).c_str()) + "; detach or copy it first").c_str());
+                        std::string(nb::repr(object.type()).c_str()) + of + why + "; detach, copy or convert it first").c_str());
 }
 
 // (Buffer, dtype name, shape, strides): the memory of an array, and strides in elements where it is not dense row-major.

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -93,6 +94,35 @@ def test_what_cannot_be_exchanged_is_refused() -> None:
     buffer.donate("a call")
     with pytest.raises(RuntimeError, match="donated to a call"):
         _exchange.to_dlpack(buffer, "float32", (4,))
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e5m2, "longdouble", ">f4"])
+def test_a_dtype_that_cannot_be_exchanged_is_named(dtype: Any) -> None:
+    with pytest.raises(TypeError, match=f"ndarray.* of dtype {np.dtype(dtype)}.*convert"):
+        _exchange.from_dlpack(np.ones(3, dtype))
+
+
+def test_an_exporter_that_misbehaves_is_refused() -> None:
+    class Itself:
+        dtype = "bfloat16"
+
+        def view(self, _: str) -> object:
+            return self
+
+    class Interrupted:
+        def __dlpack__(self, **_: object) -> object:
+            raise KeyboardInterrupt
+
+    class Attached:
+        def __dlpack__(self) -> object:
+            raise RuntimeError("it has a gradient")
+
+    with pytest.raises(TypeError, match="of dtype bfloat16"):
+        _exchange.from_dlpack(Itself())
+    with pytest.raises(KeyboardInterrupt):
+        _exchange.from_dlpack(Interrupted())
+    with pytest.raises(TypeError, match="it has a gradient"):
+        _exchange.from_dlpack(Attached())
 
 
 def test_torch_both_ways() -> None:
