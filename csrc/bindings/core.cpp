@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include "bindings/buffer.h"
-#include "bindings/flatten.h"
 #include "bindings/program.h"
 #include "bindings/tile.h"
 #include "runtime/allocator.h"
@@ -46,16 +45,18 @@ PYBIND11_MODULE(_core, module) {
   using namespace axon::python;
   module.doc() = "Buffers, kernels and programs: the C++ runtime.";
 
-  py::class_<axon::Kernel, std::shared_ptr<axon::Kernel>>(module, "Kernel")
+  py::class_<axon::Kernel, std::shared_ptr<axon::Kernel>> kernel(module, "Kernel");
+  forbid_new(kernel);
+  kernel
       .def_property_readonly("symbol", [](const axon::Kernel& kernel) { return kernel.origin().symbol; })
       .def("swap", &axon::Kernel::swap, py::arg("other"),
            "From the next step on, programs with this kernel call what `other` calls now: the same bits, sooner.");
-  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr()) || !add_flatten(module.ptr()))
-    throw py::error_already_set();
+  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr())) throw py::error_already_set();
 
   add_tiles(module);
   module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
-             "The kernels of a shared library, loaded from its bytes.");
+             "The kernels of a shared library, loaded from its bytes, whose code runs: whoever reads them from somewhere "
+             "makes sure first that they are what was written.");
   module.def(
       "save_program",
       [](const std::string& path, py::handle program) { axon::save_program(path, program_of(program).description()); },

@@ -149,21 +149,15 @@ class Parser {
   explicit Parser(const std::vector<Slot>& slots) : slots_(slots) {}
 
   Steps steps(Fields list) {
-    const Deeper level;
+    if (++depth_ > kDeepest)  // said without the place, which is as long as it is deep
+      throw std::invalid_argument("Program: expected steps nested at most " + std::to_string(kDeepest) + " deep");
     Steps parsed;
     for (size_t i = 0; i < list.size(); ++i) parsed.push_back({step(list.inner())});
+    --depth_;
     return parsed;
   }
 
  private:
-  // Steps within steps are bounded like Python's own recursion.
-  struct Deeper {
-    Deeper() {
-      if (Py_EnterRecursiveCall(" in the steps of a program") != 0) throw py::error_already_set();
-    }
-    ~Deeper() { Py_LeaveRecursiveCall(); }
-  };
-
   decltype(Step::kind) step(Fields fields) {
     if (fields.size() == 0) fields.fail("expected a step, got ()");
     const std::string kind = fields.text();
@@ -261,6 +255,7 @@ class Parser {
   }
 
   const std::vector<Slot>& slots_;
+  int depth_ = 0;
 };
 
 Slot parse_slot(Fields fields) {

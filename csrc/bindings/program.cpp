@@ -139,6 +139,12 @@ const axon::Program& program_of(py::handle object) {
   return *cast(object.ptr())->program;
 }
 
+void forbid_new(py::handle type) {
+  reinterpret_cast<PyTypeObject*>(type.ptr())->tp_new = [](PyTypeObject* made, PyObject*, PyObject*) {
+    return PyErr_Format(PyExc_TypeError, "%s: expected one made by axon._core, got a call of its type", made->tp_name);
+  };
+}
+
 bool add_program_type(PyObject* module) {
   program_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &type_spec, nullptr));
   return program_type != nullptr &&

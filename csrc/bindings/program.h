@@ -19,6 +19,9 @@ pybind11::object wrap_program(Description description);
 // A new reference to what keeps all memory of the run on this thread alive, for a host step whose views are kept.
 PyObject* keep_run_alive();
 
+// Makes objects of a pybind11 type come from the runtime only: made by its __new__, they would have no value.
+void forbid_new(pybind11::handle type);
+
 bool add_program_type(PyObject* module);
 
 }  // namespace axon::python

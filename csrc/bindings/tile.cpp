@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "bindings/buffer.h"
+#include "bindings/program.h"
+#include "runtime/regions.h"
 #include "tiles/tiles.h"
 
 namespace py = pybind11;
@@ -61,6 +63,7 @@ void Tile::call(const py::args& args) const {
                             std::to_string(inputs[i].count(entry->name, entry->inputs[i])) + " and " + std::to_string(count));
     pointers[i] = inputs[i].data();
   }
+  const DefaultFloatingPoint mode;
   entry->run(pointers.data(), output.data(), count);
 }
 
@@ -81,7 +84,9 @@ Tile find_tile(const std::string& name, const std::vector<uint8_t>& inputs, uint
 }  // namespace
 
 void add_tiles(py::module_& module) {
-  py::class_<Tile>(module, "Tile")
+  py::class_<Tile> type(module, "Tile");
+  forbid_new(type);
+  type
       .def("__call__", &Tile::call, "tile(*inputs, output): compute every element of output.")
       .def_property_readonly("name", [](const Tile& tile) { return tile.entry->name; });
   module.def("tile", &find_tile, py::arg("name"), py::arg("input_dtypes"), py::arg("output_dtype"),

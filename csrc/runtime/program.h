@@ -63,6 +63,8 @@ struct HostStep {
   TableOffset operands = 0;
 };
 
+constexpr int kDeepest = 200;  // steps within steps
+
 struct Step;
 using Steps = std::vector<Step>;
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "runtime/features.h"
 #include "runtime/sha256.h"
@@ -14,8 +14,7 @@ namespace axon {
 namespace {
 
 constexpr char kMagic[8] = {'A', 'X', 'O', 'N', 'P', 'R', 'O', 'G'};
-constexpr uint64_t kVersion = 1;
-constexpr int kDeepest = 200;  // steps within steps
+constexpr uint64_t kVersion = 2;
 
 struct Header {
   char magic[8];
@@ -270,17 +269,18 @@ void save_program(const std::string& path, const Description& description) {
 Description load_program(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::invalid_argument("load: " + path + " cannot be read");
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   try {
+    if (std::filesystem::is_directory(path)) throw std::invalid_argument("it is a folder, no program of axon");
     Header header{};
-    if (bytes.size() < sizeof header || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+    if (!file.read(reinterpret_cast<char*>(&header), sizeof header) || std::memcmp(header.magic, kMagic, sizeof kMagic) != 0)
       throw std::invalid_argument("it is no program of axon");
-    std::memcpy(&header, bytes.data(), sizeof header);
     if (header.version != kVersion)
       throw std::invalid_argument("it is of version " + std::to_string(header.version) + ", this axon reads version " +
                                   std::to_string(kVersion) + "; save it again");
-    const std::span<const char> rest = std::span(bytes).subspan(sizeof header);
-    if (header.length != rest.size() || header.digest != sha256(rest))
+    // The length is compared before the rest is read: a length that lies asks for no memory.
+    const uint64_t length = std::filesystem::file_size(path) - sizeof header;
+    std::vector<char> rest(header.length == length ? length : 0);
+    if (header.length != length || !file.read(rest.data(), static_cast<std::streamsize>(length)) || header.digest != sha256(rest))
       throw std::invalid_argument("it is damaged; save it again");
     Reader reader{rest, {}};
     read_tables(reader);

@@ -1,5 +1,6 @@
 // Saved programs: a description with the kernels it needs, in one file that axon-bench or another process can run.
 //   "AXONPROG", version, length and SHA-256 of the rest; CPU features, shared libraries, kernels, description.
+// The version is raised whenever the file's layout, or the operands or ints of a library step, change.
 // The numbers are this machine's (x86-64). Library steps are saved by name: their code is this installation's.
 #pragma once
 #include <string>

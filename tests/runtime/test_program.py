@@ -436,8 +436,40 @@ def test_kernel_steps_that_do_not_hold_are_refused(kernels: Kernels) -> None:
 def test_steps_nested_without_end_are_refused() -> None:
     nested: list[Any] = []
     nested.append(("cond", 0, [nested]))
-    with pytest.raises(RecursionError):
+    with pytest.raises(ValueError, match="nested at most 200 deep"):
         _core.Program([I, O], nested, 0, 1, 1)
+    text = """
+import sys
+from axon import _core
+sys.setrecursionlimit(10**7)
+steps = []
+for _ in range(100_000): steps = [("cond", 0, [steps])]
+try:
+    _core.Program([("input", 0, 0, 4)], steps, 0, 1, 0)
+except ValueError as error:
+    print(str(error)[-8:])
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "200 deep", done.stderr
+
+
+@pytest.mark.parametrize("name", ["Kernel", "Tile"])
+def test_only_the_runtime_makes_kernels_and_tiles(name: str) -> None:
+    text = f"""
+from axon import _core
+kind = _core.{name}
+class Sub(kind):
+    def __init__(self): pass
+for make in (kind, Sub, lambda: kind.__new__(kind), lambda: Sub.__new__(Sub)):
+    try:
+        thing = make()
+    except TypeError:
+        continue
+    thing.name if kind is _core.Tile else thing.symbol
+    raise SystemExit("made")
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_bytes_that_are_no_library_are_refused(library: bytes) -> None:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,10 +44,40 @@ def test_a_damaged_file_is_refused(saved: str) -> None:
     assert done.returncode == 1 and "it is damaged" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_a_file_from_before_operands_changed_order_is_refused(saved: str) -> None:
+    data = bytearray(pathlib.Path(saved).read_bytes())
+    data[8] = 1
+    pathlib.Path(saved).write_bytes(data)
+    with pytest.raises(ValueError, match="it is of version 1"):
+        _core.load_program(saved)
+
+
+def test_a_large_file_is_refused_unread(saved: str) -> None:
+    text = f"""
+import resource
+from axon import _core
+held = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (held + 2**28, resource.RLIM_INFINITY))
+try:
+    _core.load_program({saved!r})
+except ValueError as error:
+    print(error)
+"""
+    for foreign, what in ((False, "damaged"), (True, "no program")):
+        with open(saved, "r+b") as file:
+            file.truncate(3 << 30)
+            if foreign:
+                file.write(b"FOREIGN!")
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+        assert what in done.stdout, done.stderr
+
+
 def test_what_is_no_program_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "text").write_text("not a program")
     with pytest.raises(ValueError, match="it is no program of axon"):
         _core.load_program(str(tmp_path / "text"))
+    with pytest.raises(ValueError, match="it is a folder"):
+        _core.load_program(str(tmp_path))
     with pytest.raises(ValueError, match="cannot be read"):
         _core.load_program(str(tmp_path / "nothing"))
     with pytest.raises(TypeError, match="expected a Program"):
