@@ -84,7 +84,8 @@ class Call {
         const Argument& argument = arguments_[i];
         // What this call took cannot be viewed any more: one export too many leaves its memory to the Buffer's end.
         if (argument.state == State::taken) ++argument.buffer->exports;
-        else look_at(argument.copied ? reinterpret_cast<PyObject*>(argument.buffer) : PyTuple_GET_ITEM(args_, static_cast<Py_ssize_t>(i)));
+        else if (argument.copied) look_at(reinterpret_cast<PyObject*>(argument.buffer));
+        else look_at(PyTuple_GET_ITEM(args_, static_cast<Py_ssize_t>(i)));
       }
       for (size_t j = 0; j < outputs_; ++j) look_at(PyTuple_GET_ITEM(results_, static_cast<Py_ssize_t>(j)));
     }
@@ -238,9 +239,11 @@ class Call {
     if (results_ == nullptr) return false;
     // A warning runs Python, which may look at the arguments or donate them: from after the last one to the run none is run.
     for (size_t j = 0; j < outputs_; ++j)
-      if (const Argument* from = donor(j); from != nullptr && !given(*from) && !warn_copy(from - arguments_.data())) return false;
+      if (const Argument* from = donor(j); from != nullptr && !given(*from) && !warn_copy(from - arguments_.data()))
+        return false;
     for (size_t i = 0; i < inputs_; ++i)
-      if (arguments_[i].state == State::donated && !check_alive(arguments_[i].buffer, PyUnicode_AsUTF8(self_->label))) return false;
+      if (arguments_[i].state == State::donated && !check_alive(arguments_[i].buffer, PyUnicode_AsUTF8(self_->label)))
+        return false;
     for (size_t j = 0; j < outputs_; ++j) {
       const Slot& slot = program_.output(static_cast<int32_t>(j));
       const Argument* from = donor(j);

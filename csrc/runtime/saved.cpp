@@ -280,7 +280,8 @@ Description load_program(const std::string& path) {
     // The length is compared before the rest is read: a length that lies asks for no memory.
     const uint64_t length = std::filesystem::file_size(path) - sizeof header;
     std::vector<char> rest(header.length == length ? length : 0);
-    if (header.length != length || !file.read(rest.data(), static_cast<std::streamsize>(length)) || header.digest != sha256(rest))
+    if (header.length != length || !file.read(rest.data(), static_cast<std::streamsize>(length)) ||
+        header.digest != sha256(rest))
       throw std::invalid_argument("it is damaged; save it again");
     Reader reader{rest, {}};
     read_tables(reader);
