@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bench/bench.h"
+#include "runtime/baseline.h"
 #include "runtime/regions.h"
 #include "runtime/saved.h"
 
@@ -93,6 +94,7 @@ void all() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const char* feature = missing_feature()) return std::fprintf(stderr, "axon-bench: %s%s\n", kNeeds, feature), 1;
   const std::string command = argc > 1 ? argv[1] : "";
   try {
     std::printf("%d threads\n", threads());

@@ -5,8 +5,7 @@
 
 #include <string>
 
-#define AXON_BASELINE(FEATURE) \
-  FEATURE("avx2") FEATURE("bmi") FEATURE("bmi2") FEATURE("f16c") FEATURE("fma") FEATURE("lzcnt") FEATURE("movbe")
+#include "runtime/baseline.h"
 
 extern "C" PyObject* PyInit__core();
 
@@ -20,10 +19,10 @@ PyObject* fail(const std::string& what) {
 }  // namespace
 
 PyMODINIT_FUNC PyInit__core() {
-  __builtin_cpu_init();
-#define AXON_REQUIRE(name) \
-  if (!__builtin_cpu_supports(name)) return fail("axon needs an x86-64-v3 CPU (AVX2, FMA); this one lacks " name);
-  AXON_BASELINE(AXON_REQUIRE)
+  // The types of the bindings, and the GIL that a run takes back, are those of one interpreter.
+  if (PyInterpreterState_Get() != PyInterpreterState_Main())
+    return fail("axon._core: expected the main interpreter, got a sub-interpreter; import axon in the main one");
+  if (const char* feature = axon::missing_feature()) return fail(std::string(axon::kNeeds) + feature);
   if (dlopen("libgomp.so.1", RTLD_NOW | RTLD_LOCAL) == nullptr)
     return fail("axon needs libgomp.so.1, GCC's OpenMP runtime; install the Debian package libgomp1");
   Dl_info self{};

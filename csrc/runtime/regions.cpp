@@ -13,6 +13,7 @@ namespace axon {
 namespace {
 
 std::atomic<int> thread_count{1};
+std::atomic<int> thread_limit{1};
 std::atomic<uint64_t> generation{1};
 std::atomic<int64_t> alone_until{0};  // see run_region
 alignas(std::mutex) unsigned char pool_storage[sizeof(std::mutex)];
@@ -25,14 +26,15 @@ std::mutex& pool() { return *std::launder(reinterpret_cast<std::mutex*>(pool_sto
 // held the mutex.
 void after_fork_in_child() {
   new (pool_storage) std::mutex;
-  thread_count = 1;
+  thread_count = thread_limit = 1;
   ++generation;
   holding = 0;
 }
 
 const int initialized = [] {
   new (pool_storage) std::mutex;
-  thread_count = std::max(1, omp_get_max_threads());
+  thread_limit = omp_get_thread_limit();
+  set_threads(omp_get_max_threads());
   return pthread_atfork(nullptr, nullptr, after_fork_in_child);
 }();
 
@@ -94,7 +96,7 @@ void prepare_workers() {
 int threads() { return thread_count.load(std::memory_order_relaxed); }
 
 void set_threads(int count) {
-  thread_count = std::max(1, count);
+  thread_count = std::clamp(count, 1, thread_limit.load());
   ++generation;
 }
 
@@ -134,7 +136,7 @@ AllThreads::AllThreads()
 
 AllThreads::~AllThreads() {
   omp_set_max_active_levels(callers_levels_);
-  if (callers_threads_ != threads()) omp_set_num_threads(callers_threads_);
+  omp_set_num_threads(callers_threads_);
   --holding;
   if (outermost_) pool().unlock();
 }

@@ -12,7 +12,7 @@
 namespace axon {
 
 // How many threads a region may use: read once at start from OMP_NUM_THREADS or the CPUs this process may run on; 1 in
-// a child process after fork, where libgomp's pool is gone.
+// a child process after fork, where libgomp's pool is gone. Setting it goes no further than OMP_THREAD_LIMIT and that 1.
 int threads();
 void set_threads(int count);
 

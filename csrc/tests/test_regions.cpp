@@ -1,5 +1,7 @@
 #include "runtime/regions.h"
 
+#include <omp.h>
+
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -100,4 +102,17 @@ TEST("a new number of threads makes a new generation") {
   const uint64_t before = axon::threads_generation();
   const Threads threads(3);
   CHECK(axon::threads() == 3 && axon::threads_generation() != before);
+}
+
+TEST("the caller's OpenMP count comes back even where the number of threads changed meanwhile") {
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(1);
+  {
+    const Threads threads(2);
+    const axon::AllThreads all;
+    axon::set_threads(1);
+  }
+  const int after = omp_get_max_threads();
+  omp_set_num_threads(before);
+  CHECK(after == 1);
 }

@@ -52,6 +52,8 @@ KERNEL denormal(PARAMETERS) {                // out[i] = a[i] / 2, float32
   for (i64 i = begin; i < end; ++i) out[i] = a[i] * 0.5f;
   return 0;
 }
+extern "C" void set_mxcsr(unsigned mode) { __builtin_ia32_ldmxcsr(mode); }
+extern "C" unsigned get_mxcsr() { return __builtin_ia32_stmxcsr(); }
 """
 NAMES = ["add", "sum2", "below", "increment", "fails", "through_scratch", "denormal"]
 

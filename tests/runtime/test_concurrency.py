@@ -67,6 +67,13 @@ def test_the_gil_is_released_for_a_run(kernels: Kernels) -> None:
     assert turns > 10
 
 
+def alternating(kernels: Kernels) -> _core.Program:
+    """Host steps and kernel steps by turns."""
+    add = ("kernel", kernels["add"], [([0, 1], [], [0], COUNT)], 1 << 20, 0, "add")
+    steps = [("host", lambda _: None, [1], "nothing"), add] * 20
+    return _core.Program([("input", 0, 0, 4 * COUNT), ("output", 0, -1, 4 * COUNT)], steps, 0, 1, 1)
+
+
 def product(n: int) -> _core.Program:
     slots = [("input", 0, 0, 4 * n * n), ("input", 1, 0, 4 * n * n), ("output", 0, -1, 4 * n * n)]
     ints = [11, 1, n, n, n, n * n, n, 1, n * n, n, 1, 0]
@@ -120,8 +127,7 @@ if {step!r} == "kernel":
 elif {step!r} == "while":
     program, x = tests.endless(kernels, 2**31 - 1), np.zeros(1, np.int32)
 else:
-    steps = [("host", lambda out: None, [1], "nothing"), ("kernel", kernels["add"], [([0, 1], [], [0], 1 << 22)], 1, 0, "add")]
-    program, x = _core.Program([("input", 0, 0, 1 << 24), ("output", 0, -1, 1 << 24)], steps * 20, 0, 1, 1), np.zeros(1 << 22, np.float32)
+    program, x = tests.alternating(kernels), np.zeros(tests.COUNT, np.float32)
 def loop():
     while True: program((x,))
 threading.Thread(target=loop, daemon=True).start()
@@ -141,6 +147,7 @@ def test_a_forked_child_runs_on_one_thread(kernels: Kernels) -> None:
     if child == 0:
         code = 1
         try:
+            _core.set_threads(2)
             right = (np.frombuffer(program((data,))[0], np.float32) == 8).all()
             code = 0 if right and _core.threads() == 1 else 2
         finally:
@@ -184,14 +191,39 @@ def test_a_run_that_took_its_inputs_ends_before_the_signal_is_heard(kernels: Ker
     assert np.frombuffer(results[0][0], np.int32)[0] == 6_000_000
 
 
+def test_threads_go_no_further_than_openmp_allows() -> None:
+    text = "from axon import _core; _core.set_threads(8); print(_core.threads())"
+    environment = os.environ | {"OMP_THREAD_LIMIT": "3"}
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout == "3\n", done.stderr
+
+
+def test_a_sub_interpreter_is_refused() -> None:
+    interpreters = pytest.importorskip("_xxsubinterpreters")
+    text = f"""
+import {interpreters.__name__} as interpreters
+from axon import _core
+interpreters.run_string(interpreters.create(), '''
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+path = {_core.__file__!r}
+try:
+    module_from_spec(spec_from_file_location("axon._core", path, loader=ExtensionFileLoader("axon._core", path)))
+except ImportError as error:
+    print(error, flush=True)
+''')
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert "expected the main interpreter" in done.stdout, done.stderr
+
+
 FLUSH = """
-import sys
+import ctypes, sys
 import numpy as np
 sys.path[:0] = {path!r}
-sys.path.insert(0, {here!r})
-import torch
-torch.set_flush_denormal(True)
 from axon import _core
+caller = ctypes.CDLL({library!r})
+caller.set_mxcsr(0x9fc0)
 kernel, = _core.load_library(open({library!r}, "rb").read(), ["denormal"])
 count = 1 << 16
 slots = [("input", 0, 0, 4 * count), ("output", 0, -1, 4 * count)]
@@ -199,15 +231,17 @@ program = _core.Program(slots, [("kernel", kernel, [([0, 1], [], [], count)], 10
 for _ in range(20):
     out = np.frombuffer(program((np.full(count, 2.0**-126, np.float32),))[0], np.uint32)
     assert (out == 1 << 22).all(), "denormals were flushed"
-assert torch.tensor(2.0**-126) * 0.5 == 0, "the caller's mode was not restored"
+tiny, half, out = (np.full(4, value, np.float32) for value in (2.0**-126, 0.5, 1))
+_core.tile("multiply", [11, 11], 11)(tiny, half, out)
+assert (out.view(np.uint32) == 1 << 22).all(), "a tile flushed denormals"
+assert caller.get_mxcsr() & 0x8040 == 0x8040, "the caller's mode was not restored"
 print("kept")
 """
 
 
 def test_a_caller_who_flushes_denormals_changes_nothing(library: bytes, tmp_path: Any) -> None:
-    pytest.importorskip("torch")
     (tmp_path / "k.so").write_bytes(library)
-    text = FLUSH.format(path=sys.path, here=os.path.dirname(__file__), library=str(tmp_path / "k.so"))
+    text = FLUSH.format(path=sys.path, library=str(tmp_path / "k.so"))
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
     assert done.stdout == "kept\n", done.stderr
 
