@@ -81,8 +81,8 @@ def product(n: int) -> _core.Program:
 
 
 def test_the_gil_is_released_while_a_new_program_waits_for_a_library_step() -> None:
-    large, small = np.ones((2048, 2048), np.float32), np.ones((8, 8), np.float32)
-    big = product(2048)
+    large, small = np.ones((3072, 3072), np.float32), np.ones((8, 8), np.float32)
+    big = product(3072)
     big((large, large))
     start = time.perf_counter()
     big((large, large))
@@ -108,7 +108,7 @@ def test_the_gil_is_released_while_a_new_program_waits_for_a_library_step() -> N
     stop.set()
     for thread in threads:
         thread.join()
-    assert sum(gaps) < 100 * max(alone / 4, 0.02)
+    assert max(gaps) < alone * 0.6
 
 
 @pytest.mark.parametrize("step", ["kernel", "host", "while"])
