@@ -1,6 +1,6 @@
 """`python -m bench`: measures axon beside the frameworks that are installed, prints the table, keeps the results.
 
-python -m bench                                the table of the README, about 20 minutes
+python -m bench                                the usual workloads, about 20 minutes
 python -m bench --quick --workloads W1,W6b     a glance: one round of short blocks, nothing is written
 python -m bench --workloads all                every workload
 python -m bench --python torch=/path/python    a framework from another environment
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+from datetime import datetime
 from typing import Any
 
 from .data import WORKLOADS
@@ -73,6 +74,7 @@ def main() -> None:
         plan = Plan(rounds=1, blocks=3, block_seconds=0.05, patience=0, pythons=pythons)
     found = list(candidates(plan, given.frameworks.split(",")))
     rows: list[dict[str, Any]] = []
+    started = datetime.now().isoformat(timespec="minutes")
     for workload in workloads:
         if workload == "import":
             made = run_imports(plan, [c.name for c in found])
@@ -81,6 +83,7 @@ def main() -> None:
             wanted = [pair for pair in pairs if not given.modes or pair[1] in given.modes.split(",")]
             made = run_workload(plan, workload, wanted)
         for row in made:
+            row["run"] = started
             rows.append(row)
             print(json.dumps(row), file=sys.stderr, flush=True)
         if not given.quick:

@@ -9,6 +9,7 @@ from .run import KEEP, QUIET
 
 Row = dict[str, Any]
 LOOPS = ("native_loop", "scan")  # modes that take many steps in a call
+COMPILED = ("native", "native_loop", "jit", "scan", "reshaping_pool", "compile", "one_graph")
 USUAL = ("native", "native_loop", "jit", "scan", "eager", "import")  # modes that a cell does not name
 SCALE = {"s": 1.0, "ms": 1e3, "us": 1e6, "MB": 1.0}
 
@@ -43,13 +44,22 @@ def lines(workloads: list[str]) -> list[Line]:
 
 
 def best(rows: list[Row], line: Line, framework: str) -> Row | None:
-    """The framework's fastest mode; axon's evaluator only where nothing else was measured."""
+    """The framework's best mode by what the line shows: of the compiled ones where that is a first step; axon's
+    evaluator only where nothing else was measured."""
     fit = [
         r for r in rows
         if r["workload"] == line.workload and r["framework"] == framework and line.field in r
-        and (r["mode"] in LOOPS) == line.loops
+        and (r["mode"] in LOOPS) == line.loops and (r["mode"] in COMPILED or not line.field.startswith("first"))
     ]  # fmt: skip
-    return min(fit, key=lambda r: (r["mode"] == "evaluate", r["median"]), default=None)
+    return min(fit, key=lambda r: (r["mode"] == "evaluate", r[line.field]), default=None)
+
+
+def latest(rows: list[Row]) -> list[Row]:
+    """Of each workload only the rows of its last run: times of different runs are not compared."""
+    last: dict[str, str] = {}
+    for r in rows:
+        last[r["workload"]] = max(last.get(r["workload"], ""), r.get("run", ""))
+    return [r for r in rows if r.get("run", "") == last[r["workload"]]]
 
 
 def cell(row: Row | None, line: Line) -> str:
@@ -65,6 +75,7 @@ def cell(row: Row | None, line: Line) -> str:
 
 def markdown(rows: list[Row], workloads: list[str]) -> str:
     """The table; the last column is axon's time divided by the best peer's, which is below 1 where axon is faster."""
+    rows = latest(rows)
     frameworks = sorted({r["framework"] for r in rows}, key=lambda name: (name != "axon", name))
     out = [f"| | unit | {' | '.join(frameworks)} | axon / best peer |", f"|---|---|{'---|' * (len(frameworks) + 1)}"]
     for line in lines(workloads):

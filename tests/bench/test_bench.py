@@ -200,6 +200,20 @@ def test_table_compares_with_the_best_peer() -> None:
     text = markdown(rows, ["W6b"])
     assert f"| ms | 6 | 15 | 12 (eager{KEEP}) | 0.50 |" in text
     assert "~" not in text
+    # another run, of axon alone: nothing to compare with
+    text = markdown([*rows, {**row("axon", "native", 0.002), "run": "later"}], ["W6b"])
+    assert "| unit | axon | axon / best peer |" in text and "| ms | 2 | - |" in text
+
+
+def test_first_steps_are_compared_among_compilers() -> None:
+    def row(framework: str, mode: str, median: float, first: float) -> dict[str, Any]:
+        return {"workload": "W1", "framework": framework, "mode": mode, "median": median, "first": first}
+
+    rows = [
+        row("axon", "native", 1e-4, 0.3), row("axon", "evaluate", 1e-3, 0.01), row("torch", "fused", 2e-4, 0.004),
+        row("torch", "compile", 3e-4, 14.0), row("torch", "one_graph", 2.5e-4, 12.0), row("jax", "jit", 1e-4, 0.6),
+    ]  # fmt: skip
+    assert "| s | 0.3 | 0.6 | 12 (one_graph) | 0.50 |" in markdown(rows, ["W1"])
 
 
 def test_measures_keeps_and_prints(tmp_path: Any) -> None:
