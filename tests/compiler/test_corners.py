@@ -3,7 +3,6 @@ looked up, axes of size 1 and 0, values read at many places. The evaluator's num
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -116,9 +115,7 @@ def test_corners(name: str) -> None:
 
 @pytest.mark.parametrize("function, shape", [(shifted_sums, (8192,)), (stencil, (100, 100)), (long_chain, (100,))])
 def test_kernels_stay_small(function: Callable[..., Any], shape: tuple[int, ...]) -> None:
-    start = time.process_time()
     kernels = lowered(function, typed(*shape)).schedule.kernels()
-    assert time.process_time() - start < 5
     assert max(str(k).count("\n") for k in kernels) < 600
 
 
