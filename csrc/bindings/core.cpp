@@ -2,6 +2,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings/buffer.h"
 #include "bindings/program.h"
 #include "bindings/tile.h"
@@ -38,6 +40,11 @@ py::dict memory() {
   return result;
 }
 
+// `with DefaultFloatingPoint():` for Python that computes with NumPy.
+struct FloatingPointScope {
+  std::optional<axon::DefaultFloatingPoint> mode;
+};
+
 }  // namespace
 }  // namespace axon::python
 
@@ -53,6 +60,10 @@ PYBIND11_MODULE(_core, module) {
            "From the next step on, programs with this kernel call what `other` calls now: the same bits, sooner.");
   if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr())) throw py::error_already_set();
 
+  py::class_<FloatingPointScope>(module, "DefaultFloatingPoint", "A block in the default floating-point mode.")
+      .def(py::init<>())
+      .def("__enter__", [](FloatingPointScope& scope) { scope.mode.emplace(); })
+      .def("__exit__", [](FloatingPointScope& scope, const py::args&) { scope.mode.reset(); });
   add_tiles(module);
   module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
              "The kernels of a shared library, loaded from its bytes, whose code runs: whoever reads them from somewhere "

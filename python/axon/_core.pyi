@@ -55,6 +55,12 @@ class Program:
     @property
     def label(self) -> str: ...
 
+class DefaultFloatingPoint:
+    """A block in the default floating-point mode."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
 class Tile:
     """The compiled loop of a scalar: tile(*inputs, output)."""
 

@@ -234,6 +234,10 @@ for _ in range(20):
 tiny, half, out = (np.full(4, value, np.float32) for value in (2.0**-126, 0.5, 1))
 _core.tile("multiply", [11, 11], 11)(tiny, half, out)
 assert (out.view(np.uint32) == 1 << 22).all(), "a tile flushed denormals"
+from axon import nx
+from axon.defn import jit
+made = jit(lambda x: x + 2.0**-130 * 1.5)(np.zeros(4, np.float32)).numpy()
+assert (made.view(np.uint32) == 3 << 18).all(), "a literal was flushed"
 assert caller.get_mxcsr() & 0x8040 == 0x8040, "the caller's mode was not restored"
 print("kept")
 """

@@ -187,9 +187,9 @@ class Native:
         self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0
     ) -> Any:
         """The executable of a traced graph."""
-        lowered = run_passes(graph, donate)
         try:
-            return Executable(lowered, donate, label, trace_seconds)
+            with _core.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
+                return Executable(run_passes(graph, donate), donate, label, trace_seconds)
         except CompileError as error:
             from .target import compiler
 
