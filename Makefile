@@ -12,7 +12,7 @@ CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -
 
 .PHONY: demo test fuzz dev sanitize clean
 demo: build/wheel-demo.stamp
-	$(BIN)/python docs/examples/demo.py $(if $(DATA),--data $(DATA))
+	@$(BIN)/python docs/examples/demo.py $(if $(DATA),--data $(DATA))
 
 test: build/wheel-test.stamp
 	$(BIN)/ruff check .
@@ -41,14 +41,16 @@ clean:
 
 # The build requirements live in .venv (no isolated build), so that a second build compiles only what changed.
 build/requires.stamp: pyproject.toml
-	mkdir -p build
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], \
+	@echo "fetching what the build needs into .venv"
+	@mkdir -p build
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], \
 	  sep='\n')" > build/requires.txt
-	$(BIN)/pip install --quiet -r build/requires.txt
-	touch $@
+	@$(BIN)/pip install --quiet -r build/requires.txt
+	@touch $@
 
 build/wheel-%.stamp: build/requires.stamp $(SOURCES)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --config-settings=build-dir=build/wheel \
+	@echo "building the wheel (about a minute the first time) and installing it into .venv"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --config-settings=build-dir=build/wheel \
 	  --config-settings=cmake.define.AXON_TESTS=ON ".[$*]"
-	touch $@
+	@touch $@

@@ -5,6 +5,8 @@ compile     torch.compile of the loss and of the optimizer's step
 one_graph   gradient and update of plain tensors, compiled together
 """
 
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# (torch is a peer, not a dependency: without it there is nothing to look these names up in)
 from __future__ import annotations
 
 import os

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from math import prod
 
@@ -14,7 +15,7 @@ from .index import Map
 ROW_LIMIT = 64 * 1024
 
 
-class Unit:
+class Unit(ABC):
     """A step to be: what it reads is stored by earlier units.
 
     `number` and `after` are sets of unit numbers, as bits: its own (and those of the groups it has taken in), and the
@@ -26,8 +27,9 @@ class Unit:
         self.number = self.after = 0
 
     @property
+    @abstractmethod
     def stores(self) -> list[Value]:
-        raise NotImplementedError
+        """The values it puts into memory."""
 
 
 class Single(Unit):
