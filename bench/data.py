@@ -1,8 +1,7 @@
-"""What is measured, for every framework alike: the workloads, their sizes, their inputs and first parameters."""
+"""What is measured, for every framework alike: the workloads, their sizes and their inputs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,9 @@ class Sizes(NamedTuple):
     map_side: int = 56
     residual_batch: int = 32  # residual network
     residual_side: int = 224
+    lines: int = 32  # recurrent network
+    positions: int = 64
+    cells: int = 256
     text_batch: int = 8  # decoder
     context: int = 128
 
@@ -39,11 +41,12 @@ class Sizes(NamedTuple):
 FULL = Sizes()
 SMALL = Sizes(
     batch=8, pixels=12, hidden=16, samples=40, images=4, side=8, elements=5000, many_elements=9000, rows=48,
-    parameters=2000, tensors=4, matrix=64, filters=8, map_side=6, residual_batch=2, residual_side=32, text_batch=2,
-    context=16,
+    parameters=2000, tensors=4, matrix=64, filters=8, map_side=6, residual_batch=2, residual_side=32, lines=3,
+    positions=5, cells=16, text_batch=2, context=16,
 )  # fmt: skip
-CLASSES = 10
-LOOP, CNN_LOOP = 100, 10  # training steps in a call, in the modes that loop
+CLASSES, IMAGE_CLASSES = 10, 1000
+SYMBOLS, VOCABULARY = 96, 512  # of the recurrent network, of the decoder
+LOOPS = {"W1": 100, "W2": 10, "W3_train": 2, "W4": 5, "W5": 5}  # training steps in a call, in the modes that loop
 
 
 class Workload(NamedTuple):
@@ -70,6 +73,7 @@ def _product(name: str, m: int, k: int, n: int) -> Workload:
 
 _IMAGE_FLOPS = 3.63e9  # one 224x224 image through ResNet-18
 _SMALL_IMAGE_FLOPS = 1.1112e9  # one 32x32 image through ResNet-18 with the small stem
+_RECURRENT_FLOPS = 2 * 2048 * (320 * 1024 + 256 * 96)
 _DECODER_FLOPS = 2 * 1024 * (4 * 12 * 256 * 256 + 256 * 512) + 16 * 8 * 128 * 128 * 256
 
 WORKLOADS = {
@@ -79,6 +83,7 @@ WORKLOADS = {
     "W3_inf_b1": Workload("ResNet-18 inference, 1 image", "ms", True, _IMAGE_FLOPS, "GFLOP/s"),
     "W3_inf_b8": Workload("ResNet-18 inference, 8 images", "ms", True, 8 * _IMAGE_FLOPS, "GFLOP/s"),
     "W3_train": Workload("ResNet-18 on 32x32, batch 32: train step", "ms", False, 96 * _SMALL_IMAGE_FLOPS, "GFLOP/s"),
+    "W4": Workload("LSTM of 256 over 64 positions, batch 32: train step", "ms", False, 3 * _RECURRENT_FLOPS, "GFLOP/s"),
     "W5": Workload("decoder, 4 layers of 256, batch 8 x 128: train step", "ms", False, 3 * _DECODER_FLOPS, "GFLOP/s"),
     "W5_inf": Workload("decoder: forward", "ms", True, _DECODER_FLOPS, "GFLOP/s"),
     "W6": Workload("chain of 12 elementwise ops, 16M", "ms", True, 2 * 4 * FULL.elements, "GB/s"),
@@ -95,7 +100,7 @@ WORKLOADS = {
     ),
     "W9_dispatch": Workload("scalar x + 1: one call", "us"),
 }
-BATCHES = FULL.samples // FULL.batch  # of an epoch
+EPOCH = FULL.samples // FULL.batch  # batches
 
 
 @dataclass
@@ -128,6 +133,25 @@ def integers(bound: int, *shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, bound, shape).astype(np.int32)
 
 
+def following(bound: int, lines: int, positions: int) -> tuple[Array, Array]:
+    """Lines of symbols, and at each position the symbol that follows."""
+    text = integers(bound, lines, positions + 1)
+    return text[:, :-1], text[:, 1:]
+
+
+BATCHES: dict[str, Callable[[Sizes], tuple[Array, ...]]] = {  # what a step takes besides its state
+    "W1": lambda s: (normal(s.batch, s.pixels), integers(CLASSES, s.batch)),
+    "W1b": lambda s: (normal(s.samples, s.pixels), integers(CLASSES, s.samples)),
+    "W2": lambda s: (normal(s.images, s.side, s.side, 3), integers(CLASSES, s.images)),
+    "W3_inf_b1": lambda s: (normal(1, s.residual_side, s.residual_side, 3),),
+    "W3_inf_b8": lambda s: (normal(8, s.residual_side, s.residual_side, 3),),
+    "W3_train": lambda s: (normal(s.residual_batch, 32, 32, 3), integers(CLASSES, s.residual_batch)),
+    "W4": lambda s: following(SYMBOLS, s.lines, s.positions),
+    "W5": lambda s: following(VOCABULARY, s.text_batch, s.context),
+    "W5_inf": lambda s: (integers(VOCABULARY, s.text_batch, s.context),),
+}
+
+
 Shapes = list[tuple[int, ...]]
 
 
@@ -152,37 +176,3 @@ OPERANDS: dict[str, Callable[[Sizes], Shapes]] = {  # of the workloads that are 
 def operands(name: str, s: Sizes) -> list[Array]:
     """float32 arrays, each with a seed of its own."""
     return [normal(*shape, seed=i) for i, shape in enumerate(OPERANDS[name](s))]
-
-
-# First parameters: weights scaled by He's rule, biases (named b...) zero, scales (named g...) one
-
-
-def parameters(shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
-    """One array a name; the last axis of a weight is its output."""
-    random = np.random.default_rng(1)
-    made = {}
-    for name, shape in shapes.items():
-        if name[0] in "bg":
-            made[name] = np.full(shape, name[0] == "g", np.float32)
-        else:
-            width = 0.02 if name[0] == "e" else math.sqrt(2 / math.prod(shape[:-1]))  # e...: an embedding
-            made[name] = random.standard_normal(shape, dtype=np.float32) * np.float32(width)
-    return made
-
-
-def mlp(s: Sizes) -> dict[str, Array]:
-    return parameters({"w1": (s.pixels, s.hidden), "b1": (s.hidden,), "w2": (s.hidden, CLASSES), "b2": (CLASSES,)})
-
-
-def cnn(s: Sizes) -> dict[str, Array]:
-    flat = (s.side // 4) ** 2 * 64
-    shapes: dict[str, tuple[int, ...]] = {}
-    for i, (taken, given) in enumerate([(3, 32), (32, 32), (32, 64), (64, 64)], 1):
-        shapes |= {f"w{i}": (3, 3, taken, given), f"b{i}": (given,)}
-    return parameters({**shapes, "w5": (flat, 128), "b5": (128,), "w6": (128, CLASSES), "b6": (CLASSES,)})
-
-
-def adam(s: Sizes, many: bool) -> tuple[list[Array], list[Array]]:
-    """Parameters and their gradients: one tensor, or `s.tensors` that are as many numbers together."""
-    sizes = [s.parameters // s.tensors] * s.tensors if many else [s.parameters]
-    return [normal(n, seed=i) for i, n in enumerate(sizes)], [normal(n, seed=1000 + i) for i, n in enumerate(sizes)]

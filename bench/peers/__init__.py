@@ -1,1 +1,1 @@
-"""The same workloads as other frameworks' users write them. A framework is a file that fills TABLE as axon's does."""
+"""The same workloads as other frameworks' users write them. A framework is a package that fills TABLE as ours."""

@@ -8,6 +8,6 @@ native_loop  many training steps in one compiled call
 from __future__ import annotations
 
 from ..data import Table
-from . import arrays, decoder, resnet, training
+from . import arrays, decoder, lstm, resnet, training
 
-TABLE: Table = {**training.TABLE, **resnet.TABLE, **decoder.TABLE, **arrays.TABLE}
+TABLE: Table = {**training.TABLE, **resnet.TABLE, **lstm.TABLE, **decoder.TABLE, **arrays.TABLE}

@@ -6,30 +6,16 @@ import math
 from functools import partial
 from typing import Any
 
-from axon import nx, optimizers
+from axon import nx, optimizers, tree
 from axon.activations import softmax
 from axon.defn import jit
 
-from .. import data
-from ..data import Array, Case, Sizes, Table
+from .. import models
+from ..data import BATCHES, Case, Sizes, Table
+from ..models import HEADS, LAYERS, WIDTH
 from .arrays import layer_norm
-from .trainer import Trainer, train_step
+from .trainer import modes, training
 from .training import cross_entropy
-
-LAYERS, WIDTH, HEADS, VOCABULARY = 4, 256, 4, 512
-
-
-def initial(s: Sizes) -> dict[str, Array]:
-    shapes: dict[str, tuple[int, ...]] = {
-        "etoken": (VOCABULARY, WIDTH), "eplace": (s.context, WIDTH), "glast": (WIDTH,), "blast": (WIDTH,),
-        "whead": (WIDTH, VOCABULARY),
-    }  # fmt: skip
-    for i in range(LAYERS):
-        for name, width in (("qkv", 3 * WIDTH), ("mix", WIDTH), ("up", 4 * WIDTH)):
-            shapes |= {f"w{name}{i}": (WIDTH, width), f"b{name}{i}": (width,)}
-        shapes |= {f"wdown{i}": (4 * WIDTH, WIDTH), f"bdown{i}": (WIDTH,)}
-        shapes |= {f"{kind}{place}{i}": (WIDTH,) for kind in "gb" for place in ("attend", "think")}
-    return data.parameters(shapes)
 
 
 def gelu(x: Any) -> Any:
@@ -61,21 +47,18 @@ def loss(p: Any, extra: Any, tokens: Any, following: Any) -> Any:
     return cross_entropy(following, forward(p, tokens)), extra
 
 
-def training(s: Sizes, compiler: str) -> Case:
+def train(s: Sizes, compiler: str, loop: int) -> Case:
     optimizer = optimizers.adamw(3e-4, decay=0.01)
-    trainer = Trainer(train_step(loss, optimizer), optimizer, initial(s), compiler=compiler)
-    text = data.integers(VOCABULARY, s.text_batch, s.context + 1)
-    x, y = nx.tensor(text[:, :-1]), nx.tensor(text[:, 1:])
-    return Case(lambda: trainer(x, y))
+    return training(s, "W5", loss, optimizer, models.decoder(s), compiler=compiler, loop=loop)
 
 
-def inference(s: Sizes, compiler: str) -> Case:
-    function, p = jit(forward, compiler=compiler), {k: nx.tensor(v) for k, v in initial(s).items()}
-    tokens = nx.tensor(data.integers(VOCABULARY, s.text_batch, s.context))
+def infer(s: Sizes, compiler: str) -> Case:
+    function, p = jit(forward, compiler=compiler), tree.map(nx.tensor, models.decoder(s))
+    tokens = nx.tensor(BATCHES["W5_inf"](s)[0])
     return Case(lambda: function(p, tokens))
 
 
 TABLE: Table = {
-    "W5": {"native": partial(training, compiler="native")},
-    "W5_inf": {"native": partial(inference, compiler="native")},
+    "W5": modes("W5", train),
+    "W5_inf": {mode: partial(infer, compiler=mode) for mode in ("native", "evaluate")},
 }

@@ -1,13 +1,16 @@
-"""A training step as a compiled definition, and the state it takes and gives back."""
+"""A training step as a compiled definition, the state it takes and gives back, and its modes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from axon import nx, tree
 from axon.defn import jit, scan, value_and_grad
 from axon.updates import Update, apply_updates
+
+from ..data import BATCHES, LOOPS, Builder, Case, Sizes
 
 # (parameters, extra, *batch) -> (loss, extra), where extra is what a step changes but does not train
 Loss = Callable[..., Any]
@@ -58,3 +61,22 @@ class Trainer:
     def __call__(self, *batch: Any) -> Any:
         self.state, value = self.step(self.state, *batch)
         return value
+
+
+def training(
+    s: Sizes, workload: str, loss: Loss, optimizer: Update, params: Any, extra: Any = None, *, compiler: str, loop: int
+) -> Case:
+    """A step a call, or `loop` of them, over the workload's batch."""
+    step = train_step(loss, optimizer)
+    trainer = Trainer(repeated(step, loop) if loop else step, optimizer, params, extra, compiler=compiler)
+    batch = [nx.tensor(array) for array in BATCHES[workload](s)]
+    return Case(lambda: trainer(*batch), steps=loop or 1)
+
+
+def modes(workload: str, build: Callable[..., Case]) -> dict[str, Builder]:
+    """Of a workload that is trained: `build` takes sizes, a compiler, and the steps in a call (0: one, no loop)."""
+    return {
+        "native": partial(build, compiler="native", loop=0),
+        "native_loop": partial(build, compiler="native", loop=LOOPS[workload]),
+        "evaluate": partial(build, compiler="evaluate", loop=0),
+    }

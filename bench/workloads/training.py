@@ -9,9 +9,9 @@ from axon import layers, losses, nx, optimizers
 from axon.activations import relu
 from axon.updates import apply_updates
 
-from .. import data
-from ..data import CLASSES, CNN_LOOP, LOOP, Case, Sizes, Table
-from .trainer import Trainer, over_rows, repeated, train_step
+from .. import models
+from ..data import BATCHES, Case, Sizes, Table
+from .trainer import Trainer, modes, over_rows, train_step, training
 
 
 def cross_entropy(labels: Any, logits: Any) -> Any:
@@ -23,19 +23,15 @@ def mlp_loss(p: Any, extra: Any, x: Any, y: Any) -> Any:
     return cross_entropy(y, layers.dense(hidden, p["w2"], p["b2"])), extra
 
 
-def mlp(s: Sizes, compiler: str, loop: int = 0) -> Case:
-    optimizer = optimizers.adam(1e-3)
-    step = train_step(mlp_loss, optimizer)
-    trainer = Trainer(repeated(step, loop) if loop else step, optimizer, data.mlp(s), compiler=compiler)
-    x, y = nx.tensor(data.normal(s.batch, s.pixels)), nx.tensor(data.integers(CLASSES, s.batch))
-    return Case(lambda: trainer(x, y), steps=loop or 1)
+def mlp(s: Sizes, compiler: str, loop: int) -> Case:
+    return training(s, "W1", mlp_loss, optimizers.adam(1e-3), models.mlp(s), compiler=compiler, loop=loop)
 
 
 def epoch(s: Sizes, compiler: str) -> Case:
     """Batches are slices of NumPy arrays."""
     optimizer = optimizers.adam(1e-3)
-    trainer = Trainer(train_step(mlp_loss, optimizer), optimizer, data.mlp(s), compiler=compiler)
-    x, y = data.normal(s.samples, s.pixels), data.integers(CLASSES, s.samples)
+    trainer = Trainer(train_step(mlp_loss, optimizer), optimizer, models.mlp(s), compiler=compiler)
+    x, y = BATCHES["W1b"](s)
 
     def call() -> Any:
         loss = None
@@ -48,10 +44,8 @@ def epoch(s: Sizes, compiler: str) -> Case:
 
 def epoch_in_one_call(s: Sizes, compiler: str) -> Case:
     optimizer = optimizers.adam(1e-3)
-    step = over_rows(train_step(mlp_loss, optimizer))
-    trainer = Trainer(step, optimizer, data.mlp(s), compiler=compiler)
-    x = data.normal(s.samples, s.pixels).reshape(-1, s.batch, s.pixels)
-    y = data.integers(CLASSES, s.samples).reshape(-1, s.batch)
+    trainer = Trainer(over_rows(train_step(mlp_loss, optimizer)), optimizer, models.mlp(s), compiler=compiler)
+    x, y = (array.reshape(-1, s.batch, *array.shape[1:]) for array in BATCHES["W1b"](s))
     return Case(lambda: trainer(x, y), whole=True)
 
 
@@ -65,19 +59,15 @@ def cnn_loss(p: Any, key: Any, x: Any, y: Any, rate: float) -> Any:
     return cross_entropy(y, layers.dense(hidden, p["w6"], p["b6"])), state["key"]
 
 
-def cnn(s: Sizes, compiler: str, loop: int = 0, rate: float = 0.5) -> Case:
-    optimizer = optimizers.adam(1e-3)
-    step = train_step(partial(cnn_loss, rate=rate), optimizer)
-    key = nx.random.key(1)
-    trainer = Trainer(repeated(step, loop) if loop else step, optimizer, data.cnn(s), key, compiler=compiler)
-    x, y = nx.tensor(data.normal(s.images, s.side, s.side, 3)), nx.tensor(data.integers(CLASSES, s.images))
-    return Case(lambda: trainer(x, y), steps=loop or 1)
+def cnn(s: Sizes, compiler: str, loop: int, rate: float = 0.5) -> Case:
+    loss, key = partial(cnn_loss, rate=rate), nx.random.key(1)
+    return training(s, "W2", loss, optimizers.adam(1e-3), models.cnn(s), key, compiler=compiler, loop=loop)
 
 
 def adam(s: Sizes, compiler: str, many: bool) -> Case:
     """Given gradients: the update and the parameters it makes. The result is the first tensor."""
     optimizer = optimizers.adam(1e-3)
-    values, given = data.adam(s, many)
+    values, given = models.vectors(s, many)
     gradients = [nx.tensor(g) for g in given]
 
     def step(state: Any, gradients: Any) -> Any:
@@ -95,17 +85,13 @@ def adam(s: Sizes, compiler: str, many: bool) -> Case:
 
 
 TABLE: Table = {
-    "W1": {
-        "native": lambda s: mlp(s, "native"),
-        "native_loop": lambda s: mlp(s, "native", LOOP),
-        "evaluate": lambda s: mlp(s, "evaluate"),
+    "W1": modes("W1", mlp),
+    "W1b": {
+        "native": partial(epoch, compiler="native"),
+        "native_loop": partial(epoch_in_one_call, compiler="native"),
+        "evaluate": partial(epoch, compiler="evaluate"),
     },
-    "W1b": {"native": lambda s: epoch(s, "native"), "native_loop": lambda s: epoch_in_one_call(s, "native")},
-    "W2": {
-        "native": lambda s: cnn(s, "native"),
-        "native_loop": lambda s: cnn(s, "native", CNN_LOOP),
-        "evaluate": lambda s: cnn(s, "evaluate"),
-    },
+    "W2": modes("W2", cnn),
     **{
         name: {mode: partial(adam, compiler=mode, many=many) for mode in ("native", "evaluate")}
         for name, many in (("W7_one10M", False), ("W7_100x100k", True))

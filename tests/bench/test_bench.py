@@ -18,15 +18,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 
 from bench import data  # noqa: E402
-from bench.data import CNN_LOOP, LOOP, SMALL, Case  # noqa: E402
+from bench.data import LOOPS, SMALL, Case  # noqa: E402
 from bench.measure import measure  # noqa: E402
 from bench.run import KEEP, caches, summary  # noqa: E402
 from bench.table import markdown  # noqa: E402
-from bench.workloads import TABLE, decoder, resnet, training  # noqa: E402
+from bench.workloads import TABLE, training  # noqa: E402
 
 
 def peer(name: str) -> Any:
-    pytest.importorskip(name)
+    pytest.importorskip(name.partition(".")[0])
     return importlib.import_module(f"bench.peers.{name}")
 
 
@@ -84,82 +84,31 @@ def test_functions_of_arrays(workload: str, mode: str) -> None:
     np.testing.assert_allclose(result(TABLE[workload][mode](SMALL)), expected, tolerance, tolerance * 10)
 
 
-@pytest.mark.parametrize(("workload", "mode"), modes("W1", "W1b", "W2", "W7_one10M", "W7_100x100k"))
-def test_training_steps(workload: str, mode: str) -> None:
-    """The loss (for Adam alone a parameter) after several steps; the dropout masks are the same ones."""
-    steps = {"W1": LOOP, "W2": CNN_LOOP}.get(workload, 3)
-    ours = result(TABLE[workload][mode](SMALL), 1 if mode == "native_loop" and workload != "W1b" else steps)
-    np.testing.assert_allclose(ours, peer_result("jax", workload, steps), 2e-3, 1e-5)
+@pytest.mark.parametrize(("workload", "mode"), modes(*(w for w in TABLE if w not in REFERENCES)))
+def test_models(workload: str, mode: str) -> None:
+    """The loss after some steps (for Adam alone a parameter, else logits); the dropout masks are the same ones."""
+    steps = LOOPS.get(workload, 3)
+    ours = result(TABLE[workload][mode](SMALL), 1 if mode == "native_loop" and workload in LOOPS else steps)
+    np.testing.assert_allclose(ours, peer_result("jax", workload, steps), 2e-3, 1e-4)
 
 
-@pytest.mark.parametrize("workload", ["W1", "W1b", "W7_one10M", "W7_100x100k", *REFERENCES])
+@pytest.mark.parametrize("workload", [w for w in TABLE if w != "W2"])
 def test_torch_measures_the_same(workload: str) -> None:
     found = peer_result("torch", workload, 2)
-    expected = result(TABLE[workload]["evaluate" if "evaluate" in TABLE[workload] else "native"](SMALL), 2)
+    expected = result(TABLE[workload]["evaluate"](SMALL), 2)
     if workload == "W8_conv":
         found = found.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(found, expected, 0.03 if workload.endswith("bf16") else 1e-3, 2e-4)
 
 
 def test_torch_trains_the_same_cnn() -> None:
-    theirs = result(peer("torch").cnn(SMALL, channels_last=True, rate=0.0), 3)
-    np.testing.assert_allclose(theirs, result(training.cnn(SMALL, "evaluate", rate=0.0), 3), 1e-3)
+    theirs = result(peer("torch.training").cnn(SMALL, channels_last=True, rate=0.0), 3)
+    np.testing.assert_allclose(theirs, result(training.cnn(SMALL, "evaluate", 0, rate=0.0), 3), 1e-3)
 
 
-def test_residual_network() -> None:
-    """Inference, and the loss of the first training step, against torch's own layers."""
-    torch = pytest.importorskip("torch")
-    F = torch.nn.functional
-
-    def forward(stem: str, classes: int, x: Any, train: bool) -> Any:
-        p, running = resnet.initial(stem, classes)
-        p = {k: torch.from_numpy(v) for k, v in p.items()}
-
-        def unit(u: resnet.Unit, x: Any) -> Any:
-            x = F.conv2d(x, p[u.name].permute(3, 2, 0, 1), stride=u.stride, padding=u.size // 2)
-            mean, var = (torch.from_numpy(v) for v in running[u.name])
-            return F.batch_norm(x, mean, var, p[f"g{u.name}"], p[f"b{u.name}"], training=train)
-
-        x = unit(resnet.STEMS[stem], torch.from_numpy(x).permute(0, 3, 1, 2)).relu()
-        x = F.max_pool2d(x, 3, 2, 1) if stem == "large" else x
-        for first, second, projection in resnet.BLOCKS:
-            shortcut = x if projection is None else unit(projection, x)
-            x = (unit(second, unit(first, x).relu()) + shortcut).relu()
-        return x.mean((2, 3)) @ p["wlast"] + p["blast"]
-
-    side = SMALL.residual_side
-    expected = forward("large", 1000, data.normal(1, side, side, 3), False).double().numpy()
-    np.testing.assert_allclose(result(TABLE["W3_inf_b1"]["native"](SMALL)), expected, 1e-3, 1e-3)
-    n = SMALL.residual_batch
-    logits = forward("small", data.CLASSES, data.normal(n, 32, 32, 3), True)
-    loss = F.cross_entropy(logits, torch.from_numpy(data.integers(data.CLASSES, n)).long())
-    np.testing.assert_allclose(result(TABLE["W3_train"]["native"](SMALL)), loss.item(), 1e-3)
-
-
-def test_decoder() -> None:
-    """Logits, and the loss of the first training step, against torch's own layers."""
-    torch = pytest.importorskip("torch")
-    F = torch.nn.functional
-    p = {k: torch.from_numpy(v) for k, v in decoder.initial(SMALL).items()}
-
-    def forward(tokens: Any) -> Any:
-        h = F.embedding(tokens, p["etoken"]) + p["eplace"]
-        for i in range(decoder.LAYERS):
-            x = F.layer_norm(h, h.shape[-1:], p[f"gattend{i}"], p[f"battend{i}"])
-            parts = (x @ p[f"wqkv{i}"] + p[f"bqkv{i}"]).chunk(3, -1)
-            q, k, v = (t.unflatten(-1, (decoder.HEADS, -1)).transpose(1, 2) for t in parts)
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
-            h = h + mixed @ p[f"wmix{i}"] + p[f"bmix{i}"]
-            x = F.layer_norm(h, h.shape[-1:], p[f"gthink{i}"], p[f"bthink{i}"])
-            h = h + F.gelu(x @ p[f"wup{i}"] + p[f"bup{i}"], approximate="tanh") @ p[f"wdown{i}"] + p[f"bdown{i}"]
-        return F.layer_norm(h, h.shape[-1:], p["glast"], p["blast"]) @ p["whead"]
-
-    tokens = torch.from_numpy(data.integers(decoder.VOCABULARY, SMALL.text_batch, SMALL.context)).long()
-    expected = forward(tokens).double().numpy()
-    np.testing.assert_allclose(result(TABLE["W5_inf"]["native"](SMALL)), expected, 1e-3, 1e-3)
-    text = torch.from_numpy(data.integers(decoder.VOCABULARY, SMALL.text_batch, SMALL.context + 1)).long()
-    loss = F.cross_entropy(forward(text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())
-    np.testing.assert_allclose(result(TABLE["W5"]["native"](SMALL)), loss.item(), 1e-4)
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_peers_have_what_they_are_compared_with(name: str) -> None:
+    assert peer(name).TABLE.keys() == TABLE.keys() == data.WORKLOADS.keys()
 
 
 # The harness
