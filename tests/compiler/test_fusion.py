@@ -106,6 +106,12 @@ def test_rule_6_a_splitting_reshape_fuses_and_a_merging_one_is_an_alias() -> Non
     assert steps(lambda x, b: nx.reshape(nx.exp(x), (300,)) + b, f32(30, 10), f32(300)) == ["map", "map"]
 
 
+def test_rule_6_a_concat_of_many_pieces_is_a_copy_a_piece() -> None:
+    few, many = ([f32(4, 8)] * n for n in (8, 9))
+    assert steps(lambda *xs: nx.exp(nx.concat(xs)), *few) == ["map"]
+    assert steps(lambda *xs: nx.exp(nx.concat(xs)), *many) == ["copy"] * 9 + ["map"]
+
+
 def test_rule_7_a_lookup_fuses_with_its_indices_and_its_users() -> None:
     assert steps(lambda t, i: nx.take(t, i + 1, axis=0) * 2, f32(50, 16), typed(int32, 7)) == ["map"]
 

@@ -86,7 +86,10 @@ def test_integer_products_wrap(name):
 )
 def test_engines(symbol, left, right):
     rng = np.random.default_rng(2)
-    for batch, m, n, k in [(1, 64, 48, 100), (4, 33, 65, 17), (2, 5, 700, 3)]:
+    for batch, m, n, k in [
+        (1, 64, 48, 100), (4, 33, 65, 17), (2, 5, 700, 3), (1, 19, 3, 517), (1, 33, 300, 1024), (2, 100, 333, 600),
+        (1, 500, 90, 512),
+    ]:  # fmt: skip
         a, b = numbers(rng, (batch, m, k), "float32"), numbers(rng, (batch, k, n), "float32")
         bias = numbers(rng, (n,), "float32")
         got = gemm(layout(a, left), layout(b, right), "float32", bias, symbol)
@@ -158,8 +161,10 @@ def test_the_same_bits_at_any_number_of_threads():
     rng = np.random.default_rng(6)
     before = _core.threads()
     try:
-        for m, n, k in [(200, 300, 500), (1, 3000, 400), (64, 64, 64)]:
-            a, b = numbers(rng, (1, m, k), "float32"), numbers(rng, (1, k, n), "float32")
+        for m, n, k, right in [
+            (200, 300, 500, "rows"), (1, 3000, 400, "rows"), (64, 64, 64, "rows"), (33, 300, 1024, "columns"),
+        ]:  # fmt: skip
+            a, b = numbers(rng, (1, m, k), "float32"), layout(numbers(rng, (1, k, n), "float32"), right)
             results = []
             for count in (1, 2, 3, 16):
                 _core.set_threads(count)

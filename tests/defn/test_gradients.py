@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from axon import nx, testing
 from axon.defn import grad, vjp
+from axon.defn.trace import trace
 from axon.nx.op import Op
+from axon.nx.tensor import TensorType
 
 SMOOTH = [op for op in testing.rows() if op.vjp is not None]
 
@@ -61,6 +63,29 @@ def test_integer_powers_of_negative_numbers(n: int) -> None:
 @pytest.mark.parametrize("index", [1, (slice(None, None, -1), slice(3, 0, -2)), (..., None, 0), ([2, 0, 2],)], ids=str)
 def test_subscripts(index: Any) -> None:
     testing.check_grads(lambda x: x[index] * x[index], np.arange(12.0).reshape(3, 4))
+
+
+SLICES = {
+    "side by side": (lambda x: [x[:, 2:], x[:, :2]], ["concat"]),
+    "with gaps": (lambda x: [x[3:4], x[0], x[1:2]], ["concat", "pad"]),  # the gap is the first part's padding
+    "within": (lambda x: [x[1], x[2]], ["concat", "pad"]),
+    "twice": (lambda x: [x[:2], x[2:], x[:2]], ["concat"]),
+    "overlapping": (lambda x: [x[:3], x[2:]], ["pad", "pad"]),
+    "along two axes": (lambda x: [x[:2, :2], x[2:, 2:]], ["pad", "pad"]),
+    "with steps": (lambda x: [x[::2], x[1::2]], ["pad", "pad"]),
+    "and the whole": (lambda x: [x[:2], x, x[2:]], ["concat"]),
+    "alone": (lambda x: [x[1:3]], ["pad"]),
+    "of none": (lambda x: [x[:0], x], ["pad"]),
+}
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_gradients_of_slices_are_put_side_by_side(name: str) -> None:
+    parts, moved = SLICES[name]
+    f = lambda x: sum((nx.sum(p * p * (k + 2.0)) for k, p in enumerate(parts(x))), nx.tensor(0.0))  # noqa: E731
+    testing.check_grads(f, np.arange(12.0).reshape(4, 3))
+    nodes = trace(grad(f), (TensorType(nx.float64, (4, 3)),)).graph.nodes
+    assert sorted(n.op.name for n in nodes if n.op.name in ("concat_", "concat", "pad_", "pad")) == moved
 
 
 @pytest.mark.parametrize("x", [[[2.0, 0.0, 3.0], [1.0, 2.0, 4.0]], [[2.0, 0.0, 0.0], [0.0, 1.0, 5.0]]])

@@ -20,6 +20,7 @@ from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 
 FUSED = {"elementwise", "movement", "creation", "reduction"}
 KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
+PIECES = 8  # of a concat, at most, for an index map: each element asks of every piece whether it is in it
 REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
 DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
@@ -42,6 +43,8 @@ def operand_maps(node: Node, at: Map, loops: Sequence[int], run: tuple[int, int]
     types = [v.type for v in node.inputs]
     assert node.op.index_map is not None
     steps = node.op.index_map(types, out, **node.attrs)
+    if len(types) > PIECES:
+        return None
     found: list[Map] = []
     for k, type_ in enumerate(types):
         if steps == RESHAPE:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import GradientError
 from ..nx.backend import select
-from ..nx.elementwise import add as nx_add
+from ..nx.movement import Part
 from ..nx.tensor import Tensor, TensorType
+from .contributions import Contributions
 from .control import switch
 from .evaluate import replay
 from .expr import CALL, INPUT, Graph, Node, Value
@@ -18,13 +19,13 @@ from .trace import located
 def pull(
     graph: Graph, env: Mapping[Value, Tensor], cotangents: Iterable[tuple[Value, Tensor]], wrt: Sequence[Value]
 ) -> list[Tensor]:
-    """The gradients of `wrt`, given those of some values. Contributions are added in the order of the sweep."""
+    """The gradients of `wrt`, given those of some values."""
     active = _active(graph, wrt)
-    found: dict[Value, Tensor] = {}
+    found: dict[Value, Contributions] = {}
 
-    def add(value: Value, g: Tensor) -> None:
+    def add(value: Value, g: Tensor | Part) -> None:
         if value in active:
-            found[value] = nx_add(found[value], g) if value in found else g
+            found.setdefault(value, Contributions()).add(g)
 
     for value, g in cotangents:
         add(value, g)
@@ -32,18 +33,19 @@ def pull(
         if node.op is INPUT:
             continue
         results = [Value(node, i) for i in range(len(node.types))]
-        gs = [found.pop(v, None) for v in results]
-        if all(g is None for g in gs):
+        given = [found.pop(v, None) for v in results]
+        if all(c is None for c in given):
             continue
         with located(node.source):
+            gs = [None if c is None else c.total() for c in given]
             wanted = [v in active for v in node.inputs]
             operands = [env[v] for v in node.inputs]
             made = _contributions(node, gs, [env[v] for v in results], operands, wanted)
             for value, g, needed in zip(node.inputs, made, wanted, strict=True):
                 if needed and g is not None:
-                    assert (g.dtype, g.shape) == (value.type.dtype, value.type.shape), (node, g.type, value.type)
+                    assert isinstance(g, Part) or (g.dtype, g.shape) == (value.type.dtype, value.type.shape), (node, g)
                     add(value, g)
-    return [found[v] if v in found else _zeros_like(env[v]) for v in wrt]
+    return [found[v].total() if v in found else _zeros_like(env[v]) for v in wrt]
 
 
 def filled(value: int, type_: TensorType, like: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ def _active(graph: Graph, wrt: Sequence[Value]) -> set[Value]:
 
 def _contributions(
     node: Node, gs: list[Tensor | None], results: list[Tensor], operands: list[Tensor], wanted: list[bool]
-) -> Sequence[Tensor | None]:
+) -> Sequence[Tensor | Part | None]:
     """What a node adds to the gradient of each operand: by the rule of the call's kind, else by the op's row."""
     if node.op is not CALL and node.op.vjp is None:
         why = node.op.nondifferentiable or "it has no gradient; keep it out with stop_grad"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ShapeError
 from .elementwise import where
@@ -118,8 +118,16 @@ def _slice_map(types: Types, out: TensorType, *, starts: Shape, stops: Shape, st
     return (tuple(Index(i, mul=s, start=a) for i, (a, s) in enumerate(zip(starts, steps))),)
 
 
-def _slice_vjp(g: Tensor, y: Tensor, x: Tensor, *, starts: Shape, stops: Shape, steps: Shape) -> tuple[Tensor]:
-    return (pad(g, [(a, n - b, s - 1) for a, b, s, n in zip(starts, stops, steps, x.shape)]),)
+class Part(NamedTuple):
+    """A gradient that is zero but for a block, before it is padded by `pad`'s config: the gradients of many slices of
+    one tensor can be put side by side, where padding each costs as much as the whole."""
+
+    block: Tensor
+    config: tuple[tuple[int, int, int], ...]
+
+
+def _slice_vjp(g: Tensor, y: Tensor, x: Tensor, *, starts: Shape, stops: Shape, steps: Shape) -> tuple[Part]:
+    return (Part(g, tuple((a, n - b, s - 1) for a, b, s, n in zip(starts, stops, steps, x.shape))),)
 
 
 def _pad_shape(name: str, types: Types, *, config: Any) -> Settled:

@@ -58,7 +58,7 @@ class Op:
     kind: str  # elementwise reduction movement contraction indexing window creation library region effect
     infer: Callable[[Sequence[Operand], dict[str, Any]], Inference]
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
-    vjp: Callable[..., Sequence[Tensor | None]] | None = None  # (g, y, *operands, **attrs) -> a gradient an operand
+    vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
     identity: Callable[[DType], Any] | None = None  # of combine (argmax, argmin: of its value; the index is free)
