@@ -184,6 +184,17 @@ def test_a_report_counts_what_regions_do(function: Callable[..., Any], calls: in
     assert row.operations == pytest.approx(expected * 2 * 50**3, rel=0.05)
 
 
+def test_a_report_counts_the_bytes_that_are_read() -> None:
+    def moved(f: Callable[..., Any], *types: Any) -> list[int]:
+        return [s.nbytes for s in jit(f).lower(*types).report().steps]
+
+    assert moved(lambda x: nx.exp(x[10:20]), f32(100, 50)) == [2 * 10 * 50 * 4]  # a slice
+    assert moved(lambda x, b: x + b, f32(30, 50), f32(50)) == [(2 * 30 * 50 + 50) * 4]  # a vector, again and again
+    assert moved(lambda x: x[:-1] * x[1:], f32(100)) == [(100 + 99) * 4]  # the same numbers twice
+    assert moved(lambda t, i: nx.exp(nx.take(t, i, axis=0)), f32(1000, 8), typed(int32, 5)) == [5 * 8 * 4 * 2 + 5 * 4]
+    assert moved(lambda *xs: nx.concat(xs), *[f32(6)] * 9) == [2 * 6 * 4] * 9  # a copy a piece
+
+
 # Donation
 
 

@@ -218,7 +218,7 @@ def elementwise_alias(call: Call, source: Any, result: Any, memory: Any) -> bool
                     *(p[f"s{k}_{a}"] for a, c in enumerate(operand.access) if c == "s"),
                 )
             )
-    if len(seen) != 1 or _gathered(kernel.body, {k for k, m in held.items() if m == source}):
+    if len(seen) != 1 or gathered(kernel.body) & {k for k, m in held.items() if m == source}:
         return False
     loops = [s for s in kernel.body if isinstance(s, For)]
     outs = {k for k, m in held.items() if m is result or m == result}
@@ -226,14 +226,10 @@ def elementwise_alias(call: Call, source: Any, result: Any, memory: Any) -> bool
     return len(stored) == 1 and stored[0] is loops[-1] and not _reads_twice(stored[0], held, source, outs)
 
 
-def _gathered(body: Sequence[Any], operands: set[int]) -> bool:
-    """Whether an operand is read at computed offsets."""
-    return any(
-        _gathered(i.body, operands)
-        if isinstance(i, For)
-        else isinstance(i, Instr) and i.op == "gather" and i.attr in operands
-        for i in body
-    )
+def gathered(body: Sequence[Any]) -> set[int]:
+    """The operands that are read at computed offsets."""
+    inside = [gathered(s.body) for s in body if isinstance(s, For)]
+    return {s.attr for s in body if isinstance(s, Instr) and s.op == "gather"}.union(*inside)
 
 
 def _reads_twice(loop: For, held: dict[int, Any], source: Any, outs: set[int]) -> bool:

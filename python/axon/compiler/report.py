@@ -3,7 +3,8 @@ compilation time went. Everything here is read from the schedule and the plan; n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from .cache import Statistics
 from .extern import LibraryStep
 from .kernel import For, Instr
-from .memory import Lifetime, Plan, size_of
+from .memory import Lifetime, Plan, gathered, size_of
 from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
 
 
@@ -129,8 +130,7 @@ def report(
 
 def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
     """One step's row."""
-    memory = plan.schedule.memory
-    nbytes = sum(size_of(memory(m)) for m in dict.fromkeys([*reads(step), *writes(step)]))
+    nbytes = moved(step, plan.schedule.memory)
     match step:
         case KernelStep(kernel=kernel, calls=calls):
             what = f"{kernel.form} kernel: {', '.join(dict.fromkeys(names(kernel.body)))}"
@@ -152,6 +152,23 @@ def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
             length = step.node.attrs.get("length", 1)
             work = max(bodies) if step.kind == "cond" else sum(bodies) * length
             return StepReport(step.kind, length, work, nbytes, seconds, step.node.source)
+
+
+def moved(step: Step, memory: Callable[[Any], Any]) -> int:
+    """Bytes that a step must move: of each memory what its accesses reach, once."""
+    if isinstance(step, LibraryStep) and step.symbol == "copy":
+        itemsize, rank, *rest = step.ints
+        return 2 * itemsize * prod(rest[:rank])
+    if not isinstance(step, KernelStep):
+        return sum(size_of(m) for m in {memory(m) for m in (*reads(step), *writes(step))})
+    found: Counter[Any] = Counter()
+    tables = gathered(step.kernel.body)
+    for call in step.calls:
+        for k, m in zip(step.kernel.pointers, call.memory):
+            operand = step.kernel.operands[k]
+            reached = [call.parameters[f"n{a}"] for a, c in enumerate(operand.access) if c != "0" or k in tables]
+            found[memory(m)] += prod(reached) * operand.dtype.itemsize
+    return sum(min(n, size_of(m)) for m, n in found.items())
 
 
 def names(body: Sequence[Any]) -> list[str]:
