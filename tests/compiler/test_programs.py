@@ -195,6 +195,29 @@ def test_a_report_counts_the_bytes_that_are_read() -> None:
     assert moved(lambda *xs: nx.concat(xs), *[f32(6)] * 9) == [2 * 6 * 4] * 9  # a copy a piece
 
 
+def test_a_measured_report_compares_each_step_with_the_machine() -> None:
+    w = nx.ones((300, 300))
+    report = jit(lambda x: [nx.exp(x @ w) for w in (x, w, x.T)]).lower(w).report()
+    assert report.limits is not None and report.limits.memory > 1e8 and report.limits.products > 1e8
+    for s in report.steps:
+        work = s.operations / report.limits.products if s.what.startswith("gemm") else 0
+        assert s.seconds > 0 and s.limit == max(work, s.nbytes / report.limits.memory)
+    lines = str(report).splitlines()
+    products = [line for line in lines if line.startswith("gemm 300x300 . 300x300")]
+    assert len(products) == 1 and products[0].split()[4] == "3"  # equal steps of a line are one row
+    assert "GB/s of memory" in lines[-1]
+
+
+def test_a_report_names_library_steps_by_their_sizes() -> None:
+    def f(x: Tensor, k: Tensor) -> Tensor:
+        return nx.sum(nx.tanh(nx.conv(x, k, padding="same")))
+
+    report = jit(value_and_grad(f, (0, 1))).lower(f32(2, 8, 6, 3), f32(3, 1, 3, 5)).report()
+    convs = {s.what: s.operations for s in report.steps if s.what.startswith("conv")}
+    work = 2 * 2 * 8 * 6 * 3 * 5 * 3 * 1
+    assert convs == {f"conv{d} 2x8x6x3 to 5, 3x1": work for d in ("", " input gradient", " kernel gradient")}
+
+
 # Donation
 
 

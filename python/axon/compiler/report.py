@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
+from math import nan, prod
 from typing import Any, NamedTuple
 
 from .cache import Statistics
 from .extern import LibraryStep
 from .kernel import For, Instr
+from .limits import Limits, limits
 from .memory import Lifetime, Plan, gathered, size_of
 from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step: what it is, floating-point or scalar operations, bytes it must move, seconds (nan if not measured).
+    """One step: what it is, floating-point or scalar operations, bytes it must move, seconds (nan if not measured), and
+    those that it would take at the machine's limit (nan if that is not known).
 
     A loop's calls are its iterations, one for a while, which does not know them; a cond's operations are those of the
     branch that has most.
@@ -29,12 +31,20 @@ class StepReport:
     operations: float
     nbytes: int
     seconds: float
+    limit: float
     source: str
+
+    def with_equal(self, other: StepReport) -> StepReport:
+        """Both as one: they do the same for the same line."""
+        fields = ("calls", "operations", "nbytes", "seconds", "limit")
+        return replace(self, **{f: getattr(self, f) + getattr(other, f) for f in fields})
 
 
 @dataclass(frozen=True)
 class Report:
-    """A program's steps, the milliseconds its compilation took by phase, and its memory. Prints as a table."""
+    """A program's steps, the milliseconds its compilation took by phase, its memory, and what the machine can do where
+    the steps were measured. Prints as a table, with one row for equal steps of a line; above 100 % of the limit, what a
+    step reads or writes stays in cache."""
 
     label: str
     steps: tuple[StepReport, ...]
@@ -43,6 +53,7 @@ class Report:
     from_disk: int
     from_memory: int
     peak_bytes: int
+    limits: Limits | None = None
 
     @property
     def phases(self) -> str:
@@ -58,9 +69,13 @@ class Report:
         return (self.compiled, "compiled"), (self.from_disk, "from disk"), (self.from_memory, "already loaded")
 
     def __str__(self) -> str:
-        rows = [("step", "calls", "us", "Mop", "MB", "Gop/s", "GB/s", "from")]
+        merged: dict[tuple[str, str], StepReport] = {}
         for s in self.steps:
-            timed = s.seconds == s.seconds and s.seconds > 0
+            key = s.what, s.source
+            merged[key] = merged[key].with_equal(s) if key in merged else s
+        rows = [("step", "calls", "us", "Mop", "MB", "Gop/s", "GB/s", "limit %", "from")]
+        for s in merged.values():
+            timed = s.seconds > 0
             rows.append(
                 (
                     s.what,
@@ -70,11 +85,14 @@ class Report:
                     f"{s.nbytes / 1e6:.2f}",
                     f"{s.operations / s.seconds / 1e9:.1f}" if timed else "-",
                     f"{s.nbytes / s.seconds / 1e9:.1f}" if timed else "-",
+                    f"{s.limit / s.seconds:.0%}"[:-1] if timed and s.limit == s.limit else "-",
                     s.source.rpartition("/")[2],
                 )
             )
-        head = f"{self.label or 'program'}: {self.phases}"
-        return "\n".join([head, *table(rows, left=(0, 7)), f"peak {self.peak_bytes / 1e6:.2f} MB"])
+        tail = [f"peak {self.peak_bytes / 1e6:.2f} MB"]
+        if self.limits is not None:
+            tail.append(f"{sum(s.seconds for s in self.steps) * 1e3:.3g} ms; the machine: {self.limits}")
+        return "\n".join([f"{self.label or 'program'}: {self.phases}", *table(rows, left=(0, 8)), "; ".join(tail)])
 
 
 class Memory(NamedTuple):
@@ -123,14 +141,16 @@ def report(
 ) -> Report:
     """The report of a planned program; seconds of each step where it was profiled."""
     steps = plan.schedule.steps
-    times = seconds if seconds is not None else [float("nan")] * len(steps)
-    made = tuple(describe(s, plan, t) for s, t in zip(steps, times))
-    return Report(label, made, milliseconds, statistics.compiled, statistics.disk, statistics.memory, peak)
+    times = seconds if seconds is not None else [nan] * len(steps)
+    best = limits() if seconds is not None else None
+    made = tuple(describe(s, plan, t, best) for s, t in zip(steps, times))
+    return Report(label, made, milliseconds, statistics.compiled, statistics.disk, statistics.memory, peak, best)
 
 
-def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
+def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> StepReport:
     """One step's row."""
     nbytes = moved(step, plan.schedule.memory)
+    limit = nbytes / best.memory if best is not None else nan
     match step:
         case KernelStep(kernel=kernel, calls=calls):
             what = f"{kernel.form} kernel: {', '.join(dict.fromkeys(names(kernel.body)))}"
@@ -138,20 +158,20 @@ def describe(step: Step, plan: Plan, seconds: float) -> StepReport:
                 operations(kernel.body, [c.parameters[f"n{a}"] for a in range(kernel.inner + 1)], kernel.outer)
                 for c in calls
             )
-            return StepReport(shorten(what), len(calls), work, nbytes, seconds, calls[-1].origin)
+            return StepReport(shorten(what), len(calls), work, nbytes, seconds, limit, calls[-1].origin)
         case LibraryStep():
-            return StepReport(
-                step.symbol, 1, float(library_operations(step)), nbytes, seconds, step.label.partition(" at ")[2]
-            )
+            what, work = library_work(step)
+            limit = max(limit, work / best.products) if best is not None else nan
+            return StepReport(what, 1, work, nbytes, seconds, limit, step.label.partition(" at ")[2])
         case HostStep():
-            return StepReport(f"host: {step.node.op.name}", 1, 0.0, nbytes, seconds, step.node.source)
+            return StepReport(f"host: {step.node.op.name}", 1, 0.0, nbytes, seconds, limit, step.node.source)
         case RegionStep():
             bodies = [
-                sum(describe(s, body, seconds).operations for s in body.schedule.steps) for body in plan.regions[step]
+                sum(describe(s, body, nan, None).operations for s in body.schedule.steps) for body in plan.regions[step]
             ]
             length = step.node.attrs.get("length", 1)
             work = max(bodies) if step.kind == "cond" else sum(bodies) * length
-            return StepReport(step.kind, length, work, nbytes, seconds, step.node.source)
+            return StepReport(step.kind, length, work, nbytes, seconds, nan, step.node.source)
 
 
 def moved(step: Step, memory: Callable[[Any], Any]) -> int:
@@ -197,16 +217,20 @@ def operations(body: Sequence[Any], sizes: Sequence[int], outer: int, inside: fl
     return total
 
 
-def library_operations(step: LibraryStep) -> int:
-    """Multiplications and additions of a matrix product or convolution, by the ints of docs/design/library-steps.md."""
+def library_work(step: LibraryStep) -> tuple[str, float]:
+    """What a step is, with its sizes, and the multiplications and additions of a product or convolution, by the ints of
+    docs/design/library-steps.md."""
     if step.symbol == "gemm":
         _, batch, m, n, k = step.ints[:5]
-        return 2 * batch * m * n * k
+        return f"gemm {m}x{k} . {k}x{n}" + (f", {batch} of them" if batch > 1 else ""), 2.0 * batch * m * n * k
     if step.symbol == "conv":
-        _, _, rank, batch, channels, features, groups, *rest = step.ints
-        kernel, output = rest[rank : 2 * rank], rest[2 * rank : 3 * rank]
-        return 2 * batch * features * channels // groups * prod(kernel) * prod(output)
-    return 0
+        _, direction, rank, batch, channels, features, groups, *rest = step.ints
+        sizes, kernel, output = (rest[k * rank : (k + 1) * rank] for k in range(3))
+        what = ("conv", "conv input gradient", "conv kernel gradient")[direction]
+        shapes = "x".join(map(str, (batch, *sizes, channels))), "x".join(map(str, kernel))
+        work = 2.0 * batch * features * channels // groups * prod(kernel) * prod(output)
+        return f"{what} {shapes[0]} to {features}, {shapes[1]}", work
+    return step.symbol, 0.0
 
 
 def shorten(text: str, width: int = 72) -> str:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from .. import _core
 from ..errors import CompileError
 
-load_library, tile = _core.load_library, _core.tile  # the runtime, as the rest of the compiler sees it
+# The runtime, as the rest of the compiler sees it.
+Program, load_library, tile = _core.Program, _core.load_library, _core.tile
 
 ABI = 1  # raised when the kernel ABI or the meaning of emitted text changes
 BASE = ("avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "popcnt", "movbe")
