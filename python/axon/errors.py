@@ -1,4 +1,15 @@
-"""The exceptions users meet. Every text says what was expected, what was got and what to do."""
+"""The exceptions users meet, and notes. Every text says what was expected, what was got and what to do."""
+
+from __future__ import annotations
+
+import sys
+
+CLEAR = "\r\x1b[K"  # on a terminal: go back to the line's beginning and wipe it
+
+
+def note(text: str) -> None:
+    """Print on stderr what is no error; on a terminal in the place of a progress line, which is written again."""
+    print(f"{CLEAR if sys.stderr.isatty() else ''}{text}", file=sys.stderr)
 
 
 class AxonError(Exception):

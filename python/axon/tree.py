@@ -107,12 +107,28 @@ def register(
     rebuild: Callable[[Any, Sequence[Any]], Any],
     keys: Callable[[Any, int], Iterable[Any]] = _positions,
 ) -> None:
-    """Make values of `cls` nodes: split(value) gives (children, hashable metadata), rebuild(metadata, children) it."""
+    """Make values of `cls` nodes: split(value) gives (children, hashable metadata), rebuild(metadata, children) it.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> register(Pair, lambda p: ((p.a, p.b), None), lambda _, children: Pair(*children))
+    >>> leaves({"x": Pair(1, [2, 3])})
+    [1, 2, 3]
+    """
     _kinds[cls] = Kind(split, rebuild, keys)
 
 
 def atom(cls: T) -> T:
-    """Declare that values of a NamedTuple or dataclass are leaves."""
+    """Declare that values of a NamedTuple or dataclass are leaves.
+
+    >>> @atom
+    ... class Interval(NamedTuple):
+    ...     low: float
+    ...     high: float
+    >>> leaves([Interval(0, 1)])
+    [Interval(low=0, high=1)]
+    """
     _kinds[cls] = None
     return cls
 
@@ -220,12 +236,20 @@ def _paths(token: Iterator[Any], path: Path, found: list[Path]) -> None:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """The leaves of a tree in order."""
+    """The leaves of a tree in order.
+
+    >>> leaves({"w": 1, "b": (2, None)})
+    [1, 2]
+    """
     return flatten(tree)[0]
 
 
 def structure(tree: Any) -> Structure:
-    """The structure of a tree: equal for trees that differ in leaves only."""
+    """The structure of a tree: equal for trees that differ in leaves only.
+
+    >>> structure({"w": 1, "b": [2]}) == structure({"w": 3, "b": [4]}) != structure({"b": [4], "w": 3})
+    True
+    """
     return flatten(tree)[1]
 
 

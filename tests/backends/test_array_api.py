@@ -70,6 +70,8 @@ ELSEWHERE = {  # functions of a float32[3,2] and int32[3,2] that make tensors on
     "put_along_axis": lambda x, i: nx.put_along_axis(x, i, 1.0),
     "window_mean": lambda x, i: nx.window_mean(x, window=(2, 2), padding="same", count_include_pad=False),
     "array": lambda x, i: np.ones(2) + x,
+    "stack": lambda x, i: nx.stack([np.ones((3, 2), "float32"), x]),
+    "meshgrid": lambda x, i: nx.meshgrid([1, 2], x[0])[0],
     "rows_of_arrays": lambda x, i: nx.where(np.ones(2, bool), x, np.ones(2)),
     "grad_take": lambda x, i: grad(lambda x: nx.sum(nx.take(x, i[:, 0], axis=0)))(x),
     "grad_pad": lambda x, i: grad(lambda x: nx.sum(nx.pad(x, 1, 1.0)))(x),

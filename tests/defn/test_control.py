@@ -55,6 +55,13 @@ def test_switch_clamps(run: Any, index: int, expected: float) -> None:
 
 def test_switch_takes_any_integer(run: Any) -> None:
     assert run(lambda i: switch(i, [lambda: 1, lambda: 2]), nx.tensor(1, "int64")).item() == 2
+    for i, dtype, expected in (
+        (2**32, "int64", 2),
+        (-(2**32) + 1, "int64", 1),
+        (2**31, "uint32", 2),
+        (2**63, "uint64", 2),
+    ):
+        assert run(lambda i: switch(i, [lambda: 1, lambda: 2]), nx.tensor(i, dtype)).item() == expected
 
 
 def test_nested_control_flow(run: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import io
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -318,6 +320,18 @@ def test_a_retrace_says_what_changed(before: Any, after: Any, words: str, capsys
     assert capsys.readouterr().err == ""
 
 
+def test_on_a_terminal_a_note_takes_the_place_of_a_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    f = jit(lambda x: x, compiler="evaluate")
+    f(nx.zeros(1))
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    f(nx.zeros(2))
+    assert terminal.getvalue().startswith("\r\x1b[K<lambda>: trace 2")
+
+
 def test_a_kind_of_change_is_said_once(capsys: Any) -> None:
     f = jit(lambda x: x, compiler="evaluate")
     for n in range(1, 6):
@@ -425,6 +439,12 @@ def test_debug_may_allow_infinities(compiler: str) -> None:
         f(nx.tensor(0.0))
     with debug(inf=False):
         assert f(nx.tensor(0.0)).item() == 0
+
+
+def test_debug_leaves_literals_to_their_readers(compiler: str) -> None:
+    f = jit(lambda x: nx.where(x > 0, x, -nx.inf), compiler=compiler)
+    with debug(), pytest.raises(NonFiniteError, match=r"^where at .*test_jit.py"):
+        f(nx.tensor([1.0, -1.0]))
 
 
 def test_debug_looks_into_regions(compiler: str) -> None:

@@ -168,6 +168,10 @@ def test_float64_samples_have_all_their_bits():
 def test_clip_keeps_the_dtype_of_its_kind(dtype, bound, expected):
     assert nx.clip(nx.tensor([0, 200], dtype), 0, bound).type == nx.template(2, expected)
     assert nx.clip(nx.tensor([0, 200], "uint8"), max=np.uint16(300)).tolist() == [0, 200]
+    for f in (lambda x: x.clip(-1, 1), jit(lambda x: x.clip(-1, 1))):
+        assert f(nx.tensor([-2, 2])).tolist() == [-1, 1]
+    with pytest.raises(DTypeError, match=r"^clip: less: expected an integer that uint8"):
+        nx.clip(nx.tensor([0, 200], "uint8"), -1)
 
 
 def test_kinds():

@@ -30,6 +30,7 @@ X = np.arange(24.0).reshape(2, 3, 4)
         (lambda x: nx.concat([x, x], axis=-1), lambda x: np.concatenate([x, x], axis=-1)),
         (lambda x: nx.concat([x, x[0]], axis=None), lambda x: np.concatenate([x, x[0]], axis=None)),
         (lambda x: nx.reshape(x, (4, -1), copy=True), lambda x: x.reshape(4, -1)),
+        (lambda x: x.reshape(4, -1), lambda x: x.reshape(4, -1)),
         (nx.flatten, np.ravel),
         (lambda x: nx.split(x, 2, axis=2)[1], lambda x: np.split(x, 2, axis=2)[1]),
         (lambda x: nx.split(x, (1, 2), axis=1)[1], lambda x: x[:, 1:]),
@@ -61,6 +62,13 @@ def test_arrays_become_tensors():
     assert nx.meshgrid([1, 2], np.ones(3))[0].type == nx.template((3, 2), "int32")
     assert [x.shape for x in nx.broadcast_arrays([1, 2], np.ones((3, 1)))] == [(3, 2), (3, 2)]
     assert nx.concat([[1], np.ones(1, "int32")], axis=None).tolist() == nx.stack([1, nx.tensor(1)]).tolist() == [1, 1]
+
+
+def test_numbers_do_not_change_the_dtype():
+    half = nx.ones((), "float16")
+    joined = nx.stack([half, 2.0]), nx.stack([2.0, half]), nx.concat([2, half], axis=None)
+    assert all(x.dtype is nx.float16 for x in (*joined, *nx.broadcast_arrays(2.0, half), *nx.meshgrid(half, 2)))
+    assert nx.stack([0.1, nx.ones((), "float64")]).tolist() == [0.1, 1.0]
 
 
 def padded(x, config, value):
@@ -117,6 +125,7 @@ def test_pad_shorthand_and_gradient():
         (lambda x: nx.argmin(x, axis=()), "argmin: expected one axis"),
         (lambda x: nx.rename(x, "abc"), "3 axis names"),
         (lambda x: nx.rename(x, {"nope": "z"}), "names that axes have"),
+        (lambda x: nx.stack([x, x[0]]), r"stack: expected tensors of one shape, got float64\[2,3,4\] and"),
         (lambda x: nx.stack([]), "stack: expected a sequence of at least one"),
         (lambda x: nx.concat([]), "concat: expected a sequence of at least one"),
         (lambda x: nx.concat(3), "concat: expected a sequence of at least one"),

@@ -10,6 +10,7 @@ SOURCE = pathlib.Path(inspect.getfile(nx.Tensor))
 STUB = SOURCE.with_name("methods.pyi")
 
 HEAD = '''# ruff: noqa: E501
+# fmt: off
 """The functions attached to Tensor where they are declared. Written by tests/nx/test_methods.py."""
 
 from collections.abc import Mapping, Sequence
@@ -51,10 +52,11 @@ def line(name: str, value: object) -> str:
     for before, p in zip(signature.parameters.values(), rest):
         if before.kind is p.POSITIONAL_ONLY and p.kind is not p.POSITIONAL_ONLY:
             parameters.append("/")
-        if p.kind is p.KEYWORD_ONLY and before.kind is not p.KEYWORD_ONLY:
+        if p.kind is p.KEYWORD_ONLY and before.kind not in (p.KEYWORD_ONLY, p.VAR_POSITIONAL):
             parameters.append("*")
         default = "" if p.default is p.empty else f" = {p.default!r}"
-        parameters.append(f"{p.name}: {p.annotation}{default}")
+        star = "*" if p.kind is p.VAR_POSITIONAL else ""
+        parameters.append(f"{star}{p.name}: {p.annotation}{default}")
     if all(p.kind is p.POSITIONAL_ONLY for p in signature.parameters.values()):
         parameters.append("/")
     return f"    def {name}({', '.join(parameters)}) -> {signature.return_annotation}: ...\n"
@@ -66,6 +68,13 @@ def render() -> str:
 
 def test_stub_lists_what_is_attached():
     assert STUB.read_text() == render(), "python tests/nx/test_methods.py writes it again"
+
+
+def test_every_function_of_a_tensor_is_a_method():
+    functions = {k: v for k, v in vars(nx).items() if inspect.isfunction(v) and not k.endswith("_like")}
+    first = {k: next(iter(inspect.signature(v).parameters.values()), None) for k, v in functions.items()}
+    takes = [k for k, p in first.items() if p and p.annotation in ("Tensor", "Operand") and p.kind is p.POSITIONAL_ONLY]
+    assert len(takes) > 100 and not [k for k in takes if not hasattr(nx.Tensor, k.rstrip("_"))]
 
 
 if __name__ == "__main__":

@@ -88,6 +88,9 @@ def test_bounds_beyond_the_dtype_are_its_ends():
 def test_bernoulli():
     p = np.array([0.1, 0.5, 0.9], dtype=np.float32)
     same(random.bernoulli(random.key(1), 0.3, (4, 5)), jax.random.bernoulli(jax.random.PRNGKey(1), 0.3, (4, 5)))
+    assert bool(nx.all(random.bernoulli(random.key(1), 1, (4,)))) and not nx.any(
+        random.bernoulli(random.key(1), 0, (4,))
+    )
     same(random.bernoulli(random.key(1), nx.asarray(p)), jax.random.bernoulli(jax.random.PRNGKey(1), p))
 
 

@@ -123,7 +123,8 @@ class Arguments:
             except (AxonError, TypeError, ValueError) as error:
                 raise TypeError(
                     f"{self.label}: expected tensors, arrays or numbers, got a {type(leaf).__name__} as argument "
-                    f"{self.leaf_names(signature())[i]!r} ({error}); name it in static= if it is an option"
+                    f"{self.leaf_names(signature())[i]!r} ({error}); name it in static= if it is an option, or "
+                    f"register its type with axon.tree if it is a container"
                 ) from error
         return made
 

@@ -11,8 +11,9 @@ from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError, ShapeError, TraceError
 from ..nx.creation import asarray
-from ..nx.elementwise import astype
+from ..nx.elementwise import astype, clip
 from ..nx.tensor import Tensor, TensorType
+from ..nx.types import can_cast
 from .region import call, close, same_structure, same_types
 from .trace import trace
 
@@ -49,8 +50,10 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     _callable("switch", **{f"branch {i}": f for i, f in enumerate(branches)})
     if not index.dtype.is_integer or index.ndim:
         raise DTypeError(f"switch: expected an integer index of rank 0, got {index.type}; cast it with astype")
+    if not can_cast(index, int32):  # what int32 does not hold would wrap
+        index = clip(index, 0, len(branches) - 1)
     names = tuple(f"branch {i}'s result" for i in range(len(branches)))
-    return _branches("switch", index if index.dtype is int32 else astype(index, int32), branches, names, operands)
+    return _branches("switch", astype(index, int32), branches, names, operands)
 
 
 def _branches(

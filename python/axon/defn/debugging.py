@@ -30,13 +30,12 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
 
     def look(node: Node, results: Sequence[Tensor]) -> None:
         for t in results:
-            if t.dtype.is_float:
+            if t.dtype.is_float and node.source:  # a literal has no line: the op that reads it does
                 nans, infs = (int(nx_sum(f(t)).item()) for f in (isnan, isinf))
                 if (nan and nans) or (inf and infs):
-                    where = f" at {node.source}" if node.source else ""
                     raise NonFiniteError(
-                        f"{node.op.name}{where}: expected finite values, got {nans} NaN and {infs} infinite ones in "
-                        f"{t.type}; look at this op's operands"
+                        f"{node.op.name} at {node.source}: expected finite values, got {nans} NaN and {infs} infinite "
+                        f"ones in {t.type}; look at this op's operands"
                     )
 
     token = check.set(look)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..nx.op import TABLE, Inference, Op
+from ..nx.op import TABLE, Inference, Op, sized
 from ..nx.tensor import TensorType
 
 
@@ -95,7 +95,7 @@ def _call_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
         carry, length = attrs["carry"], attrs["length"]
         out = (
             *out[:carry],
-            *(TensorType(t.dtype, (length, *t.shape), t.names and (None, *t.names)) for t in out[carry:]),
+            *(TensorType(t.dtype, sized(kind, (length, *t.shape)), t.names and (None, *t.names)) for t in out[carry:]),
         )
     return Inference(tuple(t.dtype for t in operands), out, attrs)
 

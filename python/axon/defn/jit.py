@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple, overload
 from weakref import WeakSet
 
 from .. import config, tree
-from ..errors import TraceError
+from ..errors import TraceError, note
 from ..nx.backend import Backend, tracing
 from ..nx.tensor import Tensor, TensorType
 from . import debugging
@@ -221,7 +220,7 @@ class Definition:
             )
         if found.kind not in self._told:
             self._told.add(found.kind)
-            print(f"{self.label}: trace {self.traces + 1}: {found.words}", file=sys.stderr)
+            note(f"{self.label}: trace {self.traces + 1}: {found.words}")
 
     def _debug(self, signature: Signature, tensors: list[Tensor]) -> Any:
         traced = self._trace(signature)

@@ -16,7 +16,7 @@ from .movement import pad_array, spread
 from .op import describe
 from .rules import Settled, contraction, integers, picked, shape_of
 from .tensor import Names, Shape, Tensor, TensorType
-from .windows import Padding, Pairs, placed
+from .windows import Padding, Pairs, fit
 
 Types = Sequence[TensorType]
 
@@ -47,7 +47,7 @@ def _settled(
     if any(d < 1 for d in input_dilation):
         raise ShapeError(f"{name}: expected input_dilation above 0, got {input_dilation}; 1 is none")
     sizes = tuple(map(spread, x[1:-1], input_dilation))
-    spatial, pairs = placed(name, sizes, kernel[:rank], strides, padding, kernel_dilation)
+    spatial, pairs = fit(name, sizes, kernel[:rank], strides, padding, kernel_dilation)
     normal = {
         "strides": strides, "padding": pairs, "input_dilation": input_dilation, "kernel_dilation": kernel_dilation,
         "groups": groups,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any, ParamSpec, TypeVar
 
 from .. import config
@@ -16,10 +17,10 @@ from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from .backend import home, on, tracing
 from .elementwise import astype, fma, where
-from .logic import equal, greater_equal, less
-from .op import SCALARS, Inference, composed, lifted, row, scalar_of, scalar_type
+from .logic import equal, greater_equal
+from .op import SCALARS, Inference, composed, lifted, naming, row, scalar_of, scalar_type
 from .rules import axis_of, integer, names_of, shape_of
-from .tensor import Shape, Tensor, TensorType
+from .tensor import Tensor, TensorType
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,19 +52,11 @@ def literal(*, value: bool | int | float, dtype: DTypeLike) -> Tensor:
 
 def _iota_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
     dtype = to_dtype(attrs["dtype"])
-    shape = _sizes("iota", attrs["shape"], dtype)
+    shape = shape_of("iota", attrs["shape"])
     if dtype is bool_:
         raise DTypeError("iota: expected a numeric dtype, got bool; compare the result instead")
     type_ = TensorType(dtype, shape)
     return Inference((), (type_,), {"shape": shape, "axis": axis_of("iota", type_, attrs["axis"]), "dtype": dtype})
-
-
-def _sizes(name: str, shape: Any, dtype: DType) -> Shape:
-    """A shape whose bytes can be counted."""
-    found = shape_of(name, shape)
-    if math.prod(found) * dtype.itemsize >= 1 << 63:
-        raise ShapeError(f"{name}: expected a tensor of less than 2**63 bytes, got {dtype} of shape {found}; check it")
-    return found
 
 
 def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
@@ -240,11 +233,15 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
         raise ShapeError(
             f"{name}: expected lists of equal lengths at each level, got {data!r:.60}; pad them"
         ) from error
+    given: Any = array.dtype
     if python and (array.dtype.kind == "O" or (array.dtype.kind == "f" and (abs(array) >= 2.0**63).any())):
         exact = np.asarray(data, object)  # NumPy has no integer dtype for both -1 and 2**63
-        array = exact if all(isinstance(v, int) for v in exact.flat) else array
+        if all(isinstance(v, int) for v in exact.flat):
+            array, given = exact, int
+        elif all(isinstance(v, SCALARS) for v in exact.flat):
+            array, given = exact.astype("float64"), float
     try:
-        own = to_dtype(int if python and array.dtype.kind == "O" else array.dtype)
+        own = to_dtype(given)
     except DTypeError:
         raise DTypeError(f"{name}: expected numbers, got {data!r:.60}; give bools, integers or floats") from None
     if python:
@@ -284,10 +281,12 @@ def _renamed(x: Tensor, names: Any) -> Tensor:
 def placed(function: Callable[P, R]) -> Callable[P, R]:
     """Give effect to a function's parameter `device`: the backend that the tensor is made on, by name."""
 
+    body = naming(function)
+
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
         with on(options.get("device")):  # type: ignore[arg-type]
-            return function(*args, **options)
+            return body(*args, **options)
 
     return run
 
@@ -304,7 +303,7 @@ def full(
     from .movement import broadcast_to
 
     value = asarray(fill_value, dtype) if isinstance(fill_value, Tensor) else convert("full", fill_value, dtype)
-    return broadcast_to(value, _sizes("full", shape, value.dtype))
+    return broadcast_to(value, shape_of("full", shape))
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
@@ -334,19 +333,22 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device:
     return zeros(shape, dtype, device=device)
 
 
-def _like(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _like(make: Callable[..., Tensor], *fill: Any) -> Callable[..., Tensor]:
     """The variant of a creation function that takes shape, dtype and device from a tensor."""
 
-    @lifted
     def like(x: Tensor, /, *args: Any, dtype: DTypeLike | None = None, **options: Any) -> Tensor:
         return make(x.shape, *args, dtype=x.dtype if dtype is None else dtype, **options)
 
     like.__name__ = like.__qualname__ = f"{make.__name__}_like"
-    like.__doc__ = f"`{make.__name__}` with the shape, and unless given the dtype and device, of a tensor."
-    return like
+    like.__doc__ = f"""`{make.__name__}` with the shape, and unless given the dtype and device, of a tensor.
+
+    >>> nx.{like.__name__}({", ".join(["nx.arange(3)", *map(str, fill)])}).type == nx.template(3, "int32")
+    True
+    """
+    return lifted(like)
 
 
-full_like = _like(full)
+full_like = _like(full, 7)
 zeros_like = _like(zeros)
 ones_like = _like(ones)
 empty_like = _like(empty)
@@ -409,7 +411,10 @@ def arange(
 
 def _number(value: Any) -> int | float:
     """What a number without or with a dtype is in Python."""
-    return value.__index__() if hasattr(value, "__index__") else float(value)
+    try:
+        return index(value)
+    except TypeError:
+        return float(value)
 
 
 @placed
@@ -444,8 +449,7 @@ def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     [[1., 0.],
      [1., 1.]]
     """
-    inside = greater_equal(iota(x.shape[-2:], 0) + k, iota(x.shape[-2:], 1))
-    return where(inside, x, literal(value=0, dtype=x.dtype))
+    return where(_up_to("tril", x, k), x, False)
 
 
 @composed
@@ -457,5 +461,12 @@ def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     [[1., 1.],
      [0., 1.]]
     """
-    outside = less(iota(x.shape[-2:], 1), iota(x.shape[-2:], 0) + k)
-    return where(outside, literal(value=0, dtype=x.dtype), x)
+    return where(_up_to("triu", x, k - 1), False, x)
+
+
+def _up_to(name: str, x: Tensor, k: int) -> Tensor:
+    """Which places of the last two axes are on or below the k-th diagonal."""
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: expected a matrix or a stack of them, got {x.type}; give it the axes with reshape")
+    shape = x.shape[-2:]
+    return greater_equal(iota(shape, 0) + integer(name, "k", k), iota(shape, 1))

@@ -420,19 +420,20 @@ def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
+@composed
+def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind; the gradient
     is 1 inside and at the bounds.
 
     >>> nx.clip(3.5, 0, 1)
     float32[] 1.
     """
-    y = given = positive(x) if not isinstance(x, Tensor) else x
+    y = x
     if min is not None:
         y = where(less(y, min), min, y)
     if max is not None:
         y = where(greater(y, max), max, y)
-    return astype(y, given.dtype) if y.dtype.kind == given.dtype.kind else y
+    return astype(y, x.dtype) if y.dtype.kind == x.dtype.kind else y
 
 
 def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:

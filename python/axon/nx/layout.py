@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import ShapeError
-from .creation import asarray
+from .backend import beside
 from .logic import Operand
 from .movement import broadcast_to, concat_, expand_dims, permute_dims, reshape, squeeze, take_slice
-from .op import composed
+from .op import composed, describe, lift, naming
 from .rules import axes_of, axis_of, broadcast_shapes, integer, integers
 from .tensor import Tensor
 
@@ -24,25 +24,32 @@ def flatten(x: Tensor, /) -> Tensor:
     return reshape(x, (-1,)) if x.size else reshape(x, (0,))
 
 
+@naming
 def concat(arrays: Sequence[Operand], /, *, axis: int | str | None = 0) -> Tensor:
     """Tensors one after the other along an axis; None flattens them first.
 
     >>> nx.concat([nx.zeros(1), nx.ones(2)])
     float32[3] [0., 1., 1.]
     """
-    given = _several("concat", arrays)
-    return concat_(given, axis=axis) if axis is not None else concat_([flatten(x) for x in given], axis=0)
+    tensors = _several("concat", arrays)
+    return concat_(tensors, axis=axis) if axis is not None else concat_([flatten(x) for x in tensors], axis=0)
 
 
-def _several(name: str, arrays: Any) -> list[Any]:
+def _tensors(name: str, arrays: Sequence[Operand]) -> list[Tensor]:
+    with beside([x for x in arrays if isinstance(x, Tensor)]):
+        return lift(name, arrays)
+
+
+def _several(name: str, arrays: Any) -> list[Tensor]:
     found = list(arrays) if isinstance(arrays, Iterable) else []
     if not found:
         raise ShapeError(
             f"{name}: expected a sequence of at least one tensor, got {arrays!r}; make an empty one with zeros"
         )
-    return found
+    return _tensors(name, found)
 
 
+@naming
 def stack(arrays: Sequence[Operand], /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis.
 
@@ -51,7 +58,11 @@ def stack(arrays: Sequence[Operand], /, *, axis: int = 0) -> Tensor:
     [[0, 0],
      [1, 1]]
     """
-    return concat_([expand_dims(x, axis=axis) for x in _several("stack", arrays)], axis=axis)
+    tensors = _several("stack", arrays)
+    if any(x.shape != tensors[0].shape for x in tensors):
+        types = describe([x.type for x in tensors])
+        raise ShapeError(f"stack: expected tensors of one shape, got {types}; broadcast or pad one")
+    return concat_([expand_dims(x, axis=axis) for x in tensors], axis=axis)
 
 
 @composed
@@ -84,17 +95,19 @@ def split(x: Tensor, /, sections: int | Sequence[int], *, axis: int | str = 0) -
     return tuple(take_slice(x, lo, lo + n, a) for lo, n in zip(starts, sizes))
 
 
+@naming
 def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
     """All tensors broadcast to their common shape.
 
     >>> [x.shape for x in nx.broadcast_arrays(nx.zeros(3), nx.zeros((2, 1)))]
     [(2, 3), (2, 3)]
     """
-    tensors = [asarray(x) for x in arrays]
+    tensors = _tensors("broadcast_arrays", arrays)
     shape = broadcast_shapes("broadcast_arrays", [x.type for x in tensors])
     return tuple(broadcast_to(x, shape) for x in tensors)
 
 
+@naming
 def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     """Coordinate tensors of the grid that vectors span; "xy" has the second vector along axis 0, "ij" the first.
 
@@ -103,7 +116,7 @@ def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: expected indexing "xy" or "ij", got {indexing!r}; choose one')
-    tensors = [asarray(x) for x in arrays]
+    tensors = _tensors("meshgrid", arrays)
     order = list(range(len(tensors)))
     if indexing == "xy":
         order[:2] = order[:2][::-1]

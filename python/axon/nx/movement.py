@@ -242,16 +242,16 @@ def reshape_(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
 
 
 @composed
-def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
-    """The elements in row-major order under another shape; one size may be -1, for what is left. `copy` is the
-    standard's, and changes nothing: tensors are immutable.
+def reshape(x: Tensor, /, shape: int | Sequence[int], *sizes: int, copy: bool | None = None) -> Tensor:
+    """The elements in row-major order under another shape, given as one argument or a size each; one size may be -1,
+    for what is left. `copy` is the standard's, and changes nothing: tensors are immutable.
 
-    >>> nx.arange(6).reshape((2, -1))
+    >>> nx.arange(6).reshape(2, -1)
     int32[2,3]
     [[0, 1, 2],
      [3, 4, 5]]
     """
-    return reshape_(x, shape)
+    return reshape_(x, (shape, *sizes) if sizes else shape)
 
 
 @movement(

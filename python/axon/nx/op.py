@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ..dtypes import DType, result_type
-from ..errors import DTypeError
+from ..errors import DTypeError, ShapeError
 from .backend import beside, select
 from .tensor import Names, Shape, Tensor, TensorType
 
@@ -21,7 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SCALARS = (bool, int, float)
-Operand = TensorType | type  # what inference sees: a type, or bool/int/float for a Python scalar
+LIMIT = 1 << 43  # elements of a tensor: at 8 bytes each, the 2**46 that the runtime allows a buffer
+Given = TensorType | type  # what inference sees: a type, or bool/int/float for a Python scalar
 
 
 class Inference(NamedTuple):
@@ -56,7 +58,7 @@ class Op:
 
     name: str
     kind: str  # elementwise reduction movement contraction indexing window creation library region effect
-    infer: Callable[[Sequence[Operand], dict[str, Any]], Inference]
+    infer: Callable[[Sequence[Given], dict[str, Any]], Inference]
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
@@ -87,12 +89,12 @@ def find(name: str) -> Op:
     return TABLE[name]
 
 
-def describe(operands: Sequence[Operand]) -> str:
+def describe(operands: Sequence[Given]) -> str:
     """Operand types as error texts show them: `float32[3,4] and float32[5,6]`."""
     return " and ".join(str(o) if isinstance(o, TensorType) else o.__name__ for o in operands)
 
 
-def operand_types(operands: Sequence[Operand]) -> list[TensorType]:
+def operand_types(operands: Sequence[Given]) -> list[TensorType]:
     """Operands with Python scalars as rank 0 (their dtype is settled by the dtype rule; here it is a filler)."""
     return [o if isinstance(o, TensorType) else TensorType(result_type(o), ()) for o in operands]
 
@@ -211,10 +213,28 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
     return method(lifted(function))
 
 
+def naming(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function's errors begin with its name, where a row that it is made of found them."""
+    name = function.__name__.rstrip("_")
+
+    @functools.wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*args, **options)
+        except (ShapeError, DTypeError) as error:
+            if not str(error).startswith(f"{name}: "):
+                error.args = (f"{name}: {error}",)
+            raise
+
+    return run
+
+
 def lifted(function: Callable[P, R]) -> Callable[P, R]:
-    """Convert what is given for a function's Tensor parameters, and have it make tensors on their backend. A Python
-    scalar takes its dtype from the first of the tensors, as beside the operand of a row."""
+    """Convert what is given for a function's Tensor parameters, and have it make tensors on their backend and its
+    errors begin with its name. A Python scalar takes its dtype from the first of the tensors, as beside the operand of
+    a row."""
     places = [i for i, p in enumerate(_parameters(function)[0]) if function.__annotations__[p] == "Tensor"]
+    body = naming(function)
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
@@ -222,14 +242,15 @@ def lifted(function: Callable[P, R]) -> Callable[P, R]:
         tensors = [a for a in given if isinstance(a, Tensor)]
         with beside(tensors):
             if len(tensors) < len(given):
-                made = iter(_lift(function.__name__, given))
+                made = iter(lift(function.__name__, given))
                 args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
-            return function(*args, **options)
+            return body(*args, **options)
 
     return run
 
 
-def _lift(name: str, given: Sequence[Any]) -> list[Tensor]:
+def lift(name: str, given: Sequence[Any]) -> list[Tensor]:
+    """What is given for the tensors of function `name`, converted as `lifted` says."""
     made = [a if isinstance(a, Tensor) or scalar_type(a) else _convert(name, a) for a in given]
     first = next((a.dtype for a in made if isinstance(a, Tensor)), None)
     return [
@@ -275,12 +296,20 @@ DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DTy
 ShapeRule = Callable[..., tuple[Shape, Names, Mapping[str, Any]]]
 
 
+def sized(name: str, shape: Shape) -> Shape:
+    """The shape, if a tensor can have it."""
+    if math.prod([s or 1 for s in shape]) > LIMIT:
+        raise ShapeError(f"{name}: expected a shape of at most 2**43 elements, got {shape}; check its sizes")
+    return shape
+
+
 def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[..., Inference]:
     """An infer function out of a dtype rule and a shape rule (rules.py has both)."""
 
-    def infer(operands: Sequence[Operand], attrs: dict[str, Any]) -> Inference:
+    def infer(operands: Sequence[Given], attrs: dict[str, Any]) -> Inference:
         dtypes, out = dtype_rule(name, [o.dtype if isinstance(o, TensorType) else o for o in operands])
         shape, names, normal = shape_rule(name, operand_types(operands), **attrs)
+        sized(name, shape)
         return Inference(dtypes, (TensorType(out, shape, names),), normal)
 
     return infer

@@ -62,9 +62,7 @@ def threefry2x32(key: Tensor, counter: Tensor, /) -> Tensor:
 
 def _packed(key: Tensor) -> Tensor:
     if key.dtype is not uint32 or key.shape != (2,):
-        raise ShapeError(
-            f"random: expected a key uint32[2], got {key.type}; make one with random.key and take one of split"
-        )
+        raise ShapeError(f"expected a key uint32[2], got {key.type}; make one with random.key and take one of split")
     high, low = (astype(key[i], uint64) for i in range(2))
     return bitwise_or(bitwise_left_shift(high, 32), low)
 
@@ -244,4 +242,5 @@ def bernoulli(key: Tensor, /, p: float | Tensor = 0.5, shape: int | Sequence[int
     bool[3] [False, False,  True]
     """
     p = asarray(p)
+    p = p if p.dtype.is_float else astype(p, float32)
     return less(uniform(key, p.shape if shape is None else shape, p.dtype), p)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ..errors import DTypeError, ShapeError
-from .op import DTypeRule, describe, kind
+from .op import DTypeRule, describe, kind, sized
 from .tensor import Names, Shape, TensorType
 
 Settled = tuple[Shape, Names, Mapping[str, Any]]
@@ -140,7 +140,7 @@ def integer(name: str, what: str, value: Any) -> int:
 
 def integers(name: str, what: str, values: Any, count: int | None = None) -> tuple[int, ...]:
     """A tuple of Python ints; one integer is repeated `count` times where that is given."""
-    if isinstance(values, Iterable):
+    if _several(values):
         found = tuple(integer(name, what, v) for v in values)
     else:
         found = (integer(name, what, values),) * (1 if count is None else count)
@@ -149,12 +149,17 @@ def integers(name: str, what: str, values: Any, count: int | None = None) -> tup
     return found
 
 
+def _several(values: Any) -> bool:
+    """Whether values can be walked: an array of rank 0 looks it, and cannot."""
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
+
+
 def shape_of(name: str, shape: Any) -> Shape:
-    """A shape of non-negative ints out of an int or a sequence."""
+    """A shape that a tensor can have out of an int or a sequence: non-negative sizes, `sized`."""
     found = integers(name, "shape", shape)
     if any(s < 0 for s in found):
         raise ShapeError(f"{name}: expected a shape of non-negative sizes, got {found}; count each axis's elements")
-    return found
+    return sized(name, found)
 
 
 def axis_of(name: str, type: TensorType, axis: Any) -> int:
@@ -173,7 +178,7 @@ def axes_of(name: str, type: TensorType, axes: Any) -> tuple[int, ...]:
     """The numbers of distinct axes, in the order given; None means all."""
     if axes is None:
         return tuple(range(type.ndim))
-    given = (axes,) if isinstance(axes, str) or not isinstance(axes, Iterable) else tuple(axes)
+    given = tuple(axes) if _several(axes) and not isinstance(axes, str) else (axes,)
     found = tuple(axis_of(name, type, a) for a in given)
     if len(set(found)) != len(found):
         raise ShapeError(f"{name}: expected distinct axes, got {given} for {type}; name each axis once")

@@ -124,7 +124,7 @@ def _part(x: Tensor, key: Key) -> Tensor:
 
 
 @lifted
-def _getitem(x: Tensor, /, key: Any) -> Tensor:
+def index(x: Tensor, /, key: Any) -> Tensor:
     k = settle(x, key)
     part = _part(x, k)
     if k.indices is not None:
@@ -153,16 +153,16 @@ class At:
     def set(self, value: Any) -> Tensor:
         """x with `value`, broadcast and cast, in place of what x[key] reads; of an index given twice the last value
         stays. DTypeError of a number that x's dtype does not hold."""
-        return _written(self._x, self._key, value, add=False)
+        return at(self._x, self._key, value, add=False)
 
     def add(self, value: Any) -> Tensor:
         """x with `value`, broadcast and cast, added to what x[key] reads; at an index given twice it is added twice.
         DTypeError of a number that x's dtype does not hold."""
-        return _written(self._x, self._key, value, add=True)
+        return at(self._x, self._key, value, add=True)
 
 
 @lifted
-def _written(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
+def at(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
     k = settle(x, key)
     if not isinstance(value, Tensor):
         if (weak := scalar_type(value)) and result_type(x.dtype, weak) is not x.dtype:
@@ -189,5 +189,5 @@ def _written(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
     return where(pad(full(value.shape, True), config, False), pad(value, config), x)
 
 
-Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
+Tensor.__getitem__ = index  # type: ignore[attr-defined]
 Tensor.at = property(At, doc=At.__doc__)  # type: ignore[attr-defined]

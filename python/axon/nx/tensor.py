@@ -118,6 +118,15 @@ class Tensor(Methods):
 
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions take the values, and give arrays; for the shape, no values are needed."""
+        import numpy as np
+
+        if function in (np.shape, np.ndim, np.size):
+            return function.__wrapped__(*args, **kwargs)
+        args, kwargs = tree.map(lambda x: x.numpy() if isinstance(x, Tensor) else x, (tuple(args), kwargs))
+        return function(*args, **kwargs)
+
     def __buffer__(self, flags: int) -> memoryview:
         """The memory, shared and read-only, for Python's buffer protocol (asked from Python 3.12 on)."""
         return memoryview(self.numpy())  # pyright: ignore[reportArgumentType]
@@ -161,6 +170,10 @@ class Tensor(Methods):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        """The one element in a format such as ".3f"; without one, as it prints."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         from .display import show

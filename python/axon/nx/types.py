@@ -93,9 +93,10 @@ def can_cast(source: Any, to: DTypeLike, /) -> bool:
     >>> nx.can_cast(nx.int8, nx.int16), nx.can_cast(nx.float32, nx.int64)
     (True, False)
     """
+    given, wanted = _of(source), to_dtype(to)
     try:
-        return promote(_of(source), to_dtype(to)) is to_dtype(to)
-    except DTypeError:
+        return promote(given, wanted) is wanted
+    except DTypeError:  # they have no common dtype
         return False
 
 

@@ -22,9 +22,7 @@ Padding = str | int | Sequence[int | Sequence[int]]
 Pairs = tuple[tuple[int, int], ...]
 
 
-def placed(
-    name: str, sizes: Shape, window: Shape, strides: Shape, padding: Any, dilation: Shape
-) -> tuple[Shape, Pairs]:
+def fit(name: str, sizes: Shape, window: Shape, strides: Shape, padding: Any, dilation: Shape) -> tuple[Shape, Pairs]:
     """How many windows fit along each axis, and the padding as (low, high) pairs: "valid" is none, "same" gives
     ceil(size / stride) windows with the odd cell on the high side."""
     if any(v < 1 for v in (*window, *strides, *dilation)):
@@ -61,7 +59,7 @@ def _window_shape(
     window = integers(name, "window", window, x.ndim)
     strides = integers(name, "strides", strides, x.ndim)
     dilation = integers(name, "dilation", dilation, x.ndim)
-    shape, pairs = placed(name, x.shape, window, strides, padding, dilation)
+    shape, pairs = fit(name, x.shape, window, strides, padding, dilation)
     return shape, x.names, {"window": window, "strides": strides, "padding": pairs, "dilation": dilation}
 
 
