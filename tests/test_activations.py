@@ -55,6 +55,12 @@ def test_gelu_keeps_its_digits_far_below_zero() -> None:
     np.testing.assert_allclose(activations.gelu(nx.tensor(x)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["celu", "elu", "gelu", "log_sigmoid", "mish", "silu", "softplus", "softsign", "tanh"])
+def test_slopes_at_zero_where_it_is_no_corner(name: str) -> None:
+    theirs = jax.grad(THEIRS[name])(0.0)
+    assert grad(getattr(activations, name))(nx.tensor(0.0)).item() == pytest.approx(theirs)
+
+
 def test_relu_gradient_at_zero_is_zero() -> None:
     assert grad(lambda x: activations.relu(x))(nx.tensor(0.0)).item() == 0.0
 

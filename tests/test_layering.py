@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(PARTS, TOP | PARTS),
     "model": TOP | PARTS | {"defn.trace"},  # traces layers for their shapes, and names the user's line
     "training": TOP | PARTS | {"model", "model.state"},
-    "loop": TOP | PARTS | {"model", "model.state", "training", "io", "datasets", "datasets.batches"},
+    "loop": TOP | PARTS | {"model", "model.graph", "model.state", "training", "io", "datasets", "datasets.batches"},
     "io": TOP | {"model"},
     "datasets": TOP,
     "testing": TOP | {"nx.op", "nx.tensor"},

@@ -64,6 +64,14 @@ def test_differences() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32])
+def test_differences_of_integers_do_not_wrap(dtype: type) -> None:
+    y, p = np.array([[1, 200, 127]], dtype), np.array([[3, 0, 120]], dtype)
+    errors = y.astype(float) - p.astype(float)
+    np.testing.assert_allclose(losses.mean_squared_error(y, p), (errors**2).mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(losses.mean_absolute_error(y, p), np.abs(errors).mean(-1), rtol=1e-6)
+
+
 def test_certain_predictions_give_finite_losses_and_gradients() -> None:
     logits = nx.tensor([[200.0, -200.0], [-200.0, 200.0]])
     y = nx.tensor([1, 1])

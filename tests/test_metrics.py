@@ -38,6 +38,13 @@ def test_one_column_is_never_an_argmax(shape: tuple[int, ...]) -> None:
         metrics.accuracy(y.reshape(shape), p)
 
 
+def test_one_hot_rows_of_any_dtype() -> None:
+    p, classes = RNG.random((20, 3)).astype(np.float32), RNG.integers(0, 3, 20)
+    for dtype in (bool, np.uint8, np.float64):
+        hot = np.eye(3, dtype=dtype)[classes]
+        assert metrics.accuracy(hot, p).item() == pytest.approx((p.argmax(-1) == classes).mean())
+
+
 def test_nothing_counted_is_zero() -> None:
     zeros = nx.zeros(4)
     assert metrics.precision(zeros, zeros).item() == 0 and metrics.recall(zeros, zeros).item() == 0

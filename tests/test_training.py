@@ -93,6 +93,19 @@ def test_when_a_loss_takes_the_logits(last: str, loss: Any, expected: bool) -> N
     assert (found is m.parents[0]) if expected else found is None
 
 
+@pytest.mark.parametrize("end", ["dense_0", "log_softmax_0"])
+@pytest.mark.parametrize(
+    ("loss", "last"), [("categorical_cross_entropy", "softmax"), (losses.binary_cross_entropy, "sigmoid")]
+)
+def test_cross_entropy_of_what_is_no_probability_is_refused(loss: Any, last: str, end: str) -> None:
+    m = input("x", shape=(None, 5)).dense(3)
+    m = m if end == "dense_0" else m.log_softmax()
+    with pytest.raises(ValueError, match=rf"expected a model that ends in {last}, got .* {end} \(.*\); add .{last}"):
+        training.step(m, loss, "sgd")
+    told = partial(losses.categorical_cross_entropy, from_logits=True, reduction="mean")
+    assert training.logits_of(m, told) is None
+
+
 def test_logits_matter_where_probabilities_underflow() -> None:
     """A prediction that is certain and wrong: log(softmax) is cut off and has no gradient, the logits have both."""
     m = input("x", shape=(None, 2)).nx(lambda x: 300 * x).softmax()
@@ -169,6 +182,7 @@ def test_train_gives_the_first_inputs_as_template() -> None:
         ((mlp(), None, "sgd"), ValueError, "loss: expected one of .* or a function, got None"),
         ((mlp(), losses.mean_squared_error, "lion"), ValueError, "optimizer: expected one of adam, adamw, sgd, got 'l"),
         ((mlp(), losses.mean_squared_error, optimizers.adam), TypeError, "optimizer: .* got adam; .* to be called"),
+        ((mlp(), "mean_squared_error", [updates.clip(), optimizers.sgd()]), TypeError, r"optimizer: .* joined by \|$"),
         (((nx.zeros, nx.sum), (nx.zeros,)), TypeError, r"optimizer: .* got \(<function"),
         ((nx.sum, "sgd"), TypeError, r"step: expected a model or functions \(init, objective\), got function"),
     ],

@@ -116,6 +116,38 @@ def test_averages_that_never_forget_are_refused(name: str, decay: float) -> None
         optimizers.adam(0.1, **{name: decay})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_adam_of_halves_is_that_of_floats(dtype: str) -> None:
+    """Among gradients that are zero, or whose square is; and over steps enough to forget."""
+    optimizer = optimizers.adam(0.5)
+    gradients = [nx.tensor([0.0, 1e-4, size], dtype=dtype) for size in [8.0] * 20 + [0.5] * 200]
+    found = []
+    for to in (dtype, "float32"):
+        change, state = gradients[0], optimizer.init(gradients[0].astype(to))
+        for gradient in gradients:
+            change, state = optimizer.update(gradient.astype(to), state, gradient.astype(to))
+        found.append(change.astype("float32").numpy())
+    np.testing.assert_allclose(*found, rtol=1e-2)
+
+
+def test_a_common_norm_of_halves_and_of_nothing() -> None:
+    """A half's square overflows at 256; and all parameters may be frozen."""
+    clipped, _ = updates.clip_by_global_norm(1.0).update({"w": nx.full(4, 300.0, dtype="float16")}, (), {})
+    assert clipped["w"].tolist() == [0.5] * 4 and clipped["w"].dtype is nx.float16
+    assert updates.clip_by_global_norm(1.0).update({}, (), {}) == ({}, ())
+
+
+def test_a_schedule_that_was_not_made() -> None:
+    wrong = optimizers.sgd(schedules.cosine_decay)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^schedule: expected a number, got a function; write cosine_decay\(...\)"):
+        wrong.update({"w": nx.ones(1)}, wrong.init({}), {})
+
+
+def test_nesterov_is_a_kind_of_momentum() -> None:
+    with pytest.raises(ValueError, match=r"^sgd: expected a momentum beside nesterov, got none"):
+        optimizers.sgd(0.1, nesterov=True)
+
+
 def test_steps_of_your_own() -> None:
     halve = updates.stateless(lambda u, p: tree.map(lambda x: x / 2, u))
     count = updates.stateful(halve, lambda p: nx.tensor(0), lambda u, s, p: (tree.map(lambda x: x * s, u), s + 1))

@@ -19,6 +19,11 @@ _SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with 
 _SELU_GAMMA = 1.0507009873554805
 
 
+def _up_to_zero(x: Tensor) -> Tensor:
+    """What elu and celu take exp of: x, or 0 where exp(x) could overflow; `minimum` would halve the slope at 0."""
+    return nx.where(x > 0, 0, x)
+
+
 def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (exp(x / alpha) - 1); ValueError when alpha is 0. Barron 2017.
 
@@ -29,7 +34,7 @@ def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """
     if alpha == 0:
         raise ValueError("celu: expected alpha other than 0, got 0; use relu for the limit")
-    return nx.where(x > 0, x, alpha * nx.expm1(nx.minimum(x, 0) / alpha))
+    return nx.where(x > 0, x, alpha * nx.expm1(_up_to_zero(x) / alpha))
 
 
 def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
@@ -40,7 +45,7 @@ def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     >>> elu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.632121,  0.      ,  2.      ]
     """
-    return nx.where(x > 0, x, alpha * nx.expm1(nx.minimum(x, 0)))
+    return nx.where(x > 0, x, alpha * nx.expm1(_up_to_zero(x)))
 
 
 def exp(x: Tensor) -> Tensor:

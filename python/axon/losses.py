@@ -76,6 +76,13 @@ def one_hot(classes: Tensor, y_pred: Tensor) -> Tensor:
     return nx.expand_dims(classes, axis=-1) == numbers
 
 
+def _errors(name: str, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """y_true - y_pred, floating: a difference of integers may wrap."""
+    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    check_same_shape(name, y_true, y_pred)
+    return y_true - (y_pred if y_pred.dtype.is_float else y_pred.astype(nx.float32))
+
+
 def mean_squared_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of (y_true - y_pred)**2.
 
@@ -84,9 +91,7 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction =
     >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[1] [2.5]
     """
-    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
-    check_same_shape("mean_squared_error", y_true, y_pred)
-    return reduce(nx.mean(nx.square(y_true - y_pred), axis=-1), reduction)
+    return reduce(nx.mean(nx.square(_errors("mean_squared_error", y_true, y_pred)), axis=-1), reduction)
 
 
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
@@ -97,9 +102,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction 
     >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[1] [1.5]
     """
-    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
-    check_same_shape("mean_absolute_error", y_true, y_pred)
-    return reduce(nx.mean(nx.abs(y_true - y_pred), axis=-1), reduction)
+    return reduce(nx.mean(nx.abs(_errors("mean_absolute_error", y_true, y_pred)), axis=-1), reduction)
 
 
 def binary_cross_entropy(

@@ -27,7 +27,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
         hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
     else:
         classes = are_classes("accuracy", y_true, y_pred, sparse)
-        hits = nx.argmax(y_pred, axis=-1) == (y_true if classes else nx.argmax(y_true, axis=-1))
+        hits = nx.argmax(y_pred, axis=-1) == (y_true if classes else nx.argmax(0 + y_true, axis=-1))  # of bools, too
     return nx.mean(hits.astype(nx.float32))
 
 

@@ -22,11 +22,13 @@ def scale_by_learning_rate(learning_rate: LearningRate) -> Update:
 
 def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, nesterov: bool = False) -> Update:
     """Stochastic gradient descent, with momentum where given. Sutskever et al. 2013. Updates have the gradients' shapes
-    and dtypes.
+    and dtypes. ValueError for nesterov without momentum.
 
     >>> sgd(0.1, momentum=0.9)
     trace(decay=0.9, nesterov=False) | scale(-0.1)
     """
+    if nesterov and momentum is None:
+        raise ValueError("sgd: expected a momentum beside nesterov, got none; 0.9 is usual")
     before = identity() if momentum is None else trace(decay=momentum, nesterov=nesterov)
     return before | scale_by_learning_rate(learning_rate)
 

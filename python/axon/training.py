@@ -61,7 +61,7 @@ def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
         got = getattr(optimizer, "__name__", repr(optimizer))
         raise TypeError(
             f"optimizer: expected a name, an Update or functions (init, update), got {got}; "
-            f"a constructor has to be called: optimizers.adam()"
+            f"a constructor has to be called: optimizers.adam(); updates are joined by |"
         )
     return optimizer
 
@@ -72,11 +72,18 @@ def _is_pair(value: Any) -> bool:
 
 def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
     """The layer before the model's last one, where the loss can work from it: cross-entropy after softmax or sigmoid
-    takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told."""
+    takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told.
+    ValueError where the model ends in what is no probability."""
     function, given = (loss.func, loss.keywords) if isinstance(loss, partial) else (loss, {})
     on_last_axis = model.options.get("axis", -1) == -1
-    if losses.LOGITS.get(function) == model.op and "from_logits" not in given and on_last_axis:
+    wanted = losses.LOGITS.get(function) if "from_logits" not in given else None
+    if wanted == model.op and on_last_axis:
         return model.parents[0]
+    if wanted and model.op in ("dense", "conv", "log_softmax"):  # whose outputs are no probabilities
+        raise ValueError(
+            f"{function.__name__}: expected a model that ends in {wanted}, got one that ends in {model.names[model]} "
+            f"({model.op}); add .{wanted}(), which trains from these logits, or write a loss with from_logits=True"
+        )
     return None
 
 
@@ -144,8 +151,9 @@ def step(
     update) as in `updates`: any differentiable objective will do. init_fn(template=None) gives a TrainState; a model's
     also takes `key`, and needs the template (a batch's inputs, or their types) where `axon.init` does.
     step_fn(state, x, y) gives (state, loss) and uses up the state it is given. x and y have the shapes that model and
-    loss take, the loss is floating []. ValueError for an unknown name, TypeError for what is no model, pair or
-    optimizer; step_fn raises ShapeError when the loss is not one number.
+    loss take, the loss is floating []. ValueError for an unknown name and for cross-entropy of what is no
+    probability, TypeError for what is no model, pair or optimizer; step_fn raises ShapeError when the loss is not one
+    number.
 
     >>> init_fn, step_fn = step((lambda: nx.tensor(3.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.1))
     >>> state, loss = step_fn(init_fn(), 1.0, 1.0)
@@ -222,6 +230,6 @@ def train(
             total, count = total + loss, count + 1
         if count == 0:
             raise ValueError(f"train: expected batches in epoch {epoch}, got none; pass lists, not used-up generators")
-        seconds = time.perf_counter() - start
-        sys.stdout.write(f"epoch {epoch}/{epochs}  {count} batches  loss {float(total) / count:.5f}  {seconds:.2f} s\n")
+        mean, seconds = float(total) / count, time.perf_counter() - start
+        sys.stdout.write(f"epoch {epoch}/{epochs}  {count} batches  loss {mean:#.6g}  {seconds:.2f} s\n")
     return state

@@ -161,6 +161,7 @@ def scale(step_size: float) -> Update:
 @combinator
 def scale_by_schedule(schedule: Schedule) -> Update:
     """Multiply updates of any shapes by schedule(step), where step (int32 []) counts from 0; they keep their dtypes.
+    TypeError when the schedule gives a function, as its constructor does.
 
     >>> _, update = halves = scale_by_schedule(lambda step: 0.5**step)
     >>> _, state = update({"w": nx.tensor(8.0)}, halves.init({}), {})
@@ -169,7 +170,10 @@ def scale_by_schedule(schedule: Schedule) -> Update:
     """
 
     def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
-        factor = nx.asarray(schedule(count))
+        value = schedule(count)
+        if callable(value):
+            raise TypeError(f"schedule: expected a number, got a function; write {_show(schedule)}(...)")
+        factor = nx.asarray(value)
         return tree.map(lambda u: u * factor.astype(u.dtype), updates), count + 1
 
     return stateful(lambda params: _zero(), apply)
@@ -188,7 +192,7 @@ def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_
     """mu / (sqrt(nu + eps_root) + eps), where mu and nu are running averages of the gradient and of its square, divided
     by 1 - b**step to make up for starting at zero. Kingma and Ba 2014.
 
-    Updates of any shapes keep their dtypes, which mu and nu have, too. ValueError when b1 or b2 is not in [0, 1).
+    Updates of any shapes keep their dtypes; mu and nu are float32 at least. ValueError when b1 or b2 is not in [0, 1).
 
     >>> params = {"w": nx.tensor([1.0, 1.0])}
     >>> scale_by_adam().update({"w": nx.tensor([4.0, -0.1])}, scale_by_adam().init(params), params)[0]
@@ -198,19 +202,24 @@ def scale_by_adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, eps_
         if not 0 <= decay < 1:
             raise ValueError(f"scale_by_adam: expected {name} in [0, 1), got {decay}; 0.9 or more is usual")
 
+    def zeros(params: Tree) -> Tree:
+        return tree.map(lambda p: nx.zeros_like(_wide(p)), params)
+
     def init(params: Tree) -> AdamState:
-        return AdamState(tree.map(nx.zeros_like, params), tree.map(nx.zeros_like, params), _zero())
+        return AdamState(zeros(params), zeros(params), _zero())
 
     def apply(updates: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
-        mu = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
-        nu = tree.map(lambda n, g: b2 * n + (1 - b2) * g * g, state.nu, updates)
+        wide = tree.map(_wide, updates)
+        mu = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, wide)
+        nu = tree.map(lambda n, g: b2 * n + (1 - b2) * g * g, state.nu, wide)
         steps = state.steps + 1
         mu_share, nu_share = _share(b1, steps), _share(b2, steps)
 
-        def direction(m: Tensor, n: Tensor) -> Tensor:
-            return (m / mu_share.astype(m.dtype)) / (nx.sqrt(n / nu_share.astype(n.dtype) + eps_root) + eps)
+        def direction(u: Tensor, m: Tensor, n: Tensor) -> Tensor:
+            found = (m / mu_share.astype(m.dtype)) / (nx.sqrt(n / nu_share.astype(n.dtype) + eps_root) + eps)
+            return found.astype(u.dtype)
 
-        return tree.map(direction, mu, nu), AdamState(mu, nu, steps)
+        return tree.map(direction, updates, mu, nu), AdamState(mu, nu, steps)
 
     return stateful(init, apply)
 
@@ -263,8 +272,8 @@ def clip_by_global_norm(max_norm: float = 1.0) -> Update:
     """
 
     def apply(updates: Tree, params: Tree) -> Tree:
-        squares = [nx.sum(nx.square(u)) for u in tree.leaves(updates)]
-        norm = nx.sqrt(functools.reduce(lambda a, b: a + b, squares))
+        squares = [nx.sum(nx.square(_wide(u))) for u in tree.leaves(updates)]
+        norm = nx.sqrt(functools.reduce(nx.add, squares, nx.zeros(())))
         factor = max_norm / nx.maximum(norm, max_norm)
         return tree.map(lambda u: u * factor.astype(u.dtype), updates)
 
@@ -282,6 +291,11 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
 
 def _zero() -> Tensor:
     return nx.zeros((), dtype=nx.int32)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float32 at least: a half's square overflows or vanishes, and its running average stands still."""
+    return x.astype(nx.result_type(x.dtype, nx.float32))
 
 
 def _share(decay: float, count: Tensor) -> Tensor:

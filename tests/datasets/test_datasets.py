@@ -27,6 +27,10 @@ def test_every_example_once(n: int, size: int, drop_last: bool, seed: int | None
     assert len(set(seen)) == len(seen) == (n - n % size if drop_last else n)
 
 
+def test_batches_are_shown_by_their_sizes() -> None:
+    assert repr(batches(np.zeros((10, 2)), np.zeros(10), 4)) == "<Batches of 4, 3 from 10 examples>"
+
+
 def test_order_is_a_function_of_seed_and_epoch() -> None:
     x = np.arange(100)
     orders = {
@@ -64,9 +68,11 @@ def test_trees_of_arrays_are_cut_leaf_by_leaf() -> None:
         ((np.zeros(3), np.zeros(2)), np.zeros(3), 1, "expected arrays of one length"),
         ([1.0, 2.0], [1, 0], 1, r"expected arrays \[n, ...\], got numbers; make arrays of lists with np.asarray"),
         (np.zeros(3), np.zeros(3), 0, "expected a size of at least 1, got 0"),
+        (np.zeros(3), np.zeros(3), 1.5, "expected a size of at least 1, got 1.5"),
+        (np.zeros(3), np.zeros(3), None, "expected a size of at least 1, got None"),
     ],
 )
-def test_batches_refuse(x: Any, y: Any, size: int, text: str) -> None:
+def test_batches_refuse(x: Any, y: Any, size: Any, text: str) -> None:
     with pytest.raises(ValueError, match=f"^batches: {text}"):
         batches(x, y, size)
 
@@ -95,8 +101,15 @@ def test_fashion_mnist_files(tmp_path: Path) -> None:
     assert found.x_train.shape == (6, 28, 28, 1) and found.x_test.shape == (3, 28, 28, 1)
     assert found.x_train.dtype == np.float32 and 0.9 < found.x_train.max() <= 1
     assert found.y_train.tolist() == list(range(6)) and found.classes[9] == "ankle boot"
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"not idx"))
-    with pytest.raises(ValueError, match=r"expected an idx file of bytes, got .*t10k-labels"):
+    labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    whole = labels.read_bytes()
+    short = gzip.compress(gzip.decompress(whole)[:-1])
+    for damaged in (gzip.compress(b"not idx"), b"not gzip", whole[:-9], short, gzip.compress(b"\0\0\x08"), b""):
+        labels.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"expected an idx file of bytes, got .*t10k-labels.* install"):
+            fashion_mnist(str(tmp_path))
+    labels.unlink()
+    with pytest.raises(FileNotFoundError, match=r"no .*t10k-labels-idx1-ubyte.gz; run: apt-get install dataset-fas"):
         fashion_mnist(tmp_path)
 
 

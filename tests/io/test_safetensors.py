@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from axon import dtypes, model, nx, tree
-from axon.errors import StructureError
+from axon.errors import DTypeError, StructureError
 from axon.io import load, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +58,13 @@ def test_strict_loading_lists_all_that_is_wrong(tmp_path: Path) -> None:
     assert "unexpected: extra" in text
     assert "type: dense_0.kernel: float32[2,4] expected, float32[2,3] found" in text
     assert "type: dense_0.scale: float64[3] expected, float16[3] found" in text
+
+
+def test_numbers_are_tensors_and_words_are_not(tmp_path: Path) -> None:
+    save(tmp_path / "x", {"epoch": 3, "w": nx.ones(2)})
+    assert load(tmp_path / "x", like={"epoch": 0, "w": nx.template(2)})["epoch"].item() == 3
+    with pytest.raises(DTypeError, match=r"^save: expected tensors, got str as a.status; save the part that holds"):
+        save(tmp_path / "y", {"a": {"status": "done"}})
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,18 @@ def test_a_declaration_that_does_not_fit_its_function() -> None:
             return x * 2
 
 
+def test_options_that_every_layer_has_are_taken() -> None:
+    with pytest.raises(
+        ValueError, match=r"layer gate: expected options beside activation and name, .* got activation;"
+    ):
+
+        @layer()
+        def gate(x: Tensor, *, activation: str = "tanh") -> Tensor:
+            return x
+
+    assert "gate" not in TABLE
+
+
 def test_a_name_is_declared_once() -> None:
     with pytest.raises(ValueError, match=r"expected a new name, got 'dense' again, which is axon.layers.dense.dense;"):
 

@@ -1,6 +1,7 @@
 """Loops: learning, metrics, events, validation, resuming, interruption; and what they do not do: read back, retrace."""
 
 import os
+import re
 import signal
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from axon import losses, metrics, model, nx, tree
 from axon.datasets import batches
-from axon.loop import early_stop, evaluate
+from axon.io import load, save
+from axon.loop import Loop, early_stop, evaluate
 from axon.model import input
 
 from .trainers import EVALUATE, X, Y, data, mlp, trainer
@@ -66,6 +68,25 @@ def test_going_on_is_as_if_never_stopped() -> None:
     assert [h["loss"] for h in rest.history] == [h["loss"] for h in straight.history]
     for a, b in zip(tree.leaves(straight.last.step), tree.leaves(rest.last.step), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_going_on_from_a_file(tmp_path: Any) -> None:
+    """As docs/design/models.md says, by a loop that has not run before."""
+    straight = trainer(progress=False).run(data(), epochs=4, **EVALUATE)
+    save(tmp_path / "step", trainer(progress=False).run(data(), epochs=2, **EVALUATE).last.step)
+    loop = trainer(progress=False)
+    fresh = loop.run(data(), epochs=0, **EVALUATE).last
+    last = fresh._replace(step=load(tmp_path / "step", like=fresh.step), epoch=2)
+    assert loop.run(data(), epochs=4, state=last, **EVALUATE).history[-1]["loss"] == straight.history[-1]["loss"]
+
+
+def test_going_on_with_other_metrics() -> None:
+    last = trainer(progress=False).run(data(), **EVALUATE).last
+    fewer = Loop.trainer(mlp(), "categorical_cross_entropy", "adam", progress=False).validate(data())
+    for loop in (fewer, fewer.metric(lambda y, p: nx.max(p), "highest")):
+        names = ["loss", *loop.metrics]
+        reported = loop.run(data(), epochs=2, state=last, **EVALUATE).history[-1]
+        assert list(reported) == ["epoch", *names, *(f"validation_{name}" for name in names), "seconds"]
 
 
 def test_the_state_given_is_not_used_up() -> None:
@@ -131,7 +152,7 @@ def test_early_stop() -> None:
         trainer(rate=0.0, progress=False).validate(data(None)).handle("epoch_completed", early_stop("validation_loss"))
     )
     assert len(stopping.run(data(), epochs=20, **EVALUATE).history) == 5
-    with pytest.raises(ValueError, match="early_stop: expected one of loss, accuracy, got 'validation_loss'"):
+    with pytest.raises(ValueError, match="early_stop: expected one of loss, accuracy, got 'validation_loss'; attach"):
         trainer(progress=False).handle("epoch_completed", early_stop("validation_loss")).run(data(), **EVALUATE)
 
 
@@ -226,6 +247,18 @@ def test_a_loss_that_is_nan_is_said_once(capsys: pytest.CaptureFixture[str]) -> 
     assert len(said) == 1 and said[0].startswith("run: the loss is NaN in epoch 1; are all class numbers in range")
 
 
+def test_what_evaluate_measures() -> None:
+    state = model.init(mlp(), **EVALUATE)
+    (expected,) = evaluate(mlp(), state, data(), **EVALUATE).values()
+    for asked in ("accuracy", ["accuracy"], {"accuracy": "accuracy"}, {"accuracy": metrics.accuracy}):
+        assert evaluate(mlp(), state, data(), asked, **EVALUATE) == {"accuracy": expected}  # type: ignore[arg-type]
+
+
+def test_a_result_is_one_line() -> None:
+    result = trainer(progress=False).run(data(), epochs=2, **EVALUATE)
+    assert re.fullmatch(r"<Result completed at epoch 2, loss \d\.\d{4}, accuracy 0\.\d{4}>", repr(result))
+
+
 def test_a_model_of_two_inputs() -> None:
     m = model.add(input("a", shape=(None, 4)), input("b", shape=(None, 4))).dense(3, activation="softmax")
     for x in ({"a": X, "b": X}, (X, X)):
@@ -233,8 +266,6 @@ def test_a_model_of_two_inputs() -> None:
 
 
 def test_saving(tmp_path: Any) -> None:
-    from axon.io import load
-
     result = trainer(progress=False).run(data(), **EVALUATE)
     result.save(tmp_path / "model.safetensors")
     found = load(tmp_path / "model.safetensors", like=result.state)

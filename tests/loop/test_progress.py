@@ -49,6 +49,25 @@ def test_a_live_line_fits_the_terminal_and_is_wiped_before_another(monkeypatch: 
     assert [line[:22] for line in more] == ["hi\n", *["epoch 1/1   batch 2/2 "] * 2] and more[-1].endswith("/s\n")
 
 
+def test_an_error_leaves_the_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = terminal(monkeypatch)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    with pytest.raises(ZeroDivisionError):
+        trainer().handle("iteration_completed", lambda s: 1 // 0, after=1).run(data(), **EVALUATE)  # type: ignore[arg-type, return-value]
+    assert written.getvalue().endswith(" examples/s\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0000"), (-0.25, "-0.2500"), (2.5e-5, "2.500e-05"), (123456.7, "123456.7000"), (-3.2e30, "-3.200e+30"),
+        (float("nan"), "nan"), (float("-inf"), "-inf"),
+    ],
+)  # fmt: skip
+def test_numbers_of_any_size_say_something(value: float, shown: str) -> None:
+    assert progress.in_words({"a_loss": value}) == [f"a loss {shown}"]
+
+
 def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     trainer().validate(data(None)).handle("epoch_completed", log(lambda s: f"at {s.epoch}")).run(
         data(), epochs=2, **EVALUATE

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from axon import model, nx, optimizers
+from axon.datasets import batches
 from axon.errors import DTypeError, ShapeError
 from axon.loop import Loop, early_stop, evaluate
+from axon.model import ModelState
 
 from .trainers import EVALUATE, X, Y, data, mlp, trainer
 
@@ -14,13 +16,22 @@ from .trainers import EVALUATE, X, Y, data, mlp, trainer
     ("make", "error", "text"),
     [
         (lambda: trainer().metric("accuracy"), ValueError, "metric: expected a new name, got 'accuracy' again"),
+        (lambda: trainer().metric(["accuracy"]), ValueError, r"metric: expected one of .*, got \['accuracy'\]"),  # type: ignore[arg-type]
         (lambda: trainer().metric("f1"), ValueError, "metric: expected one of .*, got 'f1'"),
         (lambda: trainer().metric(lambda y, p: nx.mean(p)), ValueError, "metric: expected a name beside a function"),
         (lambda: trainer().handle("epoch_end", print), ValueError, "handle: expected one of started, .*, got 'e"),  # type: ignore[arg-type]
+        (lambda: trainer().handle("started", "stop"), TypeError, "handle: expected a function of .*, got 'stop'"),  # type: ignore[arg-type]
         (lambda: trainer().handle("started", print, every=0), ValueError, "handle: expected every of at least 1"),
         (lambda: trainer().validate([], every=0), ValueError, "validate: expected every of at least 1, got 0"),
         (lambda: trainer().run(data(), iterations=0), ValueError, "run: expected iterations of at least 1, got 0"),
         (lambda: early_stop("loss", mode="minimize"), ValueError, 'early_stop: expected mode "min" or "max", got \'m'),  # type: ignore[arg-type]
+        (lambda: Loop.trainer(mlp, "mean_squared_error", "adam"), TypeError, "trainer: expected a Model, got function"),  # type: ignore[arg-type]
+        (lambda: evaluate(None, ModelState(), data()), TypeError, "evaluate: expected a Model, got NoneType"),  # type: ignore[arg-type]
+        (
+            lambda: Loop.trainer(mlp().dense(3), "categorical_cross_entropy", "adam"),
+            ValueError,
+            "categorical_cross_entropy: expected a model that ends in softmax, got one that ends in dense_2",
+        ),
         (lambda: Loop.trainer(mlp(), "mse", "adam"), ValueError, "loss: expected one of .*, got 'mse'"),
         (lambda: Loop.trainer(mlp(), "mean_squared_error", optimizers.adam), TypeError, "optimizer: .* got adam"),  # type: ignore[arg-type]
     ],
@@ -39,8 +50,13 @@ FORMS = {
     "two arrays": (lambda: (X, Y), TypeError, "a ndarray; arrays are cut into them by axon.datasets.batches"),
     "triples": (lambda: [(X, Y, Y)], TypeError, "a tuple of 3; "),
     "dicts": (lambda: [{"x": X, "y": Y}], TypeError, "a dict; "),
-    "nothing": (lambda: [], ValueError, "none; pass a list, not a used-up generator"),
-    "an iterator": (lambda: iter([(X, Y)]), ValueError, "none; pass a list, not a used-up generator"),
+    "nothing": (lambda: [], ValueError, r"none from \[\]; pass a list, not a used-up generator"),
+    "too few": (
+        lambda: batches(X, Y, 99, drop_last=True),
+        ValueError,
+        "none from <Batches of 99, 0 from 70 examples>; ",
+    ),
+    "an iterator": (lambda: iter([(X, Y)]), ValueError, "none from .*; pass a list, not a used-up generator"),
 }
 
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,58 @@ def test_inputs_are_checked_and_converted() -> None:
         model.predict(words, ModelState(), nx.ones(3), **EVALUATE)
 
 
+@pytest.mark.parametrize(
+    ("declared", "got", "advice"),
+    [
+        ((8, 8, 1), (32, 8, 8, 1), r"declare shape=\(None, 8, 8, 1\), whose first axis is the batch"),
+        ((32, 4), (29, 4), r"declare shape=\(None, 4\), whose first axis is the batch"),
+        ((None, 8, 8, 1), (32, 64), r"write x.reshape\(\(-1, 8, 8, 1\)\)"),
+        ((None, 8, 8, 1), (32, 8, 8), r"write x.reshape\(\(-1, 8, 8, 1\)\)"),
+        ((None, 8, 8, 1), (8, 8, 1), r"write x.reshape\(\(-1, 8, 8, 1\)\)"),
+        ((None, 64), (32, 8, 8, 1), r"write x.reshape\(\(-1, 64\)\)"),
+        ((None, 9, 8, 3), (32, 3, 9, 8), "move its axes with nx.permute_dims; channels come last"),
+        ((None, None, 3), (32, 9), "reshape the data"),
+        ((None,), (32, 1), r"write x.reshape\(\(-1,\)\)"),
+        ((None,), (), "reshape the data"),
+        ((None, 4), (32, 5), "reshape the data"),
+    ],
+)
+def test_what_to_do_with_data_of_another_shape(declared: Any, got: Any, advice: str) -> None:
+    m = input("x", shape=declared).relu()
+    with pytest.raises(ShapeError, match=rf"^input x \(made at .*\): expected shape .*, got float32\[.*\]; {advice}$"):
+        model.predict(m, ModelState(), nx.zeros(got), **EVALUATE)
+
+
+def test_what_is_no_model() -> None:
+    for name, take in (("init", model.init), ("build", model.build), ("predict", partial(model.predict, inputs=0))):
+        arguments = (small,) if name != "predict" else (small, ModelState())
+        with pytest.raises(TypeError, match=f"^{name}: expected a Model, got function; pass what its last layer gave"):
+            take(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "new", [{"seen": nx.zeros(())}, {"count": nx.zeros(2)}, {"count": nx.tensor(1)}, {"count": 1.0}]
+)
+def test_state_that_was_not_declared_so_is_refused(new: Any) -> None:
+    @layers.layer(count=layers.Parameter(lambda: (), initializers.zeros(), kind="state"))
+    def counting(x: nx.Tensor, count: nx.Tensor) -> layers.Stateful:
+        return layers.Stateful(x, new)
+
+    made = model.function("counting")(input("x", shape=(None, 4)))
+    del layers.TABLE["counting"]
+    with pytest.raises(
+        ShapeError, match=r"layer counting_0 .*: expected the state that .* \(count float32\[\]\), got "
+    ):
+        model.build(made)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_running_averages_keep_their_dtype(dtype: str) -> None:
+    m = input("x", shape=(None, 4), dtype=dtype).batch_norm()
+    _, new = model.build(m, mode="train", **EVALUATE).predict(model.init(m, **EVALUATE), nx.ones((3, 4), dtype=dtype))
+    assert {t.dtype for t in new["batch_norm_0"].values()} == {nx.float32}
+
+
 def test_a_template_is_needed_only_for_unknown_shapes() -> None:
     m = input("image", shape=(None, None, None, 3)).conv(4, kernel_size=3).global_avg_pool().dense(2)
     with pytest.raises(
@@ -231,10 +284,11 @@ def test_the_state_of_another_model() -> None:
         model.predict(input("x", shape=(None, 4, 4, 1)).conv(2), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
 
 
-def test_an_initializer_of_the_wrong_shape() -> None:
-    m = input("x", shape=(None, 4)).dense(2, kernel_initializer=lambda shape, dtype, key: nx.zeros(3))
+@pytest.mark.parametrize(("made", "got"), [(nx.zeros(3), r"float32\[3\]"), (np.zeros((4, 2)), r"float64\[4,2\]")])
+def test_an_initializer_of_the_wrong_type(made: Any, got: str) -> None:
+    m = input("x", shape=(None, 4)).dense(2, kernel_initializer=lambda shape, dtype, key: made)
     with pytest.raises(
-        ShapeError, match=r"layer dense_0: expected kernel of shape \(4, 2\), its initializer gave float32\[3\]"
+        ShapeError, match=rf"layer dense_0: expected kernel float32\[4,2\], its initializer gave {got}; make it"
     ):
         model.init(m, **EVALUATE)
 
@@ -247,6 +301,17 @@ def test_options_reach_the_layer() -> None:
     np.testing.assert_allclose(model.predict(m, state, -nx.ones((1, 4)), **EVALUATE), [[expected] * 2], rtol=1e-6)
     zero = input("x", shape=(None, 4)).dense(2, kernel_initializer=initializers.full(0.5))
     assert (model.init(zero, **EVALUATE)["dense_0"]["kernel"].numpy() == 0.5).all()
+
+
+def test_a_layer_that_has_no_tensors_is_no_key() -> None:
+    state = model.init(small(), **EVALUATE)
+    assert "dense_0" in state and "tanh_0" not in state and 0 not in state  # type: ignore[operator]
+    with pytest.raises(
+        KeyError, match=r"that has tensors \(dense_0, batch_norm_0, dense_1, dropout_0\), got 'dense_2'"
+    ):
+        state["dense_2"]
+    with pytest.raises(KeyError, match="got 0"):  # and no walk without end
+        list(state)  # type: ignore[call-overload]
 
 
 def test_freezing() -> None:

@@ -1,5 +1,6 @@
 """Models as values: names, sharing, options, where errors point."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,8 @@ def test_function_and_method_are_the_same() -> None:
     x = input("x", shape=(None, 2, 3))
     one, other = relu(dense(flatten(x), 4)), x.flatten().dense(4).relu()
     assert [n.op for n in one.nodes] == [n.op for n in other.nodes]
-    assert dense.__doc__ == layers.dense.__doc__
+    assert dense.__doc__ == x.dense.__doc__ == layers.dense.__doc__
+    assert str(inspect.signature(x.dense)).startswith("(units, *, kernel_initializer=None")
     assert set(layers.TABLE) <= set(dir(x))
 
 
@@ -74,6 +76,8 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         x.dense()
     with pytest.raises(AttributeError, match=r"no layer is called 'dens'; did you mean dense?"):
         x.dens(3)
+    with pytest.raises(AttributeError, match=r"no layer is called 'fit'; axon.predict runs a model, axon.Loop trains"):
+        x.fit(3)
     with pytest.raises(TypeError, match='write input\\("name", shape='):
         input((None, 3))  # type: ignore[arg-type]
     for shape in (4, (None, 2.5), "28"):

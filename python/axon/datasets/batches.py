@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def permutation(size: int, seed: int, epoch: int = 0) -> np.ndarray:
     return np.argsort(np.asarray(nx.random.bits(key, (size,))), kind="stable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batches:
     """The batches of two trees of arrays. Iterating gives those of epoch 0; `epoch(n)` gives those of another.
 
@@ -42,13 +43,16 @@ class Batches:
             raise ShapeError("batches: expected arrays [n, ...], got numbers; make arrays of lists with np.asarray")
         if len({shape[0] for shape in shapes}) > 1:
             raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; pair them")
-        if self.size < 1:
-            raise ValueError(f"batches: expected a size of at least 1, got {self.size}")
+        if not isinstance(self.size, Integral) or self.size < 1:
+            raise ValueError(f"batches: expected a size of at least 1, got {self.size!r}")
 
     @property
     def examples(self) -> int:
         """How many examples the arrays hold."""
         return len(tree.leaves(self.x)[0])
+
+    def __repr__(self) -> str:
+        return f"<Batches of {self.size}, {len(self)} from {self.examples} examples>"
 
     def __len__(self) -> int:
         full, rest = divmod(self.examples, self.size)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +16,16 @@ FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
-def fashion_mnist(folder: Path = FOLDER) -> Split:
+def fashion_mnist(folder: str | PathLike[str] = FOLDER) -> Split:
     """60,000 images to train on and 10,000 to test with: float32 [n, 28, 28, 1] in [0, 1], with int32 [n] classes.
 
-    FileNotFoundError says how to get the files where they are missing, ValueError which one is damaged.
+    FileNotFoundError says how to get the files where one is missing, ValueError which one is damaged.
 
-    >>> fashion_mnist(Path("nowhere"))
+    >>> fashion_mnist("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: fashion_mnist: no data in nowhere; run: apt-get install dataset-fashion-mnist
+    FileNotFoundError: fashion_mnist: no nowhere/train-images-idx3-ubyte.gz; run: apt-get install dataset-fashion-mnist
     """
-    if not (folder / "train-images-idx3-ubyte.gz").exists():
-        raise FileNotFoundError(f"fashion_mnist: no data in {folder}; run: apt-get install dataset-fashion-mnist")
-    return Split(*_part(folder, "train"), *_part(folder, "t10k"), _CLASSES)
+    return Split(*_part(Path(folder), "train"), *_part(Path(folder), "t10k"), _CLASSES)
 
 
 def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +35,16 @@ def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _idx(path: Path) -> np.ndarray:
     """An array of bytes in the idx format: two zeros, type 8, the rank, the sizes as big-endian int32, the bytes."""
-    content = gzip.decompress(path.read_bytes())
-    if content[:3] != b"\x00\x00\x08":
-        raise ValueError(f"fashion_mnist: expected an idx file of bytes, got {path}; install the package again")
-    rank = content[3]
-    shape = struct.unpack_from(f">{rank}i", content, 4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    try:
+        content = gzip.decompress(path.read_bytes())
+        if content[:3] != b"\x00\x00\x08":
+            raise ValueError("another format")
+        rank = content[3]
+        shape = struct.unpack_from(f">{rank}i", content, 4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"fashion_mnist: no {path}; run: apt-get install dataset-fashion-mnist") from None
+    except (gzip.BadGzipFile, EOFError, IndexError, ValueError, struct.error, zlib.error) as error:
+        raise ValueError(
+            f"fashion_mnist: expected an idx file of bytes, got {path} ({error}); install the package again"
+        ) from error

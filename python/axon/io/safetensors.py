@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, nx, tree
-from ..errors import StructureError
+from ..errors import DTypeError, StructureError
 from ..nx import Tensor, TensorType
 
 # What the format calls our dtypes.
@@ -30,7 +30,7 @@ _DTYPES = {
 def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | None = None) -> None:
     """Write a tree of tensors (nested dicts, a ModelState, ...) to a file, replacing it whole.
 
-    ValueError where two leaves would have one name.
+    ValueError where two leaves would have one name, DTypeError where one is no tensor.
 
     >>> save("example.safetensors", {"dense_0": {"kernel": nx.ones((2, 3))}})
     >>> load("example.safetensors")["dense_0"]["kernel"].shape
@@ -43,7 +43,13 @@ def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | 
         name = tree.show(place)
         if name in arrays:
             raise ValueError(f"save: expected one tensor of a name, got {name!r} twice; rename a key with a dot in it")
-        arrays[name] = np.asarray(leaf, order="C")
+        try:
+            arrays[name] = np.asarray(nx.asarray(leaf), order="C")
+        except DTypeError:
+            raise DTypeError(
+                f"save: expected tensors, got {type(leaf).__name__} as {name}; save the part that holds tensors, such "
+                f"as a result's .state"
+            ) from None
     _write(os.fspath(path), serialize(arrays, metadata=dict(metadata) if metadata else None))
 
 
@@ -96,10 +102,9 @@ def _umask() -> int:
 def _read(path: str) -> dict[str, Tensor]:
     from safetensors import SafetensorError, deserialize
 
-    with open(path, "rb") as file:
-        content = file.read()
     try:
-        entries = deserialize(content)
+        with open(path, "rb") as file:
+            entries = deserialize(file.read())  # kept by no name: it is as large as all that is made of it
     except SafetensorError as error:
         raise ValueError(
             f"load: expected a safetensors file, got {path} ({error}); it is damaged or another format"
@@ -129,7 +134,8 @@ def _nested(found: Mapping[str, Tensor]) -> dict[str, Any]:
 def _check(path: str, wanted: Mapping[str, Any], found: Mapping[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in found]
     unexpected = [name for name in found if name not in wanted]
-    types = {name: TensorType(dtypes.dtype(leaf.dtype), tuple(leaf.shape)) for name, leaf in wanted.items()}
+    likes = {name: leaf if isinstance(leaf, TensorType) else nx.asarray(leaf) for name, leaf in wanted.items()}
+    types = {name: TensorType(like.dtype, like.shape) for name, like in likes.items()}
     others = [name for name in wanted if name in found and types[name] != found[name].type]
     if not (missing or unexpected or others):
         return

@@ -35,6 +35,10 @@ class Spec(NamedTuple):
     initializer: Initializer
     kind: Literal["parameter", "state"]
 
+    @property
+    def type(self) -> TensorType:
+        return TensorType(self.dtype, self.shape)
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -106,7 +110,7 @@ def layer(**parameters: Parameter) -> Callable[[F], F]:
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
     where `mode` is given by the model. A parameter with a default may be left out of a model by `use_<name>=False`.
-    ValueError for a name that another function has.
+    ValueError for a name that another function has, and for an option called activation or name.
 
     >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
     ... def shift_all(x, shift):
@@ -117,6 +121,12 @@ def layer(**parameters: Parameter) -> Callable[[F], F]:
 
     def declare(function: F) -> F:
         found = describe(function, parameters)
+        taken = {"activation", "name"} & {*found.options, *found.building}
+        if taken:
+            raise ValueError(
+                f"layer {found.name}: expected options beside activation and name, which every layer has, got "
+                f"{' and '.join(sorted(taken))}; rename it"
+            )
         known = TABLE.get(found.name)
         if known is not None and _origin(known.function) != _origin(function):  # the same: a notebook cell run again
             raise ValueError(

@@ -57,5 +57,8 @@ def batch_norm(
     y = (x - spread(used_mean)) * spread(gamma * nx.rsqrt(used_var + epsilon)) + spread(beta)
     if mode != "train":
         return y
-    keep = 1 - momentum
-    return Stateful(y, {"mean": momentum * mean + keep * used_mean, "var": momentum * var + keep * used_var})
+
+    def average(old: Tensor, new: Tensor) -> Tensor:
+        return momentum * old + (1 - momentum) * new.astype(old.dtype)
+
+    return Stateful(y, {"mean": average(mean, used_mean), "var": average(var, used_var)})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .progress import CLEAR
+from ..errors import CLEAR
 from .state import EVENTS, Event, State
 
 Handle = Callable[[State], "State | None"]  # None keeps the state
@@ -35,6 +35,8 @@ class Handler:
     def __post_init__(self) -> None:
         if self.event not in EVENTS:
             raise ValueError(f"handle: expected one of {', '.join(EVENTS)}, got {self.event!r}")
+        if not callable(self.handle):
+            raise TypeError(f"handle: expected a function of the loop's state, got {self.handle!r}")
         at_least_one("handle: expected every", self.every)
 
     def __call__(self, count: int, state: State) -> State:
@@ -103,7 +105,10 @@ def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = 
     def handle(state: State) -> State:
         metrics = state.metrics
         if metric not in metrics:
-            raise ValueError(f"early_stop: expected one of {', '.join(metrics)}, got {metric!r}; attach it to the loop")
+            raise ValueError(
+                f"early_stop: expected one of {', '.join(metrics)}, got {metric!r}; attach it to the loop, "
+                f"and handle the event as often as it is measured (every=n)"
+            )
         best, bad = state.memory.get(name, (float("inf"), 0))
         value = sign * metrics[metric]
         best, bad = (value, 0) if value < best else (best, bad + 1)

@@ -11,16 +11,18 @@ from .. import metrics as named
 from .. import nx, tree
 from ..io import save
 from ..model import Model, ModelState, init, needs_template
+from ..model.graph import check_model
 from ..model.state import check_state
 from ..nx import Tensor
-from ..training import Loss, Optimizer, find_loss, find_optimizer
+from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
 from .handlers import Dispatcher, Handle, Handler, at_least_one
+from .progress import in_words
 from .run import Data, Runner, Steps, measure, of_epoch
 from .state import Event, State, Status
 from .step import Metric, first, make_evaluation_step, make_train_step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run has reached: the model's state, one dict of metrics an epoch, and the loop's last state, from which
     `run(..., state=result.last)` goes on."""
@@ -33,6 +35,11 @@ class Result:
     def status(self) -> Status:
         """completed, halted (by a handler) or interrupted (by Ctrl-C)."""
         return self.last.status
+
+    def __repr__(self) -> str:
+        last = self.history[-1] if self.history else {}
+        reached = in_words({name: value for name, value in last.items() if name not in ("epoch", "seconds")})
+        return f"<Result {', '.join([f'{self.status} at epoch {len(self.history)}', *reached])}>"
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model's state to a safetensors file."""
@@ -68,14 +75,18 @@ class Loop:
 
         loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number (floating, []); a model that ends in
         softmax or sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init,
-        update). ValueError for another loss or an unknown name, TypeError for another optimizer.
+        update). ValueError for another loss or an unknown name, and for cross-entropy of what is no probability,
+        TypeError for another model or optimizer.
 
         >>> from axon.model import input
         >>> model = input("x", shape=(None, 2)).dense(3, activation="softmax")
         >>> Loop.trainer(model, "categorical_cross_entropy", "sgd").optimizer
         scale(-0.01)
         """
-        return Loop(model, find_loss(loss), find_optimizer(optimizer), {}, progress=progress)
+        check_model(model, "trainer")
+        function = find_loss(loss)
+        logits_of(model, function)  # which refuses what does not go together
+        return Loop(model, function, find_optimizer(optimizer), {}, progress=progress)
 
     def metric(self, metric: str | Metric, name: str | None = None) -> Loop:
         """Also report a metric: a name of `axon.metrics`, or a function (y_true, y_pred) -> number (any dtype, []),
@@ -99,8 +110,8 @@ class Loop:
 
         Events: started, epoch_started, iteration_started, iteration_completed, epoch_completed, epoch_halted, halted,
         completed. Filters, which hold together: every=n (each n-th time), after=n and before=n (times, from 1),
-        once=True, when=function(state) -> bool. ValueError for another event or an `every` below 1; the run raises
-        TypeError when the handler returns anything else.
+        once=True, when=function(state) -> bool. ValueError for another event or an `every` below 1, TypeError for no
+        function; the run raises TypeError when the handler returns anything else.
 
         >>> from axon.model import input
         >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam", progress=False)
@@ -137,7 +148,8 @@ class Loop:
         key: Tensor | None = None,
         compiler: str | None = None,
     ) -> Result:
-        """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most).
+        """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most) until there were
+        `epochs`, those of a State to go on from included.
 
         x and y have the shapes that model and loss take. state: where to begin (a ModelState), or a run's last State to
         go on from; else the model is initialized with `key`. Ctrl-C ends the run after the step under way, with the
@@ -162,7 +174,8 @@ class Loop:
                 model = _copied(state)
             now = State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
         fire = Dispatcher(self.handlers)
-        last = Runner(self.steps(compiler), data, iterations, self.validation, fire, self.progress).all(now)
+        names = ("loss", *self.metrics)
+        last = Runner(self.steps(compiler), data, iterations, self.validation, fire, self.progress, names).all(now)
         return Result(last.step.model, last.history, last)
 
     def steps(self, compiler: str | None = None) -> Steps:
@@ -184,7 +197,7 @@ def evaluate(
     model: Model,
     state: ModelState,
     data: Data,
-    metrics: Iterable[str] | Mapping[str, Metric] = ("accuracy",),
+    metrics: str | Iterable[str] | Mapping[str, str | Metric] = "accuracy",
     loss: Loss | None = None,
     *,
     compiler: str | None = None,
@@ -193,15 +206,18 @@ def evaluate(
     mode.
 
     x and y have the shapes that model, metrics and loss take. ValueError for an unknown name and when there are no
-    batches, TypeError when data or state are of another form.
+    batches, TypeError when model, state or data are of another form.
 
     >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).softmax()
     >>> evaluate(model, init(model), [(nx.eye(3), nx.arange(3)), (nx.eye(3)[:1], nx.tensor([2]))])
     {'accuracy': 0.75}
     """
+    check_model(model, "evaluate")
     check_state(state, "evaluate")
-    found = dict(metrics) if isinstance(metrics, Mapping) else dict(find_metric(m) for m in metrics)
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    pairs = names.items() if isinstance(names, Mapping) else ((None, name) for name in names)
+    found = dict(find_metric(metric, name) for name, metric in pairs)
     step = make_evaluation_step(model, loss, found, compiler)
     return measure("evaluate", step, state, data, [*(("loss",) if loss is not None else ()), *found])
 
@@ -213,10 +229,12 @@ def _copied(state: Any) -> Any:
 
 def find_metric(metric: str | Metric, name: str | None = None) -> tuple[str, Metric]:
     """(name, function) of a metric given by name or as a function with a name."""
-    if isinstance(metric, str):
-        if metric not in named.__all__:
-            raise ValueError(f"metric: expected one of {', '.join(named.__all__)} or a function, got {metric!r}")
-        return name or metric, getattr(named, metric)
-    if name is None:
-        raise ValueError("metric: expected a name beside a function, got none; write metric(function, name=...)")
-    return name, metric
+    if callable(metric):
+        if name is None:
+            raise ValueError(
+                "metric: expected a name beside a function, got none; write (function, name=...) or {name: function}"
+            )
+        return name, metric
+    if metric not in named.__all__:
+        raise ValueError(f"metric: expected one of {', '.join(named.__all__)} or a function, got {metric!r}")
+    return name or metric, getattr(named, metric)

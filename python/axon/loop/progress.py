@@ -5,12 +5,37 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from ..errors import CLEAR
 from .step import Totals, read
 
-CLEAR = "\r\x1b[K"  # on a terminal: go back to the line's beginning and wipe it
 INTERVAL = 0.1  # seconds between two refreshes, so that reading the metrics costs nothing that can be felt
+
+
+def in_words(metrics: Mapping[str, float]) -> list[str]:
+    """Each metric's name and value, four digits behind the point where these say something.
+
+    >>> in_words({"loss": 0.25, "mean_squared_error": 2e-5})
+    ['loss 0.2500', 'mean squared error 2.000e-05']
+    """
+
+    def number(value: float) -> str:
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
+
+    return [f"{name.replace('_', ' ')} {number(value)}" for name, value in metrics.items()]
+
+
+@contextmanager
+def own_line_for_errors(shown: bool) -> Iterator[None]:
+    """Leave the live line before an error's text is printed."""
+    try:
+        yield
+    except BaseException:
+        if shown and sys.stdout.isatty():
+            sys.stdout.write("\n")
+        raise
 
 
 class Progress:
@@ -40,8 +65,7 @@ class Progress:
         """The line: epoch, batch, metrics, examples a second."""
         batch = f"{self._batch:>{len(str(self._batches))}}/{self._batches}" if self._batches else str(self._batch)
         rate = self._examples / max(self._now - self._began, 1e-9)
-        named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items()]
-        return "   ".join([self._head, f"batch {batch}", *named, f"{rate:,.0f} examples/s"])
+        return "   ".join([self._head, f"batch {batch}", *in_words(metrics), f"{rate:,.0f} examples/s"])
 
     def _write(self, line: str) -> None:
         sys.stdout.write((CLEAR if self._live else "") + line)

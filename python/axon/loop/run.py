@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,9 +16,10 @@ import numpy as np
 from .. import tree
 from ..datasets.batches import Batches
 from ..defn import Definition
+from ..errors import note
 from ..model import ModelState
 from .handlers import Dispatcher
-from .progress import Progress
+from .progress import Progress, own_line_for_errors
 from .state import State
 from .step import Totals, no_totals, read
 
@@ -43,10 +43,11 @@ class Runner(NamedTuple):
     validation: tuple[Data, int] | None  # data, every how many epochs
     fire: Dispatcher
     progress: bool
+    names: tuple[str, ...]  # of the loss and the metrics
 
     def all(self, now: State) -> State:
         """Run the epochs that are left."""
-        with interrupts() as interrupted:
+        with own_line_for_errors(self.progress), interrupts() as interrupted:
             now = self.fire("started", now)
             while now.status == "running" and now.epoch < now.epochs:
                 now = _obeyed(self.epoch(now, interrupted), interrupted)
@@ -60,7 +61,7 @@ class Runner(NamedTuple):
             epoch=now.epoch + 1,
             iteration=0,
             validation={},
-            step=now.step._replace(totals=no_totals(now.step.totals.sums)),
+            step=now.step._replace(totals=no_totals(self.names)),
         )
         now = self.fire("epoch_started", now)
         batches = min(filter(None, (self.iterations, operator.length_hint(self.data))), default=None)
@@ -68,17 +69,16 @@ class Runner(NamedTuple):
         began, now = time.perf_counter(), _obeyed(self.batches(now, line, interrupted), interrupted)
         means, seconds = read(now.step.totals), time.perf_counter() - began
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
-            data, names = self.validation[0], now.step.totals.sums
-            found = measure("validate", self.steps.evaluate, now.step.model, data, names, interrupted)
+            data = self.validation[0]
+            found = measure("validate", self.steps.evaluate, now.step.model, data, self.names, interrupted)
             now = _obeyed(now, interrupted)
             if now.status == "running":  # else it was cut off
                 now = now._replace(validation={f"validation_{name}": value for name, value in found.items()})
         line.finish({**means, **now.validation})
         if math.isnan(means["loss"]) and not any(math.isnan(h["loss"]) for h in now.history):
-            print(
+            note(
                 f"run: the loss is NaN in epoch {now.epoch}; are all class numbers in range, is the learning rate too "
-                f"high? `with axon.debug():` around the run names the op",
-                file=sys.stderr,
+                f"high? `with axon.debug():` around the run names the op"
             )
         now = now._replace(history=(*now.history, {"epoch": now.epoch, **means, **now.validation, "seconds": seconds}))
         if now.status == "halt_epoch":
@@ -125,7 +125,7 @@ def of_epoch(name: str, data: Data, epoch: int) -> Iterator[Batch]:
             )
         yield batch  # type: ignore[misc]
     if batch is None:
-        raise ValueError(f"{name}: expected batches, got none; pass a list, not a used-up generator")
+        raise ValueError(f"{name}: expected batches, got none from {data!r}; pass a list, not a used-up generator")
 
 
 def examples(x: Any) -> int:

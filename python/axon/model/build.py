@@ -11,7 +11,7 @@ from ..defn import Definition, jit
 from ..errors import ShapeError
 from ..layers import Mode, Spec
 from ..nx import Tensor
-from .graph import Model
+from .graph import Model, check_model
 from .run import Outputs, checked, run
 from .shapes import infer, needs_template
 from .state import ModelState, Tensors, check_state
@@ -38,7 +38,8 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     where an input's shape is unknown apart from the batch.
     predict_fn(state, inputs) -> output, or with mode "train" Prediction(output, new layer states). `inputs` is one
     tensor, a tuple in the order of the model's inputs, or a dict by name.
-    ShapeError names the layer that does not fit, and the line that made it; ValueError an unknown mode.
+    ShapeError names the layer that does not fit, and the line that made it; ValueError an unknown mode, TypeError what
+    is no Model.
 
     >>> from axon.model import input
     >>> init_fn, predict_fn = build(input("x", shape=(None, 3)).dense(2))
@@ -47,6 +48,7 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     """
     if mode not in ("train", "inference"):
         raise ValueError(f'build: expected mode "train" or "inference", got {mode!r}')
+    check_model(model, "build")
     if not needs_template(model):
         infer(model)
 
@@ -86,29 +88,32 @@ def init(model: Model, template: Any = None, *, key: Tensor | None = None, compi
         dense_0.kernel: float32[3,2]
         dense_0.bias: float32[2]
     """
-    return _built(model, "inference", compiler).init(template, key)
+    check_model(model, "init")
+    return _built(model, compiler).init(template, key)
 
 
 def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
     """The model's output for inference; `inputs` as for `build`'s predict_fn, in the shapes the model declares.
 
-    TypeError unless `state` is a ModelState; ValueError, ShapeError or DTypeError name an input that does not fit.
+    TypeError unless `model` is a Model and `state` a ModelState; ValueError, ShapeError or DTypeError name an input
+    that does not fit.
 
     >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).dense(2)
     >>> predict(model, init(model), nx.ones((1, 3))).shape
     (1, 2)
     """
+    check_model(model, "predict")
     check_state(state, "predict")  # before the call's own check, which knows trees alone
-    return _built(model, "inference", compiler).predict(state, inputs)
+    return _built(model, compiler).predict(state, inputs)
 
 
-def _built(model: Model, mode: Mode, compiler: str | None) -> ModelFunctions:
-    """The model's functions, made once and kept by the model itself."""
-    kept: dict[Any, ModelFunctions] = model.__dict__.setdefault("_built", {})
-    if (mode, compiler) not in kept:
-        kept[mode, compiler] = build(model, mode=mode, compiler=compiler)
-    return kept[mode, compiler]
+def _built(model: Model, compiler: str | None) -> ModelFunctions:
+    """The model's functions for inference, made once and kept by the model itself."""
+    kept: dict[str | None, ModelFunctions] = model.__dict__.setdefault("_built", {})
+    if compiler not in kept:
+        kept[compiler] = build(model, compiler=compiler)
+    return kept[compiler]
 
 
 def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Outputs:
@@ -122,7 +127,7 @@ def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Outputs
     check_state(state, "predict")
 
     def fetch(name: str, specs: Mapping[str, Spec]) -> Mapping[str, Tensor]:
-        found = state[name]
+        found = state.of(name)
         for parameter, spec in specs.items():
             if parameter not in found:
                 raise ShapeError(f"expected a parameter {parameter}, found none in the state; init the model again")
@@ -142,10 +147,11 @@ def first_state(specs: Mapping[str, Mapping[str, Spec]], key: Tensor) -> ModelSt
     for layer, named in specs.items():
         for name, spec in named.items():
             own = nx.random.fold_in(key, crc32(f"{layer}.{name}".encode()))
-            tensor = spec.initializer(spec.shape, spec.dtype, own)
-            if tensor.shape != spec.shape:
+            tensor = nx.asarray(spec.initializer(spec.shape, spec.dtype, own))
+            if (tensor.shape, tensor.dtype) != (spec.shape, spec.dtype):
                 raise ShapeError(
-                    f"layer {layer}: expected {name} of shape {spec.shape}, its initializer gave {tensor.type}"
+                    f"layer {layer}: expected {name} {spec.type}, its initializer gave {tensor.type}; make it of the "
+                    f"shape and dtype that the initializer is asked for"
                 )
             made[spec.kind].setdefault(layer, {})[name] = tensor
     return ModelState(made["parameter"], made["state"])

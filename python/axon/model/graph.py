@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import Any
 
 from .. import activations, layers
@@ -91,7 +91,7 @@ class Model:
         return model_function(made)(self, *others, name=name)
 
     def __getattr__(self, name: str) -> Callable[..., Model]:
-        return functools.partial(function(name), self)
+        return MethodType(function(name), self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *layers.TABLE]
@@ -117,6 +117,15 @@ class Model:
         from .display import table
 
         return table(self)
+
+
+def check_model(model: Any, what: str) -> None:
+    """Refuse anything but a Model where a function called `what` takes one. TypeError."""
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"{what}: expected a Model, got {type(model).__name__}; pass what its last layer gave, "
+            f'such as axon.input("x", shape=(None, 4)).dense(2)'
+        )
 
 
 def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType | str = float32) -> Model:
@@ -147,7 +156,8 @@ def function(name: str) -> Callable[..., Model]:
     row = layers.TABLE.get(name)
     if row is None:
         near = get_close_matches(name, layers.TABLE, n=1)
-        raise AttributeError(f"model: no layer is called {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        advice = f"did you mean {near[0]}?" if near else "axon.predict runs a model, axon.Loop trains it"
+        raise AttributeError(f"model: no layer is called {name!r}; {advice}")
     return _of_table(row)
 
 

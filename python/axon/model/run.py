@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -37,14 +38,25 @@ def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) ->
         read = [values[p] for p in node.parents]
         ours = (node.layer.function.__module__ or "").startswith("axon.")  # no line of the user's is inside it
         with _blaming(node, name), located(node.source if ours else ""):
-            parameters = fetch(name, node.layer.specs([t.type for t in read], node.options))
-            result = node.layer(read, parameters, node.options, mode)
+            specs = node.layer.specs([t.type for t in read], node.options)
+            result = node.layer(read, fetch(name, specs), node.options, mode)
             if isinstance(result, Stateful):
-                result, state[name] = result.output, dict(result.state)
+                result, state[name] = result.output, _checked_state(result.state, specs)
             if not isinstance(result, Tensor):
                 raise TypeError(f"expected a tensor from the layer's function, got {type(result).__name__}; return one")
         values[node] = result
     return Outputs(values, state)
+
+
+def _checked_state(new: Mapping[str, Tensor], specs: Mapping[str, Spec]) -> dict[str, Tensor]:
+    """The new state of a layer, which must fit where the next step looks for it."""
+    declared = {name: spec.type for name, spec in specs.items() if spec.kind == "state"}
+    for name, value in new.items():
+        got = TensorType(value.dtype, value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if declared.get(name) != got:
+            known = ", ".join(f"{n} {type_}" for n, type_ in declared.items()) or "none"
+            raise ShapeError(f"expected the state that was declared ({known}), got {name} {got}; keep names and types")
+    return dict(new)
 
 
 @contextmanager
@@ -104,4 +116,22 @@ def check_shape(node: Model, name: str, type_: TensorType) -> None:
     if shape is None:
         return
     if len(shape) != len(type_.shape) or any(want not in (None, got) for want, got in zip(shape, type_.shape)):
-        raise ShapeError(f"input {name} (made at {node.source}): expected shape {shape}, got {type_}; reshape the data")
+        raise ShapeError(
+            f"input {name} (made at {node.source}): expected shape {shape}, got {type_}; {_fitted(shape, type_.shape)}"
+        )
+
+
+def _fitted(shape: Shape, got: tuple[int, ...]) -> str:
+    """How data of shape `got` is made to fit: by a reshape only where that scrambles nothing."""
+    if got and got[1:] in (shape, shape[1:]):
+        return f"declare shape={(None, *got[1:])}, whose first axis is the batch"
+    example = tuple(size for size in shape[1:] if size is not None)
+    if not got or len(example) != len(shape[1:]):
+        return "reshape the data"
+    flat = len(got) == 2 or len(example) == 1
+    same = [n for n in got[1:] if n != 1] == [n for n in example if n != 1]
+    if got == example or (math.prod(got[1:]) == math.prod(example) and (flat or same)):
+        return f"write x.reshape({(-1, *example)})"
+    if sorted(got[1:]) == sorted(example):
+        return "move its axes with nx.permute_dims; channels come last"
+    return "reshape the data"

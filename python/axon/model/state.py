@@ -30,6 +30,16 @@ class ModelState:
     frozen: Tensors = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> dict[str, Tensor]:
+        if layer not in self:
+            known = dict.fromkeys([*self.parameters, *self.frozen, *self.state])
+            raise KeyError(f"expected a layer that has tensors ({', '.join(known)}), got {layer!r}")
+        return self.of(layer)
+
+    def __contains__(self, layer: str) -> bool:
+        return bool(self.of(layer))
+
+    def of(self, layer: str) -> dict[str, Tensor]:
+        """All of one layer, which may have nothing."""
         return {**self.frozen.get(layer, {}), **self.parameters.get(layer, {}), **self.state.get(layer, {})}
 
     def with_state(self, new: Mapping[str, Mapping[str, Tensor]]) -> ModelState:
