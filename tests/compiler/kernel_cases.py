@@ -10,7 +10,7 @@ from axon.compiler.emit import identity
 from axon.compiler.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.dtypes import ALL, DType, bfloat16, bool_, float16, float32, float64, int32, int64
 
-from .kernel_tools import Case
+from .kernel_tools import Case, normal
 
 F = float32
 Array = np.ndarray
@@ -20,10 +20,6 @@ class Example(NamedTuple):
     case: Case
     expected: tuple[Array, ...]  # of the outputs
     exact: bool = True
-
-
-def normal(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def ins(dtype: DType, *access: str) -> tuple[Operand, ...]:

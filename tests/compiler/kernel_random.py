@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from axon import dtypes
 from axon.compiler.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.dtypes import DType, bool_, float32, int32, int64
 
-from .kernel_tools import Case, signatures
+from .kernel_tools import Case, interpreted, signatures
 
 OUTER = (0, 1, 1, 2, 3, 5)
 INNER = (0, 1, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 130, 300)
@@ -400,3 +400,18 @@ def second_case(first: Case, arrays: Sequence[np.ndarray]) -> Case:
     whole = tuple(stores) if row else (For(kernel.outer, tuple(stores)),)
     made = Kernel("row" if row else "map", kernel.outer, (*operands, *outs), (), (), (*body, *whole))
     return Case(made, {name: parameters[name] for name in made.parameters}, (), (*given, *results))
+
+
+def with_partials(cases: Iterable[Case]) -> list[Case]:
+    """The cases; one in spans is followed by the kernel that combines its partial results."""
+    made = []
+    for case in cases:
+        made.append(case)
+        if case.kernel.spans:
+            made.append(second_case(case, interpreted(case)))
+    return made
+
+
+def random_cases(seed: int) -> list[Case]:
+    """Six random kernels, and those that combine partial results."""
+    return with_partials(random_case(seed * 6 + k) for k in range(6))

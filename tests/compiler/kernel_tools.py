@@ -56,6 +56,11 @@ def signatures() -> list[tuple[str, tuple[DType, ...], DType]]:
     ]
 
 
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random numbers in float32."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
 class Case(NamedTuple):
     """A kernel with everything a run needs. `arrays` are flat, one for each of `kernel.pointers`."""
 

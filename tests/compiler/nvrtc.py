@@ -29,7 +29,7 @@ def compile_cubin(text: str) -> bytes:
     nvrtc = library()
     assert nvrtc is not None
     program = ctypes.c_void_p()
-    assert nvrtcok(nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None))
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None) == 0
     options = [o.encode() for o in [*OPTIONS, f"-I{HEADERS}"]]
     status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
@@ -37,12 +37,8 @@ def compile_cubin(text: str) -> bytes:
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert status == 0, f"{log.value.decode()[:4000]}\n{text[:4000]}"
-    assert nvrtcok(nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)))
+    assert nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0
     cubin = ctypes.create_string_buffer(size.value)
-    assert nvrtcok(nvrtc.nvrtcGetCUBIN(program, cubin))
+    assert nvrtc.nvrtcGetCUBIN(program, cubin) == 0
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     return cubin.raw
-
-
-def nvrtcok(status: int) -> bool:
-    return status == 0

@@ -15,6 +15,7 @@ from axon import _core, config, dtypes
 from axon.compiler.interpret import interpret
 from axon.compiler.kernel import Kernel
 from axon.compiler.memory import Plan
+from axon.compiler.pipeline import Lowered
 from axon.compiler.program import Executable, encode_all
 from axon.compiler.verify import verify
 from axon.defn.expr import Graph
@@ -78,6 +79,12 @@ class Outcomes(NamedTuple):
         assert_same_bits(self.native, self.interpreted, names)
         assert_same_bits(self.donated, self.interpreted, names)
 
+    def assert_agree(self, rtol: float = 2e-5, atol: float = 2e-5) -> None:
+        """The same bits, and the evaluator's numbers."""
+        self.assert_same_bits()
+        for got, want in zip(self.native, self.evaluated, strict=True):
+            np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
+
 
 def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
     """A function of arrays by every way there is."""
@@ -89,7 +96,7 @@ def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
     return Outcomes(
         results(executable, graph, arrays),
         results(donating, graph, [buffer_of(a) for a in arrays]),
-        results(interpreted(executable), graph, arrays),
+        results(interpreted(executable.lowered), graph, arrays),
         results(evaluate, graph, arrays),
     )
 
@@ -101,16 +108,16 @@ def buffer_of(array: Array) -> _core.Buffer:
     return buffer
 
 
-def with_kernels(executable: Executable, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
-    """An executable's program over other versions of its kernels."""
-    plan, graph = executable.lowered.plan, executable.lowered.graph
+def with_kernels(lowered: Lowered, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
+    """A program over other versions of its kernels."""
+    plan, graph = lowered.plan, lowered.graph
     steps = change(encode_all(plan, dict(kernels)))
     return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "changed")
 
 
-def interpreted(executable: Executable) -> Run:
-    """An executable's program with its kernels interpreted. The plan is the same, down to what is written in place."""
-    return with_kernels(executable, {k: k for k in executable.texts}, hosted)
+def interpreted(lowered: Lowered) -> Run:
+    """A program with its kernels interpreted. The plan is the same, down to what is written in place."""
+    return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, hosted)
 
 
 def hosted(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

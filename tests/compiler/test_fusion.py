@@ -20,6 +20,9 @@ def test_rule_1_a_kernel_has_one_shape_and_reduces_one_run_of_axes() -> None:
     assert steps(lambda x, y: (nx.tanh(x), nx.exp(y)), f32(20, 30), f32(30, 30)) == ["map", "map"]
     assert sorted(steps(lambda x: (nx.sum(x, axis=0), nx.sum(x, axis=1)), f32(20, 30))) == ["column", "row"]
     assert steps(lambda x: nx.sum(x, axis=(1, 2)), f32(20, 30, 40)) == ["row"]
+    assert steps(lambda x: nx.sum(x, axis=(0, 2)), f32(20, 30, 40)) == ["row", "column"]
+    assert steps(lambda x: nx.sum(x, axis=(0, 2)), f32(20, 30, 1)) == ["column"]  # over one element is nothing
+    assert steps(lambda x: nx.sum(x, axis=(0, 2)), f32(1, 30, 40)) == ["row"]
 
 
 def test_rule_2_a_value_is_stored_by_the_group_that_computes_it_anyway() -> None:

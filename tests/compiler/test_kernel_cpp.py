@@ -13,7 +13,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from .kernel_cases import EXAMPLES, load, op, out, store
-from .kernel_random import HIDDEN, random_case, second_case, values
+from .kernel_random import HIDDEN, random_cases, values
 from .kernel_tools import (
     AVX2,
     AVX512,
@@ -23,7 +23,6 @@ from .kernel_tools import (
     Target,
     check,
     compile_texts,
-    interpreted,
     signatures,
 )
 
@@ -40,20 +39,11 @@ def test_examples_at_other_widths(target: Target) -> None:
     check([EXAMPLES[n]().case for n in names], target)
 
 
-def random_cases(seed: int, count: int) -> Iterator[Case]:
-    """Random kernels; one in spans is followed by the kernel that combines its partial results."""
-    for k in range(count):
-        case = random_case(seed * count + k)
-        yield case
-        if case.kernel.spans:
-            yield second_case(case, interpreted(case))
-
-
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1 << 20), st.sampled_from([AVX2, WIDE_ON_AVX2, SCALAR]))
 def test_random_kernels(seed: int, target: Target) -> None:
     note(f"seed {seed}, {target.name}")
-    check(list(random_cases(seed, 6)), target, seed)
+    check(random_cases(seed), target, seed)
 
 
 def every_scalar() -> Iterator[Case]:

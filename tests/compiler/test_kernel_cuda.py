@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from . import goldens, nvrtc, test_threads
 from .kernel_cases import EXAMPLES
-from .kernel_random import random_case, second_case
+from .kernel_random import random_cases, with_partials
 from .kernel_tools import SCALAR, Case, aligned, compile_texts, interpreted, literal_slots, report, same_bits
 from .programs import compiled
 
@@ -28,14 +28,11 @@ LAUNCHES = ((1, 32), (3, 64))  # blocks, threads of a block
 needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason="needs the nvidia-cuda-nvrtc wheel")
 
 
-def with_partials(cases: Sequence[Case]) -> list[Case]:
-    """The cases; one in spans is followed by the kernel that combines its partial results."""
-    made = []
-    for case in cases:
-        made.append(case)
-        if case.kernel.spans:
-            made.append(second_case(case, interpreted(case)))
-    return made
+def cubin_of(kernels: Iterable[Kernel]) -> bytes:
+    """The kernels k0, k1... in one text, compiled."""
+    cubin = nvrtc.compile_cubin("".join(emit_cuda(k, f"k{n}") for n, k in enumerate(kernels)))
+    assert cubin[:4] == b"\x7fELF"
+    return cubin
 
 
 def on_cpu(kernel: Kernel, name: str) -> str:
@@ -89,13 +86,12 @@ def test_examples_on_the_cpu() -> None:
 @given(st.integers(0, 1 << 20))
 def test_random_kernels_on_the_cpu(seed: int) -> None:
     note(f"seed {seed}")
-    check_on_cpu(with_partials([random_case(seed * 6 + k) for k in range(6)]))
+    check_on_cpu(random_cases(seed))
 
 
 @needs_nvrtc
 def test_examples_compile() -> None:
-    kernels = list(dict.fromkeys(c.kernel for c in examples()))
-    assert nvrtc.compile_cubin("".join(emit_cuda(k, f"k{n}") for n, k in enumerate(kernels)))[:4] == b"\x7fELF"
+    cubin_of(dict.fromkeys(c.kernel for c in examples()))
 
 
 @needs_nvrtc
@@ -104,16 +100,14 @@ def test_kernels_of_whole_programs_compile() -> None:
     lowered = [compiled(function, *types) for function, types in goldens.MODELS.values()]
     examples = [(e.function, test_threads.arrays_of(e)) for e in test_threads.EXAMPLES.values()]
     lowered += [compiled(f, *(TensorType(dtype(a.dtype), a.shape) for a in arrays)) for f, arrays in examples]
-    kernels = list(dict.fromkeys(k for made in lowered for k in made.schedule.kernels()))
-    assert nvrtc.compile_cubin("".join(emit_cuda(k, f"k{n}") for n, k in enumerate(kernels)))[:4] == b"\x7fELF"
+    cubin_of(dict.fromkeys(k for made in lowered for k in made.schedule.kernels()))
 
 
 @needs_nvrtc
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1 << 20))
 def test_random_kernels_compile(seed: int) -> None:
-    cases = with_partials([random_case(seed * 6 + k) for k in range(6)])
-    assert nvrtc.compile_cubin("".join(emit_cuda(c.kernel, f"k{n}") for n, c in enumerate(cases)))
+    cubin_of(c.kernel for c in random_cases(seed))
 
 
 @needs_nvrtc
@@ -122,7 +116,7 @@ def test_examples_on_the_gpu() -> None:
     cupy: Any = pytest.importorskip("cupy")
     cases = examples()
     module = cupy.cuda.function.Module()
-    module.load(nvrtc.compile_cubin("".join(emit_cuda(c.kernel, f"k{n}") for n, c in enumerate(cases))))
+    module.load(cubin_of(c.kernel for c in cases))
     for n, case in enumerate(cases):
         arrays = [cupy.asarray(a.view(np.uint8)) for a in case.arrays]
         each = warp_scratch_bytes(case.kernel, case.parameters)

@@ -102,7 +102,7 @@ def prepared(name: str) -> Prepared:
         arrays = arrays_of(EXAMPLES[name])
         graph = graph_of(EXAMPLES[name].function, *arrays)
         executable = compiled(graph)
-        _prepared[name] = Prepared(graph, executable, arrays, results(interpreted(executable), graph, arrays))
+        _prepared[name] = Prepared(graph, executable, arrays, results(interpreted(executable.lowered), graph, arrays))
     return _prepared[name]
 
 
@@ -143,5 +143,5 @@ def test_widths(target: Target) -> None:
     for name in EXAMPLES:
         graph, executable, arrays, expected = prepared(name)
         assert_same_bits(
-            results(with_kernels(executable, kernels), graph, arrays), expected, lambda k, n=name: f"{n} {k}"
+            results(with_kernels(executable.lowered, kernels), graph, arrays), expected, lambda k, n=name: f"{n} {k}"
         )

@@ -6,7 +6,7 @@ loops is computed again if that is cheap, and kept in scratch memory if not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..dtypes import int32
@@ -63,7 +63,7 @@ class Writer:
         return tuple(made)
 
 
-def closure(code: Sequence, wanted: Iterable[int], known: Mapping[int, int]) -> set[int]:
+def closure(code: Sequence, wanted: Iterable[int], known: Container[int]) -> set[int]:
     """The instructions needed for the wanted ones that are not known yet."""
     found: set[int] = set()
     stack = [k for k in wanted if k not in known]
@@ -130,7 +130,7 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
     """Row-level instructions and loops over the row, phase by phase."""
     writer, depends, code = Writer(lowering), lowering.depends(), lowering.nest.code
     inner = lowering.inner
-    in_loop = [inner in d for d in depends]
+    level = {k for k, d in enumerate(depends) if inner not in d}  # what has one value a row
     phase: list[int] = []
     for instr in code:
         here = max((phase[a] for a in instr.args), default=0)
@@ -140,8 +140,10 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
     last = max([phase[v] for _, v in stores] + [phase[k] - 1 for k in reductions] + [0])
     whole = {operand: lowering.assembly.operands[operand].access[inner] != "0" for operand, _ in stores}
 
-    # Plan from the last loop to the first: what each loop computes, and what an earlier one must keep for it.
+    # Plan from the last loop to the first: what each computes, and what it reads that an earlier one keeps for it: what
+    # would take a division or a transcendental to compute again.
     roots: list[list[int]] = [[] for _ in range(last + 1)]
+    read: list[set[int]] = [set() for _ in roots]
     for k in reductions:
         roots[phase[k] - 1] += code[k].args
     for operand, value in stores:
@@ -152,10 +154,11 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
         stack, seen = list(roots[p]), set()
         while stack:
             k = stack.pop()
-            if k in seen or not in_loop[k]:
+            if k in seen or k in level:
                 continue
             seen.add(k)
-            if phase[k] < p and costly(code, in_loop, k):
+            if phase[k] < p and any(code[j].cost > 1 for j in closure(code, [k], level)):
+                read[p].add(k)
                 if k not in kept:
                     kept[k] = lowering.assembly.operand("scratch", code[k].dtype, [0] * inner + [1])
                     roots[phase[k]].append(k)
@@ -165,14 +168,12 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
     body: list[Stmt] = []
     scope: dict[int, int] = {}
     for p in range(last + 1):
-        level = [
-            k for k in sorted(needed) if not in_loop[k] and phase[k] <= p and code[k].op not in ("reduce", "second")
-        ]
-        writer.write(level, scope, body)
+        early = [k for k in needed & level if phase[k] <= p and code[k].op not in ("reduce", "second")]
+        writer.write(early, scope, body)
         inside: list[Stmt] = []
         local = dict(scope)
         for k, operand in kept.items():
-            if phase[k] < p and k in reach(code, roots[p], in_loop, kept, phase, p):
+            if k in read[p]:
                 local[k] = writer.new()
                 inside.append(Instr(local[k], "load", code[k].dtype, (), operand))
         wanted = [k for k in roots[p] if k not in local]
@@ -191,33 +192,3 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
             writer.write([value], scope, body)
             writer.store(operand, scope[value], body)
     return body
-
-
-def costly(code: Sequence, in_loop: Sequence[bool], k: int) -> bool:
-    """Whether computing an instruction again, back to loads, takes a division or a transcendental."""
-    stack, seen = [k], set()
-    while stack:
-        j = stack.pop()
-        if j in seen or not in_loop[j]:
-            continue
-        seen.add(j)
-        if code[j].cost > 1:
-            return True
-        stack.extend(code[j].args)
-    return False
-
-
-def reach(
-    code: Sequence, roots: Iterable[int], in_loop: Sequence[bool], kept: Mapping[int, int], phase: Sequence[int], p: int
-) -> set[int]:
-    """The instructions a loop reads, stopping at those kept by earlier loops."""
-    found: set[int] = set()
-    stack = list(roots)
-    while stack:
-        k = stack.pop()
-        if k in found or not in_loop[k]:
-            continue
-        found.add(k)
-        if not (k in kept and phase[k] < p):
-            stack.extend(code[k].args)
-    return found

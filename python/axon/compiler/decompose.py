@@ -1,8 +1,8 @@
 """Decomposition: rewrites a traced graph into the few forms that `fuse` and `lower` know.
 
-After it: reductions have one run of neighbouring axes, keepdims is False and nothing is reduced over size 0; 16-bit
-floats are only loaded, stored, moved and cast; windows are slices; contractions have operands whose batch, free and
-contracted axes each merge into one; call nodes of kinds that only carry a gradient are inlined.
+After it: reductions have one run of neighbouring axes of more than one element, and keepdims is False; 16-bit floats
+are only loaded, stored, moved and cast; windows are slices; contractions have operands whose batch, free and contracted
+axes each merge into one; call nodes of kinds that only carry a gradient are inlined.
 """
 
 from __future__ import annotations
@@ -49,27 +49,21 @@ def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Val
 def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """One reduction a run of neighbouring axes, innermost first; keepdims becomes a reshape; empty ones a fill."""
     (operand,), out = inputs, node.types[0]
-    axis = node.attrs["axis"]
-    axes = sorted((axis,) if isinstance(axis, int) else axis)
+    axis, shape = node.attrs["axis"], operand.type.shape
     if operand.type.size == 0:
         assert node.op.identity is not None
         return [filled(builder, node.op.identity(out.dtype) + 0, out)]
-    if all(operand.type.shape[a] == 1 for a in axes):
-        if node.op.combine in ("argmax", "argmin"):
-            return [filled(builder, 0, out)]
-        made = operand if operand.type.dtype is out.dtype else builder.apply("astype", operand, dtype=out.dtype)
-        return [builder.apply("reshape", made, shape=out.shape)]
-    value = operand
-    half = value.type.dtype.is_half
-    if half:
-        value = builder.apply("astype", value, dtype=float32)
-    shape = value.type.shape
     runs: list[list[int]] = []
-    for a in axes:
+    for a in sorted((axis,) if isinstance(axis, int) else axis):
         if runs and all(shape[k] == 1 for k in range(runs[-1][-1] + 1, a)):
             runs[-1].extend(range(runs[-1][-1] + 1, a + 1))
         else:
             runs.append([a])
+    runs = [run for run in runs if any(shape[a] != 1 for a in run)]
+    if not runs and node.op.combine in ("argmax", "argmin"):
+        return [filled(builder, 0, out)]
+    half = operand.type.dtype.is_half
+    value = builder.apply("astype", operand, dtype=float32) if half else operand
     for run in reversed(runs):
         attrs = {**node.attrs, "axis": tuple(run), "keepdims": False}
         kept = tuple(n for a, n in enumerate(value.type.shape) if a not in run)
@@ -97,21 +91,22 @@ def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Valu
 
 def contractions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """A dot's operands are permuted where their axes do not merge into (batch, free, contracted)."""
-    contract, batch = node.attrs["contract"], node.attrs["batch"]
-    made, new_contract, new_batch = [], [], []
-    for value, c, b in zip(inputs, contract, batch):
-        groups = dot_axes(value.type.shape, c, b)
-        if all(merges(value.type.shape, g) for g in groups):
-            made.append(value)
-            new_contract.append(tuple(c))
-            new_batch.append(tuple(b))
-            continue
-        order = [a for g in groups for a in g]
-        made.append(builder.apply("permute_dims", value, axes=tuple(order)))
-        new_batch.append(tuple(range(len(b))))
-        new_contract.append(tuple(range(len(order) - len(c), len(order))))
-    attrs = {**node.attrs, "contract": tuple(new_contract), "batch": tuple(new_batch)}
-    return [Value(builder.node(node.op, tuple(made), attrs, node.types, node.source), 0)]
+    operands = []
+    for value, contract, batch in zip(inputs, node.attrs["contract"], node.attrs["batch"]):
+        groups = dot_axes(value.type.shape, contract, batch)
+        if not all(merges(value.type.shape, g) for g in groups):
+            order = [a for g in groups for a in g]
+            value = builder.apply("permute_dims", value, axes=tuple(order))
+            contract, batch = range(len(order) - len(contract), len(order)), range(len(batch))
+        operands.append((value, contract, batch))
+    return [dot_over(builder, node, operands)]
+
+
+def dot_over(builder: Builder, node: Node, operands: Sequence[tuple[Value, Sequence[int], Sequence[int]]]) -> Value:
+    """The result of a dot, computed from other operands, each with its contracted and its batch axes."""
+    values, contract, batch = zip(*operands)
+    attrs = {**node.attrs, "contract": tuple(map(tuple, contract)), "batch": tuple(map(tuple, batch))}
+    return Value(builder.node(node.op, values, attrs, node.types, node.source), 0)
 
 
 def dot_axes(

@@ -89,6 +89,7 @@ class Emitter:
 
     extent = ", m"  # which lanes of a vector exist, as loads and stores take it
     one_store = ""  # condition under which a row-level store is executed
+    along = ("at", "blocks")  # what a unit of a map or column has of inner, and of how many
 
     def __init__(self, kernel: Kernel, symbol: str) -> None:
         self.kernel, self.symbol = kernel, symbol
@@ -135,6 +136,14 @@ class Emitter:
             else:
                 self.line(f"AXON_FOLD(F{r.results[0]}, {type_}, {r.combine}, {start})")
 
+    def digits(self) -> list[tuple[str, str]]:
+        """What a unit's number is made of, fastest first: name and size."""
+        kernel = self.kernel
+        made: list[tuple[str, str]] = [] if kernel.form == "row" else [self.along]
+        if kernel.spans:
+            made.append(("span", "spans"))
+        return made + [(f"i{a}", f"n{a}") for a in reversed(range(kernel.outer))]
+
     def decode(self, number: str, digits: Sequence[tuple[str, str]], const: str = "") -> None:
         """The digits of a number in mixed radix, fastest first: each a name and its size."""
         if digits:
@@ -147,8 +156,8 @@ class Emitter:
 
     # addresses
 
-    def moves(self, axis: int) -> None:
-        """At the start of a level: guards and addresses that depend on its axis."""
+    def guards(self, axis: int) -> None:
+        """The guards of an axis, at the start of its level."""
         for g, a in enumerate(self.kernel.guards):
             if a == axis:
                 self.line(f"const guard g{g} = guard_of(i{a}, lo{g}, div{g}, len{g});")
@@ -167,7 +176,7 @@ class Emitter:
     def bases(self) -> None:
         """Addresses at the outer indices."""
         for axis in range(self.kernel.outer):
-            self.moves(axis)
+            self.guards(axis)
         for k, operand in enumerate(self.kernel.operands):
             if operand.space == "scratch":
                 self.addresses[k] = f"p{k}"
@@ -181,7 +190,7 @@ class Emitter:
     def enter_reduced(self) -> dict[int, str]:
         """Addresses inside a column's loop over the reduced axis; returns those to put back after it."""
         axis, saved = self.kernel.reduced, dict(self.addresses)
-        self.moves(axis)
+        self.guards(axis)
         for k in range(len(self.kernel.operands)):
             if term := self.term(k, axis):
                 self.line(f"const auto r{k} = {self.addresses[k]}{term};")
@@ -254,52 +263,49 @@ class Emitter:
         return f"s{k}_{self.kernel.inner}"
 
     def load(self, s: Instr, inner: bool) -> str:
-        at, k = self.addresses[s.attr], s.attr
-        match self.moving(s, inner):
-            case "0":
-                text = f"load_one({at})"
-            case "1":
-                text = f"load({at} + i{self.extent})"
-            case _:
-                text = f"load_strided({at} + i * {self.stride(k)}, {self.stride(k)}{self.extent})"
+        text = self.read(self.addresses[s.attr], self.moving(s, inner), self.stride(s.attr))
         conditions = [self.truths.get(a, f"front({self.names[a]})") for a in s.args]
         return f"{' && '.join(conditions)} ? {text} : lanes<{ctype(s.dtype)}>{{}}" if conditions else text
 
-    def gather(self, s: Instr, inner: bool) -> str:
-        at, k, index = self.addresses[s.attr], s.attr, self.names[s.args[0]]
-        char = self.moving(s, inner)
-        if s.args[0] not in self.varying:  # the same offset for every lane: a plain load from there
-            at = f"{at} + front({index})"
-            if char == "0":
+    def read(self, at: str, char: str, step: str) -> str:
+        """A vector from an address that moves with inner as `char` says."""
+        match char:
+            case "0":
                 return f"load_one({at})"
-            if char == "1":
+            case "1":
                 return f"load({at} + i{self.extent})"
-            return f"load_strided({at} + i * {self.stride(k)}, {self.stride(k)}{self.extent})"
+            case _:
+                return f"load_strided({at} + i * {step}, {step}{self.extent})"
+
+    def gather(self, s: Instr, inner: bool) -> str:
+        at, step, index = self.addresses[s.attr], self.stride(s.attr), self.names[s.args[0]]
+        char = self.moving(s, inner)
+        if s.args[0] not in self.varying:  # the same offset for every lane
+            return self.read(f"{at} + front({index})", char, step)
         if char == "1":
             index = f"axon::add({index}, iota<int64>(i))"
         elif char == "s":
-            index = f"axon::add({index}, steps(i * {self.stride(k)}, {self.stride(k)}))"
+            index = f"axon::add({index}, steps(i * {step}, {step}))"
         return f"gather({at}, {index}{self.extent})"
 
     def offset(self, s: Instr, inner: bool) -> str:
-        at, k = self.addresses[s.attr], s.attr
+        at, step = self.addresses[s.attr], self.stride(s.attr)
         match self.moving(s, inner):
             case "0":
                 return f"broadcast<int64>({at})"
             case "1":
                 return f"iota<int64>({at} + i)"
             case _:
-                return f"steps({at} + i * {self.stride(k)}, {self.stride(k)})"
+                return f"steps({at} + i * {step}, {step})"
 
     def store(self, s: Instr, inner: bool) -> None:
-        at, k, value = self.addresses[s.attr], s.attr, self.names[s.args[0]]
+        at, step, value = self.addresses[s.attr], self.stride(s.attr), self.names[s.args[0]]
         match self.moving(s, inner):
             case "0":
                 self.line(f"{self.one_store}store_one({at}, {value});")
             case "1":
                 self.line(f"store({at} + i, {value}{self.extent});")
             case _:
-                step = self.stride(k)
                 self.line(f"store_strided({at} + i * {step}, {step}, {value}{self.extent});")
 
     # reductions

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .emit import ARG, Emitter, cheap, ctype
+from .emit import ARG, Emitter, cheap, ctype, reductions
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Reduce, Stmt, Tree
 
 # Where the accumulators of the vector at i are.
@@ -27,16 +27,15 @@ def scratch_bytes(kernel: Kernel, sizes: Mapping[str, int]) -> int:
     for operand in kernel.operands:
         if operand.space == "scratch":
             total += _round(inner * operand.dtype.itemsize)
-    for s in kernel.body:
-        row = s.row if isinstance(s, Tree) else kernel.form == "row"
-        if isinstance(s, Tree):
-            spans = sizes["spans"]
+    for r in reductions(kernel):
+        if isinstance(r, Tree):
+            row, spans = r.row, sizes["spans"]
         else:
+            row = kernel.form == "row"
             spans = 1 if kernel.spans else -(-sizes[f"n{kernel.reduced}"] // (ROW_SPAN if row else COLUMN_SPAN))
         levels = spans.bit_length() if spans > 1 else 0
-        for r in s.reduces if isinstance(s, For) else (s,) if isinstance(s, Tree) else ():
-            one = (LANES if row else -(-inner // LANES) * LANES) * _lane_bytes(r)
-            total += _round(one) + _round(one * levels)
+        one = (LANES if row else -(-inner // LANES) * LANES) * _lane_bytes(r)
+        total += _round(one) + _round(one * levels)
     return total
 
 
@@ -73,14 +72,6 @@ class CppEmitter(Emitter):
         return "\n".join(self.lines) + "\n"
 
     # units
-
-    def digits(self) -> list[tuple[str, str]]:
-        """What a unit's number is made of, fastest first: name and size."""
-        kernel = self.kernel
-        made = [] if kernel.form == "row" else [("at", "blocks")]
-        if kernel.spans:
-            made.append(("span", "spans"))
-        return made + [(f"i{a}", f"n{a}") for a in reversed(range(kernel.outer))]
 
     def next_unit(self) -> None:
         text = ""

@@ -31,12 +31,13 @@ class CudaEmitter(Emitter):
 
     def text(self) -> str:
         kernel = self.kernel
-        self.one_store = "if (lane == 0) " if kernel.form == "row" else ""
+        row = kernel.form == "row"
+        self.one_store = "if (lane == 0) " if row else ""
+        self.along = ("i", f"n{kernel.inner}")
         self.opening()
         pointers = [f"char* q{k}" for k in kernel.pointers]
         literals = [f"uint64 l{k}" for k in range(len(kernel.literals))]
         given = ", ".join([*pointers, *(f"int64 {name}" for name in kernel.parameters), *literals])
-        row = kernel.form == "row"
         with self.block(f'extern "C" __global__ void {self.symbol}({given}, char* scratch, int64 scratch_bytes)'):
             self.arguments("q{k}", "&l{k}")
             sizes = [size for _, size in self.digits()]
@@ -50,14 +51,6 @@ class CudaEmitter(Emitter):
                 self.unit()
         self.line("}")
         return "\n".join(self.lines) + "\n"
-
-    def digits(self) -> list[tuple[str, str]]:
-        """What a unit's number is made of, fastest first: name and size."""
-        kernel = self.kernel
-        made = [] if kernel.form == "row" else [("i", f"n{kernel.inner}")]
-        if kernel.spans:
-            made.append(("span", "spans"))
-        return made + [(f"i{a}", f"n{a}") for a in reversed(range(kernel.outer))]
 
     def unit(self) -> None:
         self.decode("unit", self.digits(), "const ")

@@ -116,17 +116,13 @@ def copy(source: Value, index: Sequence[Index], result: Value, to: Sequence[int]
         offset += first * i.mul * stride
         target[i.axis] = to[i.axis] * i.div
         target_offset += (i.lo + first * i.div) * to[i.axis]
-    ints = (out_size(result), len(sizes), *sizes, offset, *step, target_offset, *target)
+    ints = (result.type.dtype.itemsize, len(sizes), *sizes, offset, *step, target_offset, *target)
     return LibraryStep("copy", (source, result), ints, text)
 
 
 def whole_copy(source: Any, result: Any, nbytes: int, text: str) -> LibraryStep:
     """A plain copy of bytes."""
     return LibraryStep("copy", (source, result), (1, 1, nbytes, 0, 1, 0, 1), text)
-
-
-def out_size(value: Value) -> int:
-    return value.type.dtype.itemsize
 
 
 def label(node: Node) -> str:

@@ -15,7 +15,7 @@ from ..defn.expr import INPUT, Graph, Node, Value
 from ..dtypes import bool_
 from ..nx.op import RESHAPE
 from .extern import bias_length
-from .index import Idx, Map, axes_of, compose, guards_of, identity, innermost, reshape, strides
+from .index import Idx, Map, address, axes_of, compose, guards_of, identity, innermost, reshape, strides
 from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 
 FUSED = {"elementwise", "movement", "creation", "reduction"}
@@ -87,12 +87,9 @@ def run_merges(at: Map, shape: Sequence[int], loops: Sequence[int], run: tuple[i
     axes = [a for a in range(run[0], run[0] + run[1]) if loops[a] > 1]
     if len(axes) < 2:
         return True
-    step = dict.fromkeys(range(len(loops)), 0)
-    for i, stride in zip(at, strides(shape)):
-        if i.guard is not None and i.guard.axis in axes:
-            return False
-        for a, m in i.terms:
-            step[a] += m * stride
+    if any(g.axis in axes for g in guards_of(at)):
+        return False
+    _, step = address(at, shape, len(loops))
     return all(step[a] == step[b] * loops[b] for a, b in pairwise(axes))
 
 
@@ -105,7 +102,6 @@ class Fusion:
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
         self.units = Units()
-        self.scalars: list[Group] = []
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
         self.chain = chains(graph)
 
@@ -187,28 +183,33 @@ class Fusion:
                 group, at = Group(loops, "row", (first, count + rest)), (*identity(first), *[Idx(())] * rest)
             else:
                 group, at = Group(loops, "column", (first, count)), (*identity(first), *identity(rest, first + count))
-            group = self.sibling(value, group, users) or group
-        elif value.type.size == 1 and (joined := self.scalar_group(value, users)) is not None:
-            group, at = joined, identity(len(shape))
+            group = self.sibling(value, self.alike(group, users)) or group
         else:
             group, at = Group(shape), identity(len(shape))
+            if value.type.size == 1:  # rule 8: one kernel for all the work on single elements
+                group = next(iter(self.alike(group, users)), group)
         if group not in self.units.all:
             self.units.add(group)
-        if value.type.size == 1 and group.form == "map" and group not in self.scalars:
-            self.scalars.append(group)
         group.roots[value] = at
         self.units.store(group, value)
         self.pull(value, group, [at])
         return group
 
-    def sibling(self, value: Value, made: Group, users: list[Unit]) -> Group | None:
-        """A group that reduces the same axes of the same shape and reads some of the same values: one pass for both."""
-        found = [
+    def alike(self, made: Group, users: Sequence[Unit]) -> list[Group]:
+        """The groups of a new one's form that can store a value for these users, as far as no cycle results."""
+        return [
             u
             for u in self.units.all
-            if isinstance(u, Group) and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)
+            if isinstance(u, Group)
+            and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)
+            and u.size < KERNEL
+            and u not in users
+            and not self.units.reaches(users, u)
         ]
-        if not found:
+
+    def sibling(self, value: Value, groups: Sequence[Group]) -> Group | None:
+        """One of the groups that reads some of the values a reduction reads: one pass for both."""
+        if not groups:
             return None
         near: set[Value] = set()
         stack = [value.node.inputs[0]]
@@ -219,19 +220,8 @@ class Fusion:
             near.add(v)
             if v.node.op.kind in ("elementwise", "movement"):
                 stack.extend(v.node.inputs)
-        for group in found:
-            shares = any(find(g) is group for v in near for g, _ in self.uses.get(v, ()))
-            if shares and group.size < KERNEL and group not in users and not self.units.reaches(users, group):
-                return group
-        return None
-
-    def scalar_group(self, value: Value, users: list[Unit]) -> Group | None:
-        """Rule 8: one kernel for all the work on single elements, as far as no cycle results."""
-        for group in map(find, self.scalars):
-            if group.form == "map" and group.shape == value.type.shape and group.size < KERNEL:
-                if group not in users and not self.units.reaches(users, group):
-                    return group
-        return None
+        readers = {find(g) for v in near for g, _ in self.uses.get(v, ())}
+        return next((g for g in groups if g in readers), None)
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
@@ -353,24 +343,26 @@ def repeats(at: Map, group: Group) -> bool:
 
 
 def covers(at: Map, shape: Sequence[int], group: Group) -> bool:
-    """Whether a group visits each element of a value read at `at` exactly once, so that it can store it."""
-    loops, used = group.shape, set()
+    """Whether a group can store a value read at `at`: for each element it has, or once a row. (Of a long row, every
+    span would store it.)"""
+    rows = group.shape[: group.run[0]]
+    return visits_once(at, shape, group.shape) or (
+        group.form == "row" and not group.long and visits_once(at, shape, rows)
+    )
+
+
+def visits_once(at: Map, shape: Sequence[int], loops: Sequence[int]) -> bool:
+    """Whether these loops, and no axis beside them, visit each element of a value read at `at` exactly once."""
+    used = set()
     for i, n in zip(at, shape):
-        if i.guard is not None or (n > 1 and (len(i.terms) != 1 or i.start != 0)):
+        if i.guard is not None:
             return False
         if n > 1:
-            axis, mul = i.terms[0]
-            if mul != 1 or loops[axis] != n or axis in used:
+            axis = i.terms[0][0] if i.terms else len(loops)
+            if i != Idx(((axis, 1),)) or axis in used or loops[axis : axis + 1] != (n,):
                 return False
             used.add(axis)
-    if group.long and not used & set(range(group.run[0], len(loops))):
-        return False  # every span of a row would store it
-    needed = (
-        range(group.run[0])
-        if group.form == "row" and not used & set(range(group.run[0], len(loops)))
-        else range(len(loops))
-    )
-    return all(loops[a] == 1 or a in used for a in needed)
+    return all(n == 1 or a in used for a, n in enumerate(loops))
 
 
 def leads(at: Map, group: Group, count: int) -> bool:
@@ -399,23 +391,9 @@ def joins_rows(node: Node, at: Map, group: Group) -> bool:
         return False
     if group.form == "row":
         rows = group.shape[: group.run[0]]
-        return group.shape[group.run[0] :] == suffix and row_aligned(at, node.types[0].shape, rows)
+        return group.shape[group.run[0] :] == suffix and visits_once(at, node.types[0].shape, rows)
     loops, run = row_form(node, at, group)
-    return row_aligned(at, node.types[0].shape, loops[: run[0]]) and holds(group, loops, run)
-
-
-def row_aligned(at: Map, shape: Sequence[int], rows: Sequence[int]) -> bool:
-    """Whether each row is read exactly once."""
-    used = set()
-    for i, n in zip(at, shape):
-        if i.guard is not None or (n > 1 and (len(i.terms) != 1 or i.start != 0 or i.terms[0][1] != 1)):
-            return False
-        if n > 1:
-            axis = i.terms[0][0]
-            if axis >= len(rows) or rows[axis] != n or axis in used:
-                return False
-            used.add(axis)
-    return all(n == 1 or a in used for a, n in enumerate(rows))
+    return visits_once(at, node.types[0].shape, loops[: run[0]]) and holds(group, loops, run)
 
 
 def biased(value: Value, count: Counter[Value]) -> Single | None:
@@ -449,10 +427,6 @@ def repeated(value: Value, shape: Sequence[int], length: int) -> Value | None:
 
 def along_last(at: Map, own: Sequence[int], shape: Sequence[int], length: int) -> bool:
     """Whether a dense value read at `at` runs once, in order, along the last axes of `shape`, and not along others."""
-    step = [0] * len(shape)
-    for i, stride in zip(at, strides(own)):
-        if i.guard is not None or i.start != 0:
-            return False
-        for a, m in i.terms:
-            step[a] += m * stride
-    return all(n == 1 or step[a] == (s if s < length else 0) for a, (n, s) in enumerate(zip(shape, strides(shape))))
+    offset, step = address(at, own, len(shape))
+    wanted = [s if s < length else 0 for s in strides(shape)]
+    return not guards_of(at) and offset == 0 and all(n == 1 or a == b for n, a, b in zip(shape, step, wanted))

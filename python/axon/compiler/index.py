@@ -70,8 +70,8 @@ def compose(
 
 
 def reshape(outer: Map, result: Sequence[int], operand: Sequence[int], loops: Sequence[int]) -> Map | None:
-    """The map of a reshape's operand: axes of size 1 come and go, and an operand axis may be split into neighbouring
-    axes of the result. None where axes are merged."""
+    """The map of a reshape's operand: axes of size 1 come and go, with their guards, since no address moves with them;
+    and an operand axis may be split into neighbouring axes of the result. None where axes are merged."""
     made: list[Idx] = []
     k = len(result)
     for size in reversed(operand):
@@ -83,8 +83,10 @@ def reshape(outer: Map, result: Sequence[int], operand: Sequence[int], loops: Se
                 return None
             k -= 1
             at = outer[k]
-            terms += [(a, m * scale) for a, m in at.terms if result[k] != 1]
-            start += at.start * scale if result[k] != 1 else 0
+            if result[k] == 1:
+                continue
+            terms += [(a, m * scale) for a, m in at.terms]
+            start += at.start * scale
             if at.guard is not None:
                 guards.append(at.guard)
             scale *= result[k]
@@ -116,6 +118,16 @@ def axes_of(at: Map) -> set[int]:
 def guards_of(at: Map) -> list[Guard]:
     """The guards under which the map's address may be used, in axis order."""
     return [i.guard for i in at if i.guard is not None]
+
+
+def address(at: Map, shape: Sequence[int], rank: int) -> tuple[int, list[int]]:
+    """Where a dense value of `shape` is read: the offset in elements, and the step along each of `rank` loop axes."""
+    offset, step = 0, [0] * rank
+    for i, stride in zip(at, strides(shape)):
+        offset += i.start * stride
+        for a, m in i.terms:
+            step[a] += m * stride
+    return offset, step
 
 
 def strides(shape: Sequence[int]) -> list[int]:

@@ -231,10 +231,9 @@ class Lowering:
             return [self.assembly.call(group.form, self.axes.outer, self.body(stores, {}), origin)]
         count = -(-length // (ROW_SPAN if group.form == "row" else COLUMN_SPAN))
         self.assembly.parameters["spans"] = count
-        whole = [(a, v) for a, v in self.nest.stores if reduction_of(self.nest.code, v) is None]
-        results = [(a, v) for a, v in self.nest.stores if reduction_of(self.nest.code, v) is not None]
-        partials, finish = self.cut(results, count)
-        body = self.body([(self.operand(a), v) for a, v in whole], partials)
+        stores = [(a, v, reduction_of(self.nest.code, v)) for a, v in self.nest.stores]
+        partials, finish = self.cut([(a, v, r) for a, v, r in stores if r is not None], count)
+        body = self.body([(self.operand(a), v) for a, v, r in stores if r is None], partials)
         return [self.assembly.call(group.form, self.axes.outer, body, origin, True), finish._replace(origin=origin)]
 
     def body(self, stores: list[tuple[int, int]], partials: dict[int, tuple[int, ...]]) -> list[Stmt]:
@@ -242,8 +241,9 @@ class Lowering:
             return map_body(self, stores)
         return (row_body if self.group.form == "row" else column_body)(self, stores, partials)
 
-    def cut(self, results: Sequence[tuple[Access, int]], spans: int) -> tuple[dict[int, tuple[int, ...]], Call]:
-        """Partial results for each stored reduction, and the second kernel that combines and stores them."""
+    def cut(self, results: Sequence[tuple[Access, int, int]], spans: int) -> tuple[dict[int, tuple[int, ...]], Call]:
+        """Partial results for each stored reduction, and the second kernel that combines and stores them. `results` are
+        what is stored, where, and of which reduction."""
         row, outer = self.group.form == "row", self.axes.outer
         lead, width = self.axes.sizes[:outer], LANES if row else self.axes.sizes[-1]
         step = [s * spans * width for s in strides(lead)]
@@ -252,11 +252,7 @@ class Lowering:
         partials: dict[int, tuple[int, ...]] = {}
         trees: dict[int, Tree] = {}
         count = 0
-        for _, made in results:
-            source = reduction_of(self.nest.code, made)
-            assert source is not None
-            if source in trees:
-                continue
+        for source in dict.fromkeys(r for _, _, r in results):
             instr = self.nest.code[source]
             dtypes = (instr.dtype, int32)[: len(instr.args)]
             mine, theirs = [], []
@@ -268,11 +264,8 @@ class Lowering:
             trees[source] = Tree(tuple(range(count, count + len(dtypes))), tuple(theirs), instr.attr, dtypes, row)
             count += len(dtypes)
         tail: list[Stmt] = []
-        for access, made in results:
-            source = reduction_of(self.nest.code, made)
-            assert source is not None
-            tree = trees[source]
-            value = tree.results[0 if made == source else 1]
+        for access, made, source in results:
+            value = trees[source].results[0 if made == source else 1]
             if self.nest.code[made].op == "cast":
                 tail.append(Instr(count, "cast", access.dtype, (value,)))
                 value, count = count, count + 1

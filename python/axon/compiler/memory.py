@@ -202,6 +202,7 @@ def in_place(step: Step, source: Any, result: Any, memory: Any) -> bool:
 
 
 def elementwise_alias(call: Call, source: Any, result: Any, memory: Any) -> bool:
+    """Whether a call reads `source` as it writes `result`, and its last loop, which writes, reads before it writes."""
     kernel, p = call.kernel, call.parameters
     held = {k: memory(m) for k, m in zip(kernel.pointers, call.memory)}
     seen = set()
@@ -220,25 +221,13 @@ def elementwise_alias(call: Call, source: Any, result: Any, memory: Any) -> bool
             )
     if len(seen) != 1 or gathered(kernel.body) & {k for k, m in held.items() if m == source}:
         return False
-    loops = [s for s in kernel.body if isinstance(s, For)]
-    outs = {k for k, m in held.items() if m is result or m == result}
-    stored = [s for s in loops if any(isinstance(i, Instr) and i.op == "store" and i.attr in outs for i in s.body)]
-    return len(stored) == 1 and stored[0] is loops[-1] and not _reads_twice(stored[0], held, source, outs)
+    loops = [s.body for s in kernel.body if isinstance(s, For)]
+    last = [i for i in loops[-1] if isinstance(i, Instr) and i.op in ("load", "store")] if loops else []
+    touched = [i.op for i in last if held.get(i.attr) in (source, result)]
+    return "store" in touched and "load" not in touched[touched.index("store") :]
 
 
 def gathered(body: Sequence[Any]) -> set[int]:
     """The operands that are read at computed offsets."""
     inside = [gathered(s.body) for s in body if isinstance(s, For)]
     return {s.attr for s in body if isinstance(s, Instr) and s.op == "gather"}.union(*inside)
-
-
-def _reads_twice(loop: For, held: dict[int, Any], source: Any, outs: set[int]) -> bool:
-    """Whether the loop reads the source after it stored the result."""
-    done = False
-    for i in loop.body:
-        if isinstance(i, Instr):
-            if i.op == "store" and i.attr in outs:
-                done = True
-            elif i.op in ("load", "gather") and held.get(i.attr) == source and done:
-                return True
-    return False

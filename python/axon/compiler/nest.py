@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..defn.expr import Value
 from ..dtypes import DType, bool_, float32, int32, int64
 from .fuse import gathers, operand_maps, reduced_run
-from .index import Guard, Idx, Map, guards_of, strides
+from .index import Guard, Idx, Map, address, guards_of, strides
 from .units import Group
 
 ADDRESSED = ("load", "offset", "gather")  # instructions whose attribute is an Access
@@ -55,11 +55,7 @@ class Nest:
         return self._known[key]
 
     def access(self, space: str, memory: Any, dtype: DType, shape: Sequence[int], at: Map) -> Access:
-        step, offset = [0] * len(self.group.shape), 0
-        for i, stride in zip(at, strides(shape)):
-            offset += i.start * stride
-            for a, m in i.terms:
-                step[a] += m * stride
+        offset, step = address(at, shape, len(self.group.shape))
         return Access(space, memory, dtype, tuple(step), offset, tuple(guards_of(at)))
 
     def value(self, value: Value, at: Map) -> int:
@@ -106,15 +102,13 @@ class Nest:
         self.stores = [(access, order[made]) for access, made in self.stores]
 
     def iota(self, value: Value, at: Map) -> int:
-        """The index along one axis: the offset of an operand without memory that moves along that axis only."""
+        """The index along one axis."""
         axis = value.node.attrs["axis"]
-        index = at[axis]
-        step = [0] * len(self.group.shape)
-        for a, m in index.terms:
-            step[a] += m
-        guards = (index.guard,) if index.guard is not None else ()
-        access = Access("iota", None, int64, tuple(step), index.start, guards)
-        return self.cast(self.emit("offset", int64, (), access), int64, value.type.dtype)
+        return self.offset(value.type.shape[axis : axis + 1], at[axis : axis + 1], value.type.dtype)
+
+    def offset(self, shape: Sequence[int], at: Map, dtype: DType) -> int:
+        """Where an element is in a dense value of `shape`: the offset of an operand without memory."""
+        return self.cast(self.emit("offset", int64, (), self.access("iota", None, int64, shape, at)), int64, dtype)
 
     def cast(self, made: int, have: DType, want: DType) -> int:
         return made if have is want else self.emit("cast", want, (made,))
@@ -174,9 +168,6 @@ class Nest:
         assert combine is not None
         if combine not in ("argmax", "argmin"):
             return self.emit("reduce", value.type.dtype, (source,), combine)
-        step = [0] * len(group.shape)
-        for a, s in zip(axes, strides([group.shape[a] for a in axes])):
-            step[a] = s
-        index = self.emit("offset", int64, (), Access("iota", None, int64, tuple(step), 0, ()))
-        both = self.emit("reduce", operand.type.dtype, (source, self.cast(index, int64, int32)), combine)
+        index = self.offset([group.shape[a] for a in axes], run, int32)
+        both = self.emit("reduce", operand.type.dtype, (source, index), combine)
         return self.cast(self.emit("second", int32, (both,)), int32, value.type.dtype)

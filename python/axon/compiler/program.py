@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import struct
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -14,7 +11,7 @@ from typing import Any
 from .. import _core, config
 from ..defn.expr import Graph, Value
 from ..dtypes import DType
-from ..errors import CompileError
+from ..errors import CompileError, note
 from ..nx.tensor import Tensor
 from . import cache
 from .emit_cpp import emit_cpp, scratch_bytes
@@ -25,23 +22,14 @@ from .pipeline import Lowered, run_passes
 from .report import Memory, Report, memory, report
 from .schedule import HostStep, KernelStep, RegionStep, Row, Step
 
-_PACK = {"float32": "f", "float64": "d", "float16": "e"}
-
 
 def literal_bits(value: Any, dtype: DType) -> int:
     """A literal as the bits of its dtype, in the low bytes of 8."""
-    if dtype.kind == "f":
-        if dtype.name == "bfloat16":
-            import numpy as np
+    import numpy as np
 
-            return int(np.array(value, dtype.numpy).view(np.uint16))
-        try:
-            packed = struct.pack("<" + _PACK[dtype.name], value)
-        except OverflowError:  # rounds to infinity
-            packed = struct.pack("<" + _PACK[dtype.name], math.copysign(math.inf, value))
-        return int.from_bytes(packed, "little")
-    if dtype.kind == "b":
-        return int(bool(value))
+    if dtype.is_float:
+        with np.errstate(over="ignore"):  # rounds to infinity
+            return int.from_bytes(np.array(value, dtype.numpy).tobytes(), "little")
     return int(value) & ((1 << 8 * dtype.itemsize) - 1)
 
 
@@ -183,9 +171,7 @@ class Native:
     def __init__(self) -> None:
         self._said = False
 
-    def compile(
-        self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0
-    ) -> Any:
+    def compile(self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0) -> Any:
         """The executable of a traced graph."""
         try:
             with _core.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
@@ -197,5 +183,5 @@ class Native:
                 raise
             if not self._said:
                 self._said = True
-                print(f"axon: {error}; until then functions are evaluated op by op", file=sys.stderr)
+                note(f"axon: {error}; until then functions are evaluated op by op")
             return config.lookup("compiler", "evaluate").compile(graph, donate=donate, label=label)

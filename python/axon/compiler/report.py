@@ -153,7 +153,7 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
     limit = nbytes / best.memory if best is not None else nan
     match step:
         case KernelStep(kernel=kernel, calls=calls):
-            what = f"{kernel.form} kernel: {', '.join(dict.fromkeys(names(kernel.body)))}"
+            what = f"{kernel.form} kernel: {', '.join(dict.fromkeys(names(kernel.body))) or 'move'}"
             work = sum(
                 operations(kernel.body, [c.parameters[f"n{a}"] for a in range(kernel.inner + 1)], kernel.outer)
                 for c in calls

@@ -21,6 +21,11 @@ class KernelStep:
     def __init__(self, kernel: Kernel, calls: list[Call]) -> None:
         self.kernel, self.calls = kernel, calls
 
+    def memory(self, space: str) -> list[Any]:
+        """The memory of the operands of a space, call by call."""
+        operands = [self.kernel.operands[k] for k in self.kernel.pointers]
+        return [m for c in self.calls for m, o in zip(c.memory, operands) if o.space == space]
+
     @property
     def grain(self) -> int:
         """Units a thread should have at least."""
@@ -79,12 +84,7 @@ def reads(step: Step) -> list[Any]:
     """The memory a step reads."""
     match step:
         case KernelStep():
-            return [
-                m
-                for c in step.calls
-                for m, k in zip(c.memory, step.kernel.pointers)
-                if step.kernel.operands[k].space == "in"
-            ]
+            return step.memory("in")
         case HostStep() | RegionStep():
             return list(step.node.inputs)
         case LibraryStep():
@@ -95,12 +95,7 @@ def writes(step: Step) -> list[Any]:
     """The memory a step writes."""
     match step:
         case KernelStep():
-            return [
-                m
-                for c in step.calls
-                for m, k in zip(c.memory, step.kernel.pointers)
-                if step.kernel.operands[k].space == "out"
-            ]
+            return step.memory("out")
         case HostStep() | RegionStep():
             return [Value(step.node, i) for i in range(len(step.node.types))]
         case LibraryStep():

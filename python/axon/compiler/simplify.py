@@ -11,7 +11,7 @@ from typing import Any
 
 from ..defn.expr import Builder, Graph, Node, Value, rewrite
 from ..dtypes import DType
-from .decompose import dot_axes, merges
+from .decompose import dot_axes, dot_over, merges
 
 Rule = Callable[[Builder, Node, tuple[Value, ...]], Value | None]
 
@@ -131,22 +131,17 @@ def twice_permuted(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> V
 
 def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """dot(permute(x), y) is a dot over other axes of x, where they still merge in the same order."""
-    made, contract, batch, changed = [], [], [], False
-    for value, c, b in zip(inputs, node.attrs["contract"], node.attrs["batch"]):
+    operands = []
+    for value, contract, batch in zip(inputs, node.attrs["contract"], node.attrs["batch"]):
         inner = value.node
         if inner.op.name == "permute_dims":
             axes, source = inner.attrs["axes"], inner.inputs[0]
-            groups = dot_axes(value.type.shape, c, b)
-            there = [[axes[a] for a in g] for g in groups]
-            if there[1] == sorted(there[1]) and all(merges(source.type.shape, g) for g in there):
-                value, c, b, changed = source, tuple(there[2]), tuple(there[0]), True
-        made.append(value)
-        contract.append(tuple(c))
-        batch.append(tuple(b))
-    if not changed:
-        return None
-    attrs = {**node.attrs, "contract": tuple(contract), "batch": tuple(batch)}
-    return Value(builder.node(node.op, tuple(made), attrs, node.types, node.source), 0)
+            groups = [[axes[a] for a in g] for g in dot_axes(value.type.shape, contract, batch)]
+            if groups[1] == sorted(groups[1]) and all(merges(source.type.shape, g) for g in groups):
+                value, (batch, _, contract) = source, groups
+        operands.append((value, contract, batch))
+    changed = any(value is not given for (value, *_), given in zip(operands, inputs))
+    return dot_over(builder, node, operands) if changed else None
 
 
 def folded(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:

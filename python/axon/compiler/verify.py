@@ -161,15 +161,7 @@ class Verifier:
         if self.kernel.spans:
             self.check(len(r.partials) == len(r.values), f"{len(r.values)} partial outputs", list(r.partials))
             for k, dtype in zip(r.partials, r.dtypes):
-                self.check(0 <= k < len(self.kernel.operands), "partial outputs among the operands", f"p{k}")
-                o = self.kernel.operands[k]
-                self.check(
-                    o.space == "out" and o.dtype is dtype, f"{dtype} outputs for partials", f"{o.space} of {o.dtype}"
-                )
-                row = self.kernel.form == "row"
-                self.check(
-                    o.access == "s" * self.kernel.outer + ("0" if row else "01"), "access of a partial", repr(o.access)
-                )
+                self.partial(k, "out", dtype, "0" if self.kernel.form == "row" else "01")
                 self.store_once(k)
             self.defined.update(r.results)
             return
@@ -177,6 +169,13 @@ class Verifier:
         self.define(r.results, r.dtypes)
         if self.kernel.form == "column":
             self.vectors.update(r.results)
+
+    def partial(self, k: int, space: str, dtype: DType, access: str) -> None:
+        """Check an operand that holds partial results of spans."""
+        self.check(0 <= k < len(self.kernel.operands), "an operand of the kernel", f"p{k}")
+        wanted = Operand(space, dtype, "s" * self.kernel.outer + access)
+        got = self.kernel.operands[k]
+        self.check(got == wanted, f"partial results {space} {dtype} [{wanted.access}]", got)
 
     def combine(self, r: Reduce | Tree) -> None:
         values = 2 if r.combine in ARG else 1
@@ -202,11 +201,7 @@ class Verifier:
         self.check(len(s.operands) == len(s.dtypes), f"{len(s.dtypes)} operands", list(s.operands))
         self.combine(s)
         for k, dtype in zip(s.operands, s.dtypes):
-            self.check(0 <= k < len(kernel.operands), "operands of the kernel", f"p{k}")
-            o = kernel.operands[k]
-            self.check(o.space == "in" and o.dtype is dtype, f"{dtype} inputs", f"{o.space} of {o.dtype}")
-            access = "s" * kernel.outer + ("0" if s.row else "1")
-            self.check(o.access == access, f"access {access!r}", repr(o.access))
+            self.partial(k, "in", dtype, "0" if s.row else "1")
         self.define(s.results, s.dtypes)
         if not s.row:
             self.vectors.update(s.results)
