@@ -22,10 +22,10 @@ AXON_FN I32 nearest(F32 x, float c, F32& whole) {
   return I32(bits(shifted) - 0x4b400000u);
 }
 
-// 2^n for -127 < n < 128.
+// 2^n for -127 < n < 128, 0 for -127.
 AXON_FN F32 power_of_two(I32 n) { return from_bits((U32(n) + 127u) << 23); }
 
-// y * 2^n for n in -252..254, rounded once: below 2^-126 too.
+// y * 2^n for n in -254..254, rounded once: below 2^-126 too.
 AXON_FN F32 scale(F32 y, I32 n) {
   I32 half = n >> 1;
   return y * power_of_two(half) * power_of_two(n - half);
@@ -43,8 +43,10 @@ AXON_FN F32 expm1_reduced(F32 r) {
   return fma(r * r, polynomial(r, 0.49999994f, 0.166665211f, 0.0416682735f, 0.00836868584f, 0.00138201378f), r);
 }
 
+// The least argument is one whose power of two is 0: what a mask makes of it, -1e30 or -inf, then is no product that
+// underflows, which takes several times as long.
 AXON_FN F32 exp(F32 x) {
-  x = pick(lt(f32(89.0f), x), f32(89.0f), pick(lt(x, f32(-104.0f)), f32(-104.0f), x));
+  x = pick(lt(f32(89.0f), x), f32(89.0f), pick(lt(x, f32(-176.0f)), f32(-176.0f), x));
   I32 n;
   F32 r = reduce_exp(x, n);
   return scale(1.0f + expm1_reduced(r), n);
@@ -57,7 +59,7 @@ AXON_FN F32 exp2_reduced(F32 r) {
 }
 
 AXON_FN F32 exp2(F32 x) {
-  x = pick(lt(f32(129.0f), x), f32(129.0f), pick(lt(x, f32(-151.0f)), f32(-151.0f), x));
+  x = pick(lt(f32(129.0f), x), f32(129.0f), pick(lt(x, f32(-254.0f)), f32(-254.0f), x));
   F32 whole;
   I32 n = nearest(x, 1.0f, whole);
   return scale(exp2_reduced(x - whole), n);
