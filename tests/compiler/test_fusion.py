@@ -57,6 +57,11 @@ def test_rule_4_softmax_and_layer_norm_are_one_row_kernel() -> None:
     assert steps(layer_norm, f32(20, 30), f32(30), f32(30)) == ["row"]
 
 
+def test_rule_4_a_reduction_that_others_read_too_is_stored_by_the_rows_that_use_it() -> None:
+    step = value_and_grad(lambda x, w: nx.sum(nx.tanh(softmax(x) @ w)))
+    assert steps(step, f32(20, 30), f32(30, 10)) == ["row", "gemm", "row", "gemm", "row"]
+
+
 def test_rule_4_softmax_keeps_its_exponentials_for_the_division() -> None:
     (step,) = compiled(softmax, f32(20, 30)).schedule.steps
     assert str(step.kernel).count("exp(") == 1

@@ -162,7 +162,8 @@ class Fusion:
             others = [u for u in users if u is not group]
             if group in self.units.readers.get(value, ()):  # a table that it looks up
                 continue
-            if len(maps) == 1 and covers(maps[0], shape, group) and not self.units.reaches(others, group):
+            rows = node.op.kind == "reduction"  # which it can compute: each row once, then
+            if len(maps) == 1 and (rows or covers(maps[0], shape, group)) and not self.units.reaches(others, group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
                 self.units.store(group, value)
