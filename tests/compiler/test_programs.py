@@ -189,6 +189,8 @@ def test_a_report_counts_the_bytes_that_are_read() -> None:
     assert moved(lambda x, b: x + b, f32(30, 50), f32(50)) == [(2 * 30 * 50 + 50) * 4]  # a vector, again and again
     assert moved(lambda x: x[:-1] * x[1:], f32(100)) == [(100 + 99) * 4]  # the same numbers twice
     assert moved(lambda t, i: nx.exp(nx.take(t, i, axis=0)), f32(1000, 8), typed(int32, 5)) == [5 * 8 * 4 * 2 + 5 * 4]
+    partial = 4 * 64 * 74  # a span of 4,096 leaves 64 numbers
+    assert moved(nx.sum, f32(300_000)) == [4 * 300_000 + partial, partial + 4]
     assert moved(lambda *xs: nx.concat(xs), *[f32(6)] * 9) == [2 * 6 * 4] * 9  # a copy a piece
 
 

@@ -55,6 +55,13 @@ def test_the_last_update_stays_and_has_the_gradient():
     assert grad(f)(nx.tensor([1.0, 1.0, 2.0])).tolist() == [0.0, 5.0, 3.0]
 
 
+@pytest.mark.parametrize("row", [nx.scatter, nx.scatter_add])
+def test_updates_of_an_empty_axis_have_no_gradient(row):
+    f = lambda x, u: nx.sum(row(x, nx.tensor([0, 2]), u, axis=0))  # noqa: E731
+    gx, gu = grad(f, (0, 1))(nx.zeros((0, 3)), nx.ones((2, 3)))
+    assert gx.shape == (0, 3) and gu.tolist() == [[0.0] * 3] * 2
+
+
 def test_outside_reads_the_edge_and_writes_nothing():
     x = nx.tensor([1.0, 2.0])
     assert nx.take(x, nx.tensor([5, -5])).tolist() == [2.0, 1.0]

@@ -13,6 +13,7 @@ from .cache import Statistics
 from .extern import LibraryStep
 from .kernel import For, Instr
 from .limits import Limits, limits
+from .lower import Temporary
 from .memory import Lifetime, Plan, gathered, size_of
 from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
 
@@ -187,7 +188,8 @@ def moved(step: Step, memory: Callable[[Any], Any]) -> int:
         for k, m in zip(step.kernel.pointers, call.memory):
             operand = step.kernel.operands[k]
             reached = [call.parameters[f"n{a}"] for a, c in enumerate(operand.access) if c != "0" or k in tables]
-            found[memory(m)] += prod(reached) * operand.dtype.itemsize
+            partial = isinstance(m, Temporary)  # which the spans share out
+            found[memory(m)] += size_of(m) if partial else prod(reached) * operand.dtype.itemsize
     return sum(min(n, size_of(m)) for m, n in found.items())
 
 

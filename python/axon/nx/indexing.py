@@ -112,13 +112,25 @@ def _over(indices: Tensor, x: Tensor, axis: int) -> Tensor:
     return reshape(indices, (*indices.shape, *(1,) * (x.ndim - axis - 1)))
 
 
-def _scatter_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis: int) -> tuple[Tensor | None, ...]:
+Gradients = tuple[Tensor | None, ...]
+
+
+def _scatter_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis: int) -> Gradients:
     """Only the last update of an element was written, so only it has a gradient."""
     n = x.shape[axis]
+    if not n:
+        return g, None, zeros_like(u)
     order = reshape(iota(i.size, 0), i.shape)
     last = full((n,), -1, int32).scatter(i, order, axis=0).take(i, axis=0)
     written = logical_and(equal(last, order), _inside(i, n))
     return g.scatter(i, zeros_like(u), axis=axis), None, where(_over(written, x, axis), g.take(i, axis=axis), 0)
+
+
+def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis: int) -> Gradients:
+    n = x.shape[axis]
+    if not n:
+        return g, None, zeros_like(u)
+    return g, None, where(_over(_inside(i, n), x, axis), g.take(i, axis=axis), 0)
 
 
 @indexing(
@@ -141,11 +153,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Ten
     shape=_scatter_shape,
     eager=_scatter_add_eager,
     extern="scatter_add",
-    vjp=lambda g, y, x, i, u, *, axis: (
-        g,
-        None,
-        where(_over(_inside(i, x.shape[axis]), x, axis), g.take(i, axis=axis), 0),
-    ),
+    vjp=_scatter_add_vjp,
 )
 def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str | None = None) -> Tensor:
     """x with updates added at these indices of an axis. Updates of one element are added in rising index position.
