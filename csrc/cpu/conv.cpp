@@ -35,8 +35,7 @@ ConvShape::ConvShape(const LibraryCall& call) {
   arguments.require(in_channels % groups == 0 && out_channels % groups == 0, "groups must divide both channel counts");
   for (size_t axis = 0; axis < static_cast<size_t>(rank); ++axis) {
     const int64_t dilated = input[axis] == 0 ? 0 : (input[axis] - 1) * input_dilation[axis] + 1;
-    const int64_t reach = kernel[axis] == 0 ? 0 : (kernel[axis] - 1) * kernel_dilation[axis] + 1;
-    const int64_t room = dilated + pad_low[axis] + pad_high[axis] - reach;
+    const int64_t room = dilated + pad_low[axis] + pad_high[axis] - reach(axis);
     const int64_t expected = room < 0 ? 0 : room / strides[axis] + 1;
     arguments.require(output[axis] == expected, "expected output size " + std::to_string(expected) + ", got " +
                                                     std::to_string(output[axis]));

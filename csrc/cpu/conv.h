@@ -24,6 +24,8 @@ struct ConvShape {
   // ints: the fields in order; operands: x, kernel[, bias], out | gradient, kernel, out | x, gradient, out.
   explicit ConvShape(const LibraryCall& call);
   char* out(char* const* operands) const { return operands[bias ? 3 : 2]; }
+  int64_t reach(size_t axis) const { return kernel[axis] == 0 ? 0 : (kernel[axis] - 1) * kernel_dilation[axis] + 1; }
+  bool operator==(const ConvShape&) const = default;
 };
 
 int64_t product(const std::vector<int64_t>& sizes);

@@ -1,14 +1,14 @@
 // Convolutions by oneDNN. Activations keep their layout; the kernel is reordered into the layout the primitive likes best
 // before each run (a kernel gradient out of it afterwards), because plain kernels run at half the speed or less.
 //
-// Where the batch is large enough the threads are ours: a primitive for one thread runs over pieces of the batch, which
-// threads claim. oneDNN's own threads get fixed shares and spin at the end, so a core that another process takes costs a
-// time slice of the system in every call; and the results of pieces do not depend on who computed them.
+// The threads are ours: primitives for one thread run over pieces of the batch, or of the rows where the batch has fewer
+// elements than there are threads, and threads claim them. oneDNN's own threads get fixed shares and spin at the end, so a
+// core that another process takes costs a time slice of the system in every call.
 #include <algorithm>
 #include <atomic>
 #include <optional>
 
-#include "cpu/conv.h"
+#include "cpu/conv_pieces.h"
 #include "cpu/features.h"
 #include "cpu/onednn.h"
 #include "runtime/regions.h"
@@ -19,7 +19,8 @@ namespace {
 using namespace onednn;
 
 constexpr int64_t kPartialBytes = int64_t{64} << 20;  // at most, of kernel gradients over pieces of the batch
-constexpr int64_t kReorderBytes = int64_t{1} << 20;   // from here on a reorder is worth oneDNN's threads
+constexpr int64_t kReorderBytes = int64_t{1} << 19;   // that a part of a kernel should have at least when it is reordered
+constexpr double kRowsWork = 1e5;                       // products that a piece of rows should have at least
 
 // [batch, channels, spatial...] over channels-last memory.
 Description activations(DType dtype, int64_t batch, int64_t channels, const std::vector<int64_t>& spatial) {
@@ -47,15 +48,17 @@ Description weights(const ConvShape& s, bool plain) {
   return describe(s.dtype, sizes, plain ? strides : std::vector<int64_t>());
 }
 
-// A convolution over `batch` elements with the kernel in `layout`, planned for as many threads as OpenMP would give.
-// Its arguments are those of the step.
+// A convolution with the kernel in `layout`, planned for as many threads as OpenMP would give. Its arguments are those of
+// the step.
 struct Planned {
+  ConvShape s;
   Plan forward, gradient;
   Description x, y, bias;
   const_dnnl_memory_desc_t kernel = nullptr;
 
-  Planned(const ConvShape& s, int64_t batch, const_dnnl_memory_desc_t layout)
-      : x(activations(s.dtype, batch, s.in_channels, s.input)), y(activations(s.dtype, batch, s.out_channels, s.output)) {
+  Planned(const ConvShape& shape, const_dnnl_memory_desc_t layout)
+      : s(shape), x(activations(s.dtype, s.batch, s.in_channels, s.input)),
+        y(activations(s.dtype, s.batch, s.out_channels, s.output)) {
     if (s.bias) bias = describe(s.dtype, {s.out_channels}, {1});
     const Attributes attributes = user_scratchpad();
     std::vector<int64_t> dilation = s.kernel_dilation;
@@ -86,7 +89,7 @@ struct Planned {
 
   const_dnnl_primitive_desc_t plan() const { return gradient ? gradient.get() : forward.get(); }
 
-  Primitive primitive(const ConvShape& s) const {
+  Primitive primitive() const {
     switch (s.direction) {
       case ConvDirection::input_gradient:
         return {plan(), {{DNNL_ARG_DIFF_DST, y.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_SRC, x.get()}}};
@@ -100,118 +103,170 @@ struct Planned {
   }
 };
 
-class OneDnnConv : public LibraryStep {
+// Calls run(item, index) for each, by the threads that claim them, with oneDNN on one.
+template <class Item, class Run> void run_all(std::vector<Item>& items, const char* what, const Run& run) {
+  std::atomic<dnnl_status_t> status{dnnl_success};
+  parallel(static_cast<int64_t>(items.size()), 1, threads(), [&](int64_t begin, int64_t end, int) noexcept {
+    const OneThread one;
+    for (int64_t i = begin; i < end; ++i)
+      if (const dnnl_status_t got = run(items[static_cast<size_t>(i)], i); got != dnnl_success) status = got;
+  });
+  check(status, what);
+}
+
+// A kernel brought from one layout into another, in parts along its in or out channels, whichever lie in smaller blocks.
+class Reorder {
  public:
-  explicit OneDnnConv(const ConvShape& s) : s_(s), threads_(threads()) {
-    if (!onednn_takes(s)) throw std::invalid_argument("conv: this dtype, padding or dilation is not for oneDNN");
-    to_plain_ = s.direction == ConvDirection::kernel_gradient;
-    const int64_t pieces = std::min<int64_t>(s.batch, int64_t{threads_} * 4);
-    const int64_t bytes = product(s.kernel) * (s.in_channels / s.groups) * s.out_channels * itemsize(s.dtype);
-    const bool split = threads_ > 1 && s.batch >= threads_ &&
-                       (!to_plain_ || (s.dtype == DType::f32 && pieces * bytes <= kPartialBytes));
-    pieces_ = split ? pieces : 1;
-
-    // A kernel gradient relies on as many threads as were planned, which OpenMP does not promise: it has one.
-    one_thread_ = split || to_plain_;
-    const Description any = weights(s, false), plain = weights(s, true);
-    std::optional<OneThread> one;
-    if (one_thread_) one.emplace();
-    const int64_t smaller = s.batch / pieces_, larger = (s.batch + pieces_ - 1) / pieces_;
-    const Planned most(s, smaller, any.get());
-    for (int thread = 0; thread < (split ? threads_ : 1); ++thread) smaller_.push_back(most.primitive(s));
-    if (larger > smaller) {
-      const Planned rest(s, larger, most.kernel);
-      for (int thread = 0; thread < threads_; ++thread) larger_.push_back(rest.primitive(s));
+  Reorder(const_dnnl_memory_desc_t from, const_dnnl_memory_desc_t to, int out_axis) {
+    int rank = 0;
+    const dnnl_dims_t* all = nullptr;
+    check(dnnl_memory_desc_query(from, dnnl_query_ndims_s32, &rank), "layout");
+    check(dnnl_memory_desc_query(from, dnnl_query_dims, &all), "layout");
+    const auto block_along = [&](int axis) { return std::max(block_of(from, axis), block_of(to, axis)); };
+    const int axis = block_along(out_axis) <= block_along(out_axis + 1) ? out_axis : out_axis + 1;
+    const int64_t length = (*all)[axis], block = block_along(axis);
+    const int64_t blocks = (length + block - 1) / block, bytes = static_cast<int64_t>(dnnl_memory_desc_get_size(from));
+    const int64_t count = std::clamp<int64_t>(bytes / kReorderBytes, 1, blocks);
+    const Attributes attributes = user_scratchpad();
+    for (int64_t i = 0; i < count; ++i) {
+      dnnl_dims_t first = {}, sizes;
+      std::copy_n(*all, rank, sizes);
+      first[axis] = i * blocks / count * block;
+      sizes[axis] = std::min((i + 1) * blocks / count * block, length) - first[axis];
+      const auto part = [&](const_dnnl_memory_desc_t layout) {
+        dnnl_memory_desc_t made = nullptr;
+        check(dnnl_memory_desc_create_submemory(&made, layout, sizes, first), "layout");
+        return Description(made);
+      };
+      const Description source = part(from), target = part(to);
+      dnnl_primitive_desc_t made = nullptr;
+      check(dnnl_reorder_primitive_desc_create(&made, source.get(), engine(), target.get(), engine(), attributes.get()),
+            "kernel reorder");
+      const Plan plan(made);
+      parts_.push_back({plan.get(), {{DNNL_ARG_FROM, source.get()}, {DNNL_ARG_TO, target.get()}}});
     }
-
-    one.reset();
-    kernel_bytes_ = static_cast<int64_t>(dnnl_memory_desc_get_size(most.kernel));
-    const bool reordered = dnnl_memory_desc_equal(most.kernel, plain.get()) == 0;
-    if (reordered || (split && to_plain_)) kernel_ = Memory(kernel_bytes_ * (to_plain_ ? pieces_ : 1));
-    if (reordered) plan_reorder(to_plain_ ? most.kernel : plain.get(), to_plain_ ? plain.get() : most.kernel);
   }
 
-  void run(char* const* operands) override {
-    char* const plain = operands[to_plain_ ? 2 : 1];
-    char* const kernel = kernel_.data() != nullptr ? kernel_.data() : plain;
-    if (reorder_ && !to_plain_) reorder(plain, kernel);
-    if (pieces_ == 1) {
-      std::optional<OneThread> one;
-      if (one_thread_) one.emplace();
-      check(compute(operands, kernel, 0, 0), "convolution");
-    } else {
-      std::atomic<dnnl_status_t> status{dnnl_success};
-      parallel(pieces_, 1, threads_, [&](int64_t begin, int64_t end, int thread) noexcept {
-        const OneThread one;
-        for (int64_t piece = begin; piece < end; ++piece)
-          if (const dnnl_status_t got = compute(operands, kernel, piece, thread); got != dnnl_success) status = got;
-      });
-      check(status, "convolution");
-      if (to_plain_) add_partials(reorder_ ? kernel : plain);
-    }
-    if (reorder_ && to_plain_) reorder(kernel, plain);
+  void run(char* from, char* to) {
+    run_all(parts_, "kernel reorder", [&](Primitive& part, int64_t) { return part.try_run({from, to}); });
   }
 
  private:
-  // Pieces of the batch are as even as can be, so there are two sizes of them at most.
-  int64_t batch_begin(int64_t piece) const { return piece * s_.batch / pieces_; }
+  // How many elements along `axis` lie in one block of the layout.
+  static int64_t block_of(const_dnnl_memory_desc_t layout, int axis) {
+    int count = 0;
+    const dnnl_dims_t *sizes = nullptr, *axes = nullptr;
+    check(dnnl_memory_desc_query(layout, dnnl_query_inner_nblks_s32, &count), "layout");
+    check(dnnl_memory_desc_query(layout, dnnl_query_inner_blks, &sizes), "layout");
+    check(dnnl_memory_desc_query(layout, dnnl_query_inner_idxs, &axes), "layout");
+    int64_t result = 1;
+    for (int i = 0; i < count; ++i)
+      if ((*axes)[i] == axis) result *= (*sizes)[i];
+    return result;
+  }
 
-  dnnl_status_t compute(char* const* operands, char* kernel, int64_t piece, int thread) noexcept {
-    const int64_t first = batch_begin(piece), count = batch_begin(piece + 1) - first;
-    std::vector<Primitive>& primitives = count > s_.batch / pieces_ ? larger_ : smaller_;
-    Primitive& conv = primitives[static_cast<size_t>(thread)];
-    const auto part = [&](char* data, int64_t channels, const std::vector<int64_t>& spatial) {
-      return data + first * channels * product(spatial) * itemsize(s_.dtype);
-    };
-    const auto x = [&](char* data) { return part(data, s_.in_channels, s_.input); };
-    const auto y = [&](char* data) { return part(data, s_.out_channels, s_.output); };
+  std::vector<Primitive> parts_;
+};
+
+std::vector<ConvPiece> cut(const ConvShape& s) {
+  const int64_t batches = std::min<int64_t>(s.batch, int64_t{threads()} * 4);
+  const int64_t weights = product(s.kernel) * (s.in_channels / s.groups) * s.out_channels;
+  if (threads() == 1) return cut_batch(s, 1);
+  if (s.direction == ConvDirection::kernel_gradient) {  // its partials are float32
+    const bool few = s.batch >= threads() && s.dtype == DType::f32 && batches * weights * itemsize(s.dtype) <= kPartialBytes;
+    return cut_batch(s, few ? batches : 1);
+  }
+  if (s.batch >= threads()) return cut_batch(s, batches);
+  // Every piece reads the whole kernel, so two a thread have to do.
+  const double work = static_cast<double>(product(s.output)) * static_cast<double>(weights);
+  const int64_t most = (int64_t{threads()} * 2 + s.batch - 1) / s.batch;
+  return cut_rows(s, static_cast<int64_t>(std::clamp(work / kRowsWork, 1.0, static_cast<double>(most))));
+}
+
+class OneDnnConv : public LibraryStep {
+ public:
+  explicit OneDnnConv(const ConvShape& s) : s_(s), to_plain_(s.direction == ConvDirection::kernel_gradient) {
+    if (!onednn_takes(s)) throw std::invalid_argument("conv: this dtype, padding or dilation is not for oneDNN");
+    const OneThread one;
+    const Description any = weights(s, false), plain = weights(s, true);
+    std::vector<Planned> plans;
+    std::vector<const_dnnl_memory_desc_t> layouts;
+    for (const ConvPiece& piece : cut(s)) {
+      auto plan = std::ranges::find(plans, piece.shape, &Planned::s);
+      if (plan == plans.end())  // partial kernel gradients are added up, so they have one layout
+        plan = plans.emplace(plan, piece.shape, to_plain_ && !layouts.empty() ? layouts[0] : any.get());
+      const auto layout = std::ranges::find_if(
+          layouts, [&](const_dnnl_memory_desc_t known) { return dnnl_memory_desc_equal(known, plan->kernel) != 0; });
+      pieces_.push_back({piece.x * itemsize(s.dtype), piece.y * itemsize(s.dtype),
+                         static_cast<size_t>(layout - layouts.begin()), plan->primitive()});
+      if (layout == layouts.end()) layouts.push_back(plan->kernel);
+    }
+    for (const const_dnnl_memory_desc_t layout : layouts) {
+      Kernel& kernel = kernels_.emplace_back();
+      kernel.bytes = static_cast<int64_t>(dnnl_memory_desc_get_size(layout));
+      const bool reordered = dnnl_memory_desc_equal(layout, plain.get()) == 0;
+      const int64_t copies = to_plain_ ? static_cast<int64_t>(pieces_.size()) : 1;
+      if (reordered || copies > 1) kernel.memory = Memory(kernel.bytes * copies);
+      if (reordered)
+        kernel.reorder.emplace(to_plain_ ? layout : plain.get(), to_plain_ ? plain.get() : layout, s.groups > 1 ? 1 : 0);
+    }
+  }
+
+  void run(char* const* operands) override {
+    if (!to_plain_)
+      for (Kernel& kernel : kernels_)
+        if (kernel.reorder) kernel.reorder->run(operands[1], kernel.memory.data());
+    run_all(pieces_, "convolution", [&](Piece& piece, int64_t index) { return compute(operands, piece, index); });
+    if (to_plain_) {
+      Kernel& kernel = kernels_[0];
+      if (pieces_.size() > 1) add_partials(kernel.reorder ? kernel.memory.data() : operands[2]);
+      if (kernel.reorder) kernel.reorder->run(kernel.memory.data(), operands[2]);
+    }
+  }
+
+ private:
+  struct Piece {
+    int64_t x, y;   // where its activations begin, in bytes
+    size_t kernel;  // which of the layouts
+    Primitive conv;
+  };
+  struct Kernel {  // in a layout that some of the primitives like best
+    int64_t bytes = 0;
+    Memory memory;  // none where the layout is the plain one; a kernel gradient's for each piece
+    std::optional<Reorder> reorder;
+  };
+
+  dnnl_status_t compute(char* const* operands, Piece& piece, int64_t index) noexcept {
+    const Kernel& own = kernels_[piece.kernel];
+    char* const kernel = own.memory.data() != nullptr ? own.memory.data() : operands[to_plain_ ? 2 : 1];
     switch (s_.direction) {
-      case ConvDirection::input_gradient: return conv.try_run({y(operands[0]), kernel, x(operands[2])});
+      case ConvDirection::input_gradient: return piece.conv.try_run({operands[0] + piece.y, kernel, operands[2] + piece.x});
       case ConvDirection::kernel_gradient:
-        return conv.try_run({x(operands[0]), y(operands[1]), kernel + piece * kernel_bytes_});
+        return piece.conv.try_run({operands[0] + piece.x, operands[1] + piece.y, kernel + index * own.bytes});
       default:
-        if (!s_.bias) return conv.try_run({x(operands[0]), kernel, y(operands[2])});
-        return conv.try_run({x(operands[0]), kernel, operands[2], y(operands[3])});
+        if (!s_.bias) return piece.conv.try_run({operands[0] + piece.x, kernel, operands[2] + piece.y});
+        return piece.conv.try_run({operands[0] + piece.x, kernel, operands[2], operands[3] + piece.y});
     }
   }
 
   // The kernel gradients over the pieces, in rising order, whatever their layout.
   void add_partials(char* target) const {
-    const int64_t count = kernel_bytes_ / static_cast<int64_t>(sizeof(float));
-    parallel(count, 16384, threads_, [&](int64_t begin, int64_t end, int) noexcept {
-      const float* partials = reinterpret_cast<const float*>(kernel_.data());
+    const int64_t count = kernels_[0].bytes / static_cast<int64_t>(sizeof(float));
+    const int64_t pieces = static_cast<int64_t>(pieces_.size());
+    parallel(count, 16384, threads(), [&](int64_t begin, int64_t end, int) noexcept {
+      const float* partials = reinterpret_cast<const float*>(kernels_[0].memory.data());
       for (int64_t i = begin; i < end; ++i) {
         float sum = partials[i];
-        for (int64_t piece = 1; piece < pieces_; ++piece) sum += partials[piece * count + i];
+        for (int64_t piece = 1; piece < pieces; ++piece) sum += partials[piece * count + i];
         reinterpret_cast<float*>(target)[i] = sum;
       }
     });
   }
 
-  void plan_reorder(const_dnnl_memory_desc_t from, const_dnnl_memory_desc_t to) {
-    std::optional<OneThread> one;
-    if (kernel_bytes_ < kReorderBytes) one.emplace();
-    const Attributes attributes = user_scratchpad();
-    dnnl_primitive_desc_t made = nullptr;
-    check(dnnl_reorder_primitive_desc_create(&made, from, engine(), to, engine(), attributes.get()), "kernel reorder");
-    const Plan plan(made);
-    reorder_ = Primitive(plan.get(), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
-  }
-  void reorder(char* from, char* to) {
-    std::optional<OneThread> one;
-    if (kernel_bytes_ < kReorderBytes) one.emplace();
-    check(reorder_.try_run({from, to}), "kernel reorder");
-  }
-
   ConvShape s_;
-  int threads_;
-  bool to_plain_;    // the kernel is the result
-  bool one_thread_;  // what a primitive is planned for; else it has oneDNN's own
-  int64_t pieces_;   // of the batch; 1 where oneDNN's own threads are used
-  std::vector<Primitive> smaller_, larger_;  // of each thread, for the two sizes of pieces
-  Primitive reorder_;
-  int64_t kernel_bytes_;  // in the primitive's layout
-  Memory kernel_;         // in the primitive's layout; a kernel gradient's for each piece
+  bool to_plain_;  // the kernel is the result
+  std::vector<Piece> pieces_;
+  std::vector<Kernel> kernels_;
 };
 
 }  // namespace

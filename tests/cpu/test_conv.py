@@ -230,20 +230,48 @@ def test_any_convolution(data):
     case.check(data.draw(st.sampled_from(["float32", "float64"])))
 
 
-def test_the_same_bits_at_any_number_of_threads():
-    case = Conv(3, (20, 20), (12, 20), (3, 3), low=(1, 1), high=(1, 1))
+@pytest.fixture
+def set_threads():
+    before = _core.threads()
+    yield _core.set_threads
+    _core.set_threads(before)
+
+
+CUT = {
+    "fewer rows than threads": Conv(1, (5, 30), (32, 40), (3, 3), low=(1, 1), high=(1, 1)),
+    "one row": Conv(1, (1, 90), (32, 40), (1, 3), low=(0, 1), high=(0, 1)),
+    "fewer images than threads": Conv(3, (19, 12), (32, 40), (3, 3), low=(1, 0), high=(0, 1)),
+    "rows without an output": Conv(1, (23, 23), (64, 96), (1, 1), strides=(4, 3), low=(2, 0), high=(3, 1)),
+    "strided": Conv(1, (37, 20), (32, 48), (5, 3), strides=(3, 2), low=(4, 1), high=(2, 2)),
+    "dilated": Conv(1, (20, 20), (32, 32), (3, 3), strides=(2, 1), low=(5, 2), high=(3, 2), kernel_dilation=(3, 2)),
+    "rows without an input": Conv(1, (16, 16), (32, 64), (2, 2), low=(2, 3), high=(4, 1)),
+    "groups": Conv(1, (17, 15), (64, 96), (3, 3), groups=4, low=(1, 1), high=(1, 1)),
+    "depthwise": Conv(1, (31, 31), (96, 96), (3, 3), groups=96, low=(2, 1), high=(0, 1)),
+    "line": Conv(1, (150,), (40, 64), (5,), strides=(2,), low=(2,), high=(1,)),
+    "volume": Conv(1, (7, 8, 9), (16, 32), (3, 3, 3), low=(1, 1, 1), high=(1, 1, 1)),
+    "a kernel reordered in parts": Conv(1, (4, 4), (200, 300), (3, 3), low=(1, 1), high=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("count", [2, 16])
+@pytest.mark.parametrize("case", CUT.values(), ids=CUT)
+def test_rows_are_shared_out(case, count, set_threads):
+    set_threads(count)
+    case.check("float32")
+
+
+@pytest.mark.parametrize("symbol, batch, directions", [("conv.patches", 3, (0, 1, 2)), ("conv", 1, (0, 1))])
+def test_the_same_bits_at_any_number_of_threads(symbol, batch, directions, set_threads):
+    case = Conv(batch, (20, 20), (12, 20), (3, 3), low=(1, 1), high=(1, 1))
     rng = np.random.default_rng(0)
     x, kernel, gradient = (numbers(rng, shape, "float32") for shape in case.shapes)
-    before = _core.threads()
-    try:
-        for arguments in [(0, x, kernel), (1, gradient, kernel), (2, x, gradient)]:
-            results = set()
-            for count in (1, 2, 16):
-                _core.set_threads(count)
-                results |= {case.run(*arguments, "float32", None, "conv.patches").tobytes() for _ in range(2)}
-            assert len(results) == 1
-    finally:
-        _core.set_threads(before)
+    for direction in directions:
+        arrays = [(x, kernel), (gradient, kernel), (x, gradient)][direction]
+        results = set()
+        for count in (1, 2, 16):
+            set_threads(count)
+            results |= {case.run(direction, *arrays, "float32", None, symbol).tobytes() for _ in range(2)}
+        assert len(results) == 1
 
 
 def test_repeated_runs_give_the_same_bits():

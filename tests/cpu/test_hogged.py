@@ -20,10 +20,25 @@ def product() -> tuple[Step, list[np.ndarray]]:
     return Step("gemm", ints, [a.nbytes, b.nbytes], (1, 256, 256), "float32"), [a, b]
 
 
-def convolution() -> tuple[Step, list[np.ndarray]]:
-    x, kernel = np.ones((8, 14, 14, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
-    ints = [11, 0, 2, 8, 32, 32, 1, 14, 14, 3, 3, 14, 14, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]
+def convolution(batch: int, direction: int = 0) -> tuple[Step, list[np.ndarray]]:
+    x, kernel = np.ones((batch, 14, 14, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
+    ints = [11, direction, 2, batch, 32, 32, 1, 14, 14, 3, 3, 14, 14, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]
     return Step("conv", ints, [x.nbytes, kernel.nbytes], x.shape, "float32"), [x, kernel]
+
+
+def large_kernel() -> tuple[Step, list[np.ndarray]]:
+    x, kernel = np.ones((1, 4, 4, 256), np.float32), np.ones((3, 3, 256, 256), np.float32)
+    ints = [11, 0, 2, 1, 256, 256, 1, 4, 4, 3, 3, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]
+    return Step("conv", ints, [x.nbytes, kernel.nbytes], x.shape, "float32"), [x, kernel]
+
+
+STEPS = {
+    "product": product,
+    "batch": lambda: convolution(8),
+    "image": lambda: convolution(1),
+    "gradient of an image": lambda: convolution(1, 1),
+    "large kernel": large_kernel,
+}
 
 
 def mean_step(step: Step, arrays: list[np.ndarray], seconds: float) -> float:
@@ -34,7 +49,7 @@ def mean_step(step: Step, arrays: list[np.ndarray], seconds: float) -> float:
     return (time.perf_counter() - start) / runs
 
 
-@pytest.mark.parametrize("make", [product, convolution])
+@pytest.mark.parametrize("make", STEPS.values(), ids=STEPS)
 def test_hogged_cores_do_not_collapse_a_library_step(make) -> None:
     step, arrays = make()
     before = _core.threads()
