@@ -249,13 +249,14 @@ CUT = {
     "depthwise": Conv(1, (31, 31), (96, 96), (3, 3), groups=96, low=(2, 1), high=(0, 1)),
     "line": Conv(1, (150,), (40, 64), (5,), strides=(2,), low=(2,), high=(1,)),
     "volume": Conv(1, (7, 8, 9), (16, 32), (3, 3, 3), low=(1, 1, 1), high=(1, 1, 1)),
-    "a kernel reordered in parts": Conv(1, (4, 4), (200, 300), (3, 3), low=(1, 1), high=(1, 1)),
+    "a large kernel": Conv(1, (4, 4), (200, 300), (3, 3), low=(1, 1), high=(1, 1)),
+    "a large kernel, two images": Conv(2, (3, 4), (520, 530), (3, 2), strides=(2, 1), low=(1, 1), high=(1, 0)),
 }
 
 
 @pytest.mark.parametrize("count", [2, 16])
 @pytest.mark.parametrize("case", CUT.values(), ids=CUT)
-def test_rows_are_shared_out(case, count, set_threads):
+def test_images_are_shared_out(case, count, set_threads):
     set_threads(count)
     case.check("float32")
 
