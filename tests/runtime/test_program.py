@@ -123,6 +123,24 @@ def test_host_steps_see_memory_and_raise_through(kernels: Kernels) -> None:
         _core.Program(slots, [("host", fails, [0, 1], "fails")], 0, 1, 1)((buffer_of(1, 2, 3),))
 
 
+def test_borrowed_memory_cannot_be_resized_meanwhile() -> None:
+    data = bytearray(12)
+
+    def host(a: memoryview, out: memoryview) -> None:
+        with pytest.raises(BufferError):
+            data.extend(bytes(1 << 20))
+        out[:] = a
+
+    slots = [("input", 0, 0, 12), ("output", 0, -1, 12)]
+    program = _core.Program(slots, [("host", host, [0, 1], "copy")], 0, 1, 1)
+    assert bytes(program((data,))[0]) == bytes(12)
+    buffer = _core.Buffer.wrap(data)
+    with pytest.raises(BufferError):
+        data.append(0)
+    del buffer
+    data.append(0)
+
+
 def test_a_view_that_a_host_step_keeps_is_an_export() -> None:
     kept: list[Any] = []
 
