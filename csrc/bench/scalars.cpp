@@ -12,8 +12,9 @@ namespace {
 
 constexpr int64_t kElements = 1024;
 constexpr int64_t kWidest = 8;  // bytes of an element
-constexpr const char* kNames[] = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-                                  "float16", "bfloat16", "float32", "float64"};
+#define AXON_NAME(name, type) #name,
+constexpr const char* kNames[] = {AXON_DTYPES(AXON_NAME)};
+#undef AXON_NAME
 
 // Numbers that most functions are defined for, in (0, 1) or small; halves, 0.5 in either format's bits, are near enough.
 void fill(char* memory, uint8_t dtype, int64_t salt) {

@@ -16,19 +16,9 @@ void append_integer(Table&);
 void append_casts(Table&);
 
 template <class T> constexpr uint8_t code = 255;
-template <> inline constexpr uint8_t code<bool> = axon_bool;
-template <> inline constexpr uint8_t code<int8> = axon_int8;
-template <> inline constexpr uint8_t code<int16> = axon_int16;
-template <> inline constexpr uint8_t code<int32> = axon_int32;
-template <> inline constexpr uint8_t code<int64> = axon_int64;
-template <> inline constexpr uint8_t code<uint8> = axon_uint8;
-template <> inline constexpr uint8_t code<uint16> = axon_uint16;
-template <> inline constexpr uint8_t code<uint32> = axon_uint32;
-template <> inline constexpr uint8_t code<uint64> = axon_uint64;
-template <> inline constexpr uint8_t code<f16> = axon_float16;
-template <> inline constexpr uint8_t code<bf16> = axon_bfloat16;
-template <> inline constexpr uint8_t code<float> = axon_float32;
-template <> inline constexpr uint8_t code<double> = axon_float64;
+#define AXON_CODE_OF(name, type) template <> inline constexpr uint8_t code<type> = axon_##name;
+AXON_DTYPES(AXON_CODE_OF)
+#undef AXON_CODE_OF
 
 // The classes of dtypes that AXON_OP names.
 template <class T> constexpr bool is_integer = !is_floating<T> && !same<T, bool>;

@@ -6,10 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 
-enum axon_dtype : uint8_t {
-  axon_bool, axon_int8, axon_int16, axon_int32, axon_int64, axon_uint8, axon_uint16, axon_uint32, axon_uint64,
-  axon_float16, axon_bfloat16, axon_float32, axon_float64
-};
+// The dtypes in the order of their codes: name, and the type of csrc/kernels.
+#define AXON_DTYPES(DTYPE)                                                                           \
+  DTYPE(bool, bool)                                                                                  \
+  DTYPE(int8, int8) DTYPE(int16, int16) DTYPE(int32, int32) DTYPE(int64, int64)                      \
+  DTYPE(uint8, uint8) DTYPE(uint16, uint16) DTYPE(uint32, uint32) DTYPE(uint64, uint64)              \
+  DTYPE(float16, f16) DTYPE(bfloat16, bf16) DTYPE(float32, float) DTYPE(float64, double)
+
+#define AXON_CODE(name, type) axon_##name,
+enum axon_dtype : uint8_t { AXON_DTYPES(AXON_CODE) };
+#undef AXON_CODE
 
 struct axon_tile_entry {
   const char* name;   // the op's, or "cast"
