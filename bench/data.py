@@ -120,6 +120,19 @@ Builder = Callable[[Sizes], Case]
 Table = dict[str, dict[str, Builder]]
 
 
+def epoch(s: Sizes, step: Callable[[Any, Any], Any], wait: Callable[[Any], Any] = lambda result: None) -> Case:
+    """A step a batch of W1b, whose batches are slices of NumPy arrays; the result is the last loss."""
+    x, y = BATCHES["W1b"](s)
+
+    def call() -> Any:
+        loss = None
+        for i in range(0, s.samples, s.batch):
+            loss = step(x[i : i + s.batch], y[i : i + s.batch])
+        return loss
+
+    return Case(call, wait, whole=True)
+
+
 # Inputs
 
 

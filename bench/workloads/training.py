@@ -9,7 +9,7 @@ from axon import layers, losses, nx, optimizers
 from axon.activations import relu
 from axon.updates import apply_updates
 
-from .. import models
+from .. import data, models
 from ..data import BATCHES, Case, Sizes, Table
 from .trainer import Trainer, modes, over_rows, train_step, training
 
@@ -28,18 +28,8 @@ def mlp(s: Sizes, compiler: str, loop: int) -> Case:
 
 
 def epoch(s: Sizes, compiler: str) -> Case:
-    """Batches are slices of NumPy arrays."""
     optimizer = optimizers.adam(1e-3)
-    trainer = Trainer(train_step(mlp_loss, optimizer), optimizer, models.mlp(s), compiler=compiler)
-    x, y = BATCHES["W1b"](s)
-
-    def call() -> Any:
-        loss = None
-        for i in range(0, s.samples, s.batch):
-            loss = trainer(x[i : i + s.batch], y[i : i + s.batch])
-        return loss
-
-    return Case(call, whole=True)
+    return data.epoch(s, Trainer(train_step(mlp_loss, optimizer), optimizer, models.mlp(s), compiler=compiler))
 
 
 def epoch_in_one_call(s: Sizes, compiler: str) -> Case:

@@ -1,4 +1,8 @@
-"""JAX: pure functions, optax, donated state. `jit` is a step a call, `scan` many steps in a call."""
+"""JAX: pure functions, optax, donated state.
+
+jit    a step a call
+scan   many steps in a call; not where there are convolutions, which take 40 times as long inside one
+"""
 
 from __future__ import annotations
 

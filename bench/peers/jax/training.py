@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from ... import models
-from ...data import BATCHES, LOOPS, Case, Sizes, Table
+from ... import data, models
+from ...data import Case, Sizes, Table
 from .arrays import conv
 from .trainer import Trainer, block, cross_entropy, modes, training
 
@@ -26,16 +26,7 @@ def mlp(s: Sizes, loop: int) -> Case:
 
 
 def epoch(s: Sizes) -> Case:
-    trainer = Trainer(mlp_loss, optax.adam(1e-3), models.mlp(s))
-    x, y = BATCHES["W1b"](s)
-
-    def call() -> Any:
-        loss = None
-        for i in range(0, s.samples, s.batch):
-            loss = trainer(x[i : i + s.batch], y[i : i + s.batch])
-        return loss
-
-    return Case(call, block, whole=True)
+    return data.epoch(s, Trainer(mlp_loss, optax.adam(1e-3), models.mlp(s)), block)
 
 
 def window_pool(x: Any) -> Any:
@@ -47,7 +38,7 @@ def reshape_pool(x: Any) -> Any:
     return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
 
 
-def cnn(s: Sizes, pool: Callable[[Any], Any], loop: int = 0, rate: float = 0.5) -> Case:
+def cnn(s: Sizes, pool: Callable[[Any], Any], rate: float = 0.5) -> Case:
     def loss(p: Any, key: Any, x: Any, y: Any) -> Any:
         key, use = jax.random.split(key)
         for i in (1, 3):
@@ -58,7 +49,7 @@ def cnn(s: Sizes, pool: Callable[[Any], Any], loop: int = 0, rate: float = 0.5) 
         hidden = jnp.where(jax.random.bernoulli(use, 1 - rate, hidden.shape), hidden / (1 - rate), 0)
         return cross_entropy(y, hidden @ p["w6"] + p["b6"]), key
 
-    return training(s, "W2", loss, optax.adam(1e-3), models.cnn(s), jax.random.key(1), loop=loop)
+    return training(s, "W2", loss, optax.adam(1e-3), models.cnn(s), jax.random.key(1), loop=0)
 
 
 def adam(s: Sizes, many: bool) -> Case:
@@ -83,11 +74,7 @@ def adam(s: Sizes, many: bool) -> Case:
 TABLE: Table = {
     "W1": modes("W1", mlp),
     "W1b": {"jit": epoch},
-    "W2": {
-        "jit": partial(cnn, pool=window_pool),
-        "reshaping_pool": partial(cnn, pool=reshape_pool),
-        "scan": partial(cnn, pool=reshape_pool, loop=LOOPS["W2"]),
-    },
+    "W2": {"jit": partial(cnn, pool=window_pool), "reshaping_pool": partial(cnn, pool=reshape_pool)},
     "W7_one10M": {"jit": partial(adam, many=False)},
     "W7_100x100k": {"jit": partial(adam, many=True)},
 }

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ... import models
-from ...data import BATCHES, CLASSES, Case, Sizes, Table
+from ... import data, models
+from ...data import CLASSES, Case, Sizes, Table
 from .trainer import Wrap, as_is, batch, compiled, given, trainer, training
 
 
@@ -47,17 +47,8 @@ def mlp_one_graph(s: Sizes) -> Case:
 
 
 def epoch(s: Sizes, **options: Any) -> Case:
-    x, y = BATCHES["W1b"](s)
-    y = y.astype("int64")
     step = trainer(mlp_model(s), **options)
-
-    def call() -> Any:
-        loss = None
-        for i in range(0, s.samples, s.batch):
-            loss = step(torch.from_numpy(x[i : i + s.batch]), torch.from_numpy(y[i : i + s.batch]))
-        return loss
-
-    return Case(call, whole=True)
+    return data.epoch(s, lambda x, y: step(torch.from_numpy(x), torch.from_numpy(y).long()))
 
 
 def cnn(s: Sizes, rate: float = 0.5, **options: Any) -> Case:
