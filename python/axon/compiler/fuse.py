@@ -41,10 +41,10 @@ def operand_maps(node: Node, at: Map, loops: Sequence[int], run: tuple[int, int]
     """The maps of a movement's operands where its result is read at `at`; None where that cannot be pulled."""
     out = node.types[0]
     types = [v.type for v in node.inputs]
-    assert node.op.index_map is not None
-    steps = node.op.index_map(types, out, **node.attrs)
     if len(types) > PIECES:
         return None
+    assert node.op.index_map is not None
+    steps = node.op.index_map(types, out, **node.attrs)
     found: list[Map] = []
     for k, type_ in enumerate(types):
         if steps == RESHAPE:

@@ -26,9 +26,9 @@ class Contributions:
             self.whole = g if self.whole is None else add(self.whole, g)
 
     def total(self) -> Tensor:
-        parts = [Part(g, config) for config, g in self.parts.items()]
-        whole = self.whole
-        for part in [joined] if (joined := side_by_side(parts)) is not None else parts:
+        whole, parts = self.whole, [Part(g, config) for config, g in self.parts.items()]
+        joined = side_by_side(parts)
+        for part in parts if joined is None else [joined]:
             g = pad(part.block, part.config) if any(map(any, part.config)) else part.block
             whole = g if whole is None else add(whole, g)
         assert whole is not None
