@@ -46,7 +46,9 @@ SMALL = Sizes(
 )  # fmt: skip
 CLASSES, IMAGE_CLASSES = 10, 1000
 SYMBOLS, VOCABULARY = 96, 512  # of the recurrent network, of the decoder
-LOOPS = {"W1": 100, "W2": 10, "W3_train": 2, "W4": 5, "W5": 5}  # training steps in a call, in the modes that loop
+LOOPS = {  # training steps in a call, in the modes that loop
+    "W1": 100, "W2": 10, "W3_train": 2, "W4": 5, "W5": 5, "W7_one10M": 10, "W7_100x100k": 10,
+}  # fmt: skip
 
 
 class Workload(NamedTuple):

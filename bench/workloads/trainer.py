@@ -33,7 +33,7 @@ def repeated(step: Callable[..., Any], times: int) -> Callable[..., Any]:
 
     def steps(state: Any, *batch: Any) -> Any:
         state, losses = scan(lambda state, _: step(state, *batch), state, length=times)
-        return state, losses[-1]
+        return state, tree.map(lambda each: each[-1], losses)  # Adam alone has none
 
     return steps
 

@@ -11,7 +11,7 @@ from axon.updates import apply_updates
 
 from .. import data, models
 from ..data import BATCHES, Case, Sizes, Table
-from .trainer import Trainer, modes, over_rows, train_step, training
+from .trainer import Trainer, modes, over_rows, repeated, train_step, training
 
 
 def cross_entropy(labels: Any, logits: Any) -> Any:
@@ -54,7 +54,7 @@ def cnn(s: Sizes, compiler: str, loop: int, rate: float = 0.5) -> Case:
     return training(s, "W2", loss, optimizers.adam(1e-3), models.cnn(s), key, compiler=compiler, loop=loop)
 
 
-def adam(s: Sizes, compiler: str, many: bool) -> Case:
+def adam(s: Sizes, compiler: str, loop: int, many: bool) -> Case:
     """Given gradients: the update and the parameters it makes. The result is the first tensor."""
     optimizer = optimizers.adam(1e-3)
     values, given = models.vectors(s, many)
@@ -65,13 +65,13 @@ def adam(s: Sizes, compiler: str, many: bool) -> Case:
         updates, memory = optimizer.update(gradients, memory, params)
         return (apply_updates(params, updates), memory, extra), None
 
-    trainer = Trainer(step, optimizer, values, compiler=compiler)
+    trainer = Trainer(repeated(step, loop) if loop else step, optimizer, values, compiler=compiler)
 
     def call() -> Any:
         trainer(gradients)
         return trainer.state[0][0]
 
-    return Case(call)
+    return Case(call, steps=loop or 1)
 
 
 TABLE: Table = {
@@ -82,8 +82,6 @@ TABLE: Table = {
         "evaluate": partial(epoch, compiler="evaluate"),
     },
     "W2": modes("W2", cnn),
-    **{
-        name: {mode: partial(adam, compiler=mode, many=many) for mode in ("native", "evaluate")}
-        for name, many in (("W7_one10M", False), ("W7_100x100k", True))
-    },
+    "W7_one10M": modes("W7_one10M", partial(adam, many=False)),
+    "W7_100x100k": modes("W7_100x100k", partial(adam, many=True)),
 }
