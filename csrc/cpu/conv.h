@@ -37,4 +37,8 @@ std::unique_ptr<LibraryStep> patches_conv(const ConvShape& shape);
 bool onednn_takes(const ConvShape& shape);
 std::unique_ptr<LibraryStep> onednn_conv(const ConvShape& shape);
 
+// The same by channels of the result, where channels_are_faster (of what oneDNN takes).
+bool channels_are_faster(const ConvShape& shape);
+std::unique_ptr<LibraryStep> channels_conv(const ConvShape& shape);
+
 }  // namespace axon::cpu

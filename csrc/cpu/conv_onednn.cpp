@@ -1,18 +1,12 @@
 // Convolutions by oneDNN. Activations keep their layout; the kernel is reordered into the layout the primitive likes best
-// before each run (a kernel gradient out of it afterwards), because plain kernels run at half the speed or less.
-//
-// The threads are ours: primitives for one thread run over pieces of the batch, or of the rows or channels where the batch
-// has fewer elements than there are threads, and threads claim them. oneDNN's own threads get fixed shares and spin at the
-// end, so a core that another process takes costs a time slice of the system in every call.
+// before each run (a kernel gradient out of it afterwards), because plain kernels run at half the speed or less. The work is
+// cut into pieces of the batch, or of the rows where the batch has fewer elements than there are threads.
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <optional>
 
 #include "cpu/conv_pieces.h"
+#include "cpu/conv_plan.h"
 #include "cpu/features.h"
-#include "cpu/onednn.h"
-#include "runtime/regions.h"
 
 namespace axon::cpu {
 namespace {
@@ -22,97 +16,6 @@ using namespace onednn;
 constexpr int64_t kPartialBytes = int64_t{64} << 20;  // at most, of kernel gradients over pieces of the batch
 constexpr int64_t kReorderBytes = int64_t{1} << 19;   // that a part of a kernel should have at least when it is reordered
 constexpr double kRowsWork = 1e5;                       // products that a piece of rows should have at least
-
-// [batch, channels, spatial...] over channels-last memory.
-Description activations(DType dtype, int64_t batch, int64_t channels, const std::vector<int64_t>& spatial) {
-  int64_t stride = channels * product(spatial);
-  std::vector<int64_t> sizes = {batch, channels}, strides = {stride, 1};
-  for (int64_t size : spatial) {
-    sizes.push_back(size);
-    strides.push_back(stride /= size);
-  }
-  return describe(dtype, sizes, strides);
-}
-
-// [groups,] out, in, spatial... of a kernel in whatever layout is best, or within the memory of the kernel of `whole`.
-Description weights(const ConvShape& s, const ConvShape* whole = nullptr) {
-  std::vector<int64_t> sizes = {s.out_channels / s.groups, s.in_channels / s.groups}, strides;
-  if (s.groups > 1) sizes.insert(sizes.begin(), s.groups);
-  sizes.insert(sizes.end(), s.kernel.begin(), s.kernel.end());
-  if (whole != nullptr) {
-    strides = {1, whole->out_channels};
-    if (s.groups > 1) strides.insert(strides.begin(), s.out_channels / s.groups);
-    int64_t stride = whole->in_channels / s.groups * whole->out_channels * product(s.kernel);
-    for (int64_t size : s.kernel) strides.push_back(stride /= size);
-  }
-  return describe(s.dtype, sizes, strides);
-}
-
-// A convolution with the kernel in `layout`, planned for as many threads as OpenMP would give. Its arguments are those of
-// the step.
-struct Planned {
-  ConvShape s;
-  Plan forward, gradient;
-  Description x, y, bias;
-  const_dnnl_memory_desc_t kernel = nullptr;
-
-  Planned(const ConvShape& shape, const_dnnl_memory_desc_t layout)
-      : s(shape), x(activations(s.dtype, s.batch, s.in_channels, s.input)),
-        y(activations(s.dtype, s.batch, s.out_channels, s.output)) {
-    if (s.bias) bias = describe(s.dtype, {s.out_channels}, {1});
-    const Attributes attributes = user_scratchpad();
-    std::vector<int64_t> dilation = s.kernel_dilation;
-    for (int64_t& d : dilation) --d;
-    const auto low = s.pad_low.data(), high = s.pad_high.data();
-    dnnl_primitive_desc_t made = nullptr;
-    check(dnnl_convolution_forward_primitive_desc_create(
-              &made, engine(), dnnl_forward_training, dnnl_convolution_direct, x.get(), layout, bias.get(), y.get(),
-              s.strides.data(), dilation.data(), low, high, attributes.get()),
-          "convolution");
-    forward.reset(made);
-    if (s.direction == ConvDirection::input_gradient) {
-      check(dnnl_convolution_backward_data_primitive_desc_create(
-                &made, engine(), dnnl_convolution_direct, x.get(), layout, y.get(), s.strides.data(), dilation.data(), low,
-                high, forward.get(), attributes.get()),
-            "convolution's input gradient");
-      gradient.reset(made);
-    } else if (s.direction == ConvDirection::kernel_gradient) {
-      check(dnnl_convolution_backward_weights_primitive_desc_create(
-                &made, engine(), dnnl_convolution_direct, x.get(), layout, nullptr, y.get(), s.strides.data(),
-                dilation.data(), low, high, forward.get(), attributes.get()),
-            "convolution's kernel gradient");
-      gradient.reset(made);
-    }
-    kernel = dnnl_primitive_desc_query_md(
-        plan(), s.direction == ConvDirection::kernel_gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-  }
-
-  const_dnnl_primitive_desc_t plan() const { return gradient ? gradient.get() : forward.get(); }
-
-  Primitive primitive() const {
-    switch (s.direction) {
-      case ConvDirection::input_gradient:
-        return {plan(), {{DNNL_ARG_DIFF_DST, y.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_SRC, x.get()}}};
-      case ConvDirection::kernel_gradient:
-        return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_DIFF_DST, y.get()}, {DNNL_ARG_DIFF_WEIGHTS, kernel}}};
-      default:
-        if (!s.bias) return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, y.get()}}};
-        return {plan(), {{DNNL_ARG_SRC, x.get()}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_BIAS, bias.get()},
-                         {DNNL_ARG_DST, y.get()}}};
-    }
-  }
-};
-
-// Calls run(item, index) for each, by the threads that claim them, with oneDNN on one.
-template <class Item, class Run> void run_all(std::vector<Item>& items, const char* what, const Run& run) {
-  std::atomic<dnnl_status_t> status{dnnl_success};
-  parallel(static_cast<int64_t>(items.size()), 1, threads(), [&](int64_t begin, int64_t end, int) noexcept {
-    const OneThread one;
-    for (int64_t i = begin; i < end; ++i)
-      if (const dnnl_status_t got = run(items[static_cast<size_t>(i)], i); got != dnnl_success) status = got;
-  });
-  check(status, what);
-}
 
 // A kernel brought from one layout into another, in parts along its in or out channels, whichever lie in smaller blocks.
 class Reorder {
@@ -268,77 +171,6 @@ class OneDnnConv : public LibraryStep {
   std::vector<Kernel> kernels_;
 };
 
-// Where the kernel is larger than the images, its parts are brought into their layout and used by one thread each: pieces
-// are channels of the result, forward or input gradient, made in memory of their own and copied into their places.
-class OneDnnChannels : public LibraryStep {
-  static constexpr int64_t kChannels = 32;  // that make a piece, or a multiple of them
-
- public:
-  static bool suits(const ConvShape& s) {
-    const int64_t weights = product(s.kernel) * s.in_channels * s.out_channels;
-    const int64_t images = s.batch * (product(s.input) * s.in_channels + product(s.output) * s.out_channels);
-    return s.direction != ConvDirection::kernel_gradient && s.groups == 1 && threads() > 1 && s.batch < threads() &&
-           weights > images && result_channels(s) >= kChannels * threads();
-  }
-
-  explicit OneDnnChannels(const ConvShape& s) : s_(s), bytes_(itemsize(s.dtype)), channels_(result_channels(s)) {
-    const OneThread one;
-    const Attributes attributes = user_scratchpad();
-    const bool forward = s.direction == ConvDirection::forward;
-    pixels_ = s.batch * product(forward ? s.output : s.input);
-    const int64_t units = channels_ / kChannels, count = std::min<int64_t>(units, int64_t{threads()} * 2);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t first = i * units / count * kChannels;
-      const int64_t end = i + 1 == count ? channels_ : (i + 1) * units / count * kChannels;
-      ConvShape part = s;
-      (forward ? part.out_channels : part.in_channels) = end - first;
-      const Planned plan(part, weights(part).get());
-      const Description plain = weights(part, &s);
-      dnnl_primitive_desc_t made = nullptr;
-      check(dnnl_reorder_primitive_desc_create(&made, plain.get(), engine(), plan.kernel, engine(), attributes.get()),
-            "kernel reorder");
-      const Plan reorder(made);
-      pieces_.push_back({first, end - first, forward ? first : first * s.out_channels,
-                         Memory(static_cast<int64_t>(dnnl_memory_desc_get_size(plan.kernel))),
-                         Memory(pixels_ * (end - first) * bytes_),
-                         {reorder.get(), {{DNNL_ARG_FROM, plain.get()}, {DNNL_ARG_TO, plan.kernel}}}, plan.primitive()});
-    }
-  }
-
-  void run(char* const* operands) override {
-    run_all(pieces_, "convolution", [&](Piece& piece, int64_t) { return compute(operands, piece); });
-  }
-
- private:
-  struct Piece {
-    int64_t first, channels;  // of the result
-    int64_t plain;            // where its part of the kernel begins, in elements
-    Memory kernel, result;
-    Primitive reorder, conv;
-  };
-  static int64_t result_channels(const ConvShape& s) {
-    return s.direction == ConvDirection::forward ? s.out_channels : s.in_channels;
-  }
-
-  dnnl_status_t compute(char* const* operands, Piece& piece) noexcept {
-    char* const kernel = piece.kernel.data();
-    char* const result = piece.result.data();
-    dnnl_status_t status = piece.reorder.try_run({operands[1] + piece.plain * bytes_, kernel});
-    if (status == dnnl_success)
-      status = s_.bias ? piece.conv.try_run({operands[0], kernel, operands[2] + piece.first * bytes_, result})
-                       : piece.conv.try_run({operands[0], kernel, result});
-    const int64_t run = piece.channels * bytes_;
-    char* const out = s_.out(operands) + piece.first * bytes_;
-    for (int64_t pixel = 0; pixel < pixels_; ++pixel)
-      std::memcpy(out + pixel * channels_ * bytes_, result + pixel * run, static_cast<size_t>(run));
-    return status;
-  }
-
-  ConvShape s_;
-  int64_t bytes_, channels_, pixels_;
-  std::vector<Piece> pieces_;
-};
-
 }  // namespace
 
 bool onednn_takes(const ConvShape& s) {
@@ -356,7 +188,7 @@ bool onednn_takes(const ConvShape& s) {
 
 std::unique_ptr<LibraryStep> onednn_conv(const ConvShape& shape) {
   if (!onednn_takes(shape)) throw std::invalid_argument("conv: this dtype, padding or dilation is not for oneDNN");
-  if (OneDnnChannels::suits(shape)) return std::make_unique<OneDnnChannels>(shape);
+  if (channels_are_faster(shape)) return channels_conv(shape);
   return std::make_unique<OneDnnConv>(shape);
 }
 
