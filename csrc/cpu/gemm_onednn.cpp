@@ -17,8 +17,6 @@ using namespace onednn;
 constexpr double kWork = 1.5e6;  // products that a part should have at least
 constexpr double kParts = 8;  // at most
 
-int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 class OneDnnGemm : public LibraryStep {
  public:
   explicit OneDnnGemm(const GemmShape& s) : s_(s), threads_(threads()) {
