@@ -1,6 +1,7 @@
 """Initializers: each constructor returns a function (shape, dtype, key) -> Tensor that makes a parameter's first value.
 
 Fans follow the HWIO convention: the last two axes are in and out, the product of the others is the receptive field.
+Half-precision values are drawn and scaled in float32, then rounded once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,18 @@ Distribution = Literal["normal", "uniform", "truncated_normal"]
 
 # Standard deviation of a standard normal cut at two: sqrt(1 - 4 pdf(2) / (cdf(2) - cdf(-2))).
 _CUT_DEVIATION = 0.87962566103423978
+
+
+def _finite(name: str, *, scale: float, mean: float = 0.0) -> None:
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale}; it multiplies the spread")
+    if not math.isfinite(mean):
+        raise ValueError(f"{name}: expected a finite mean, got {mean}; use full for infinities")
+
+
+def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
+    """What `make` gives in the dtype that computes for `dtype`, rounded to it."""
+    return nx.astype(make(nx.float32 if nx.dtype(dtype).is_half else dtype), dtype)
 
 
 def full(value: float) -> Initializer:
@@ -55,21 +68,24 @@ def ones() -> Initializer:
 
 
 def uniform(scale: float = 0.01) -> Initializer:
-    """Uniform in [-scale, scale).
+    """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
 
     >>> bool(nx.all(nx.abs(uniform(0.1)((100,), nx.float32, nx.random.key(0))) <= 0.1))
     True
     """
+    _finite("uniform", scale=scale)
     return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
 
 
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
-    """Normal with that mean and standard deviation `scale`.
+    """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not
+    finite, or a negative scale.
 
     >>> normal()((2, 3), nx.float32, nx.random.key(0)).shape
     (2, 3)
     """
-    return lambda shape, dtype, key: mean + scale * nx.random.normal(key, shape, dtype)
+    _finite("normal", mean=mean, scale=scale)
+    return lambda shape, dtype, key: _rounded(dtype, lambda work: mean + scale * nx.random.normal(key, shape, work))
 
 
 def find_initializer(initializer: str | Initializer, what: str = "initializer") -> Initializer:
@@ -102,7 +118,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
-    ValueError names an unknown mode or distribution.
+    ValueError names an unknown mode or distribution, or a scale that is negative or not finite.
 
     >>> variance_scaling(2.0, "fan_avg", "uniform")((4, 4), nx.float32, nx.random.key(0)).shape
     (4, 4)
@@ -113,16 +129,18 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
         raise ValueError(
             f"variance_scaling: expected distribution normal, uniform or truncated_normal, got {distribution!r}"
         )
+    _finite("variance_scaling", scale=scale)
 
     def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
-        into, out = fans(shape)
+        into, out = fans(nx.template(shape, dtype).shape)
         fan = {"fan_in": into, "fan_out": out, "fan_avg": (into + out) / 2}[mode]
         deviation = math.sqrt(scale / max(fan, 1))
         if distribution == "uniform":
             return uniform(math.sqrt(3) * deviation)(shape, dtype, key)
         if distribution == "normal":
             return normal(0.0, deviation)(shape, dtype, key)
-        return deviation / _CUT_DEVIATION * nx.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+        widened = deviation / _CUT_DEVIATION
+        return _rounded(dtype, lambda work: widened * nx.random.truncated_normal(key, -2.0, 2.0, shape, work))
 
     return init
 

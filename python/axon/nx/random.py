@@ -246,7 +246,7 @@ def _long_remainder(high: Tensor, low: Tensor, divisor: Tensor) -> Tensor:
 
     The divisor is shifted until its first bit is set: then a quotient by its first digit is too large by 2 at most.
     """
-    digit, rest, shift = 2**32 - 1, remainder(high, divisor), tensor(0, uint64)
+    digit, rest, shift = 2**32 - 1, remainder(high, divisor), asarray(0, uint64)
     for bits in (32, 16, 8, 4, 2, 1):
         by = astype(less(divisor, 1 << 64 - bits), uint64) * bits
         divisor, shift = bitwise_left_shift(divisor, by), shift + by
