@@ -143,6 +143,23 @@ def test_a_schedule_that_was_not_made() -> None:
         wrong.update({"w": nx.ones(1)}, wrong.init({}), {})
 
 
+@pytest.mark.parametrize("make", [optimizers.sgd, optimizers.adam, optimizers.adamw])
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((["0.1"], {}), TypeError, "learning_rate: expected a number or a schedule, got '0.1'"),
+        (([None], {}), TypeError, "learning_rate: expected a number or a schedule, got None"),
+        (([-0.1], {}), ValueError, "learning_rate: expected a number of at least 0, got -0.1; steps go downhill"),
+        (([float("nan")], {}), ValueError, "learning_rate: expected a number of at least 0, got nan"),
+        (([], {"lr": 0.1}), TypeError, "got an unknown option lr; write learning_rate="),
+        (([], {"learning_rat": 0.1}), TypeError, "got an unknown option learning_rat; write learning_rate"),
+    ],
+)
+def test_what_is_no_learning_rate(make: Any, arguments: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make(*arguments[0], **arguments[1])
+
+
 def test_nesterov_is_a_kind_of_momentum() -> None:
     with pytest.raises(ValueError, match=r"^sgd: expected a momentum beside nesterov, got none"):
         optimizers.sgd(0.1, nesterov=True)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from . import nx
 from .dtypes import DType
+from .names import none_of
 from .nx import Tensor
 
 __all__ = [
@@ -95,11 +96,12 @@ def find_initializer(initializer: str | Initializer, what: str = "initializer") 
     named = [name for name in __all__ if name != "full"]  # which has no default
     if isinstance(initializer, str) and initializer in named:
         return constructors[initializer]()
-    if not callable(initializer) or initializer in constructors.values():
-        raise ValueError(
-            f"{what}: expected one of {', '.join(named)}, or a function (shape, dtype, key) -> tensor such as "
-            f"he_normal(), got {getattr(initializer, '__name__', repr(initializer))}"
-        )
+    if initializer in constructors.values():
+        name = initializer.__name__  # type: ignore[union-attr]
+        raise ValueError(f"{what}: expected a function that {name} makes, got {name} itself; write {name}(...)")
+    if not callable(initializer):
+        more = ", or a function (shape, dtype, key) -> tensor such as he_normal()"
+        raise ValueError(none_of(what, named, initializer, more))
     return initializer
 
 

@@ -281,7 +281,7 @@ def test_the_state_of_another_model() -> None:
             **EVALUATE,
         )
     with pytest.raises(ShapeError, match=r"layer conv_0 .*expected a parameter kernel, found none in the state"):
-        model.predict(input("x", shape=(None, 4, 4, 1)).conv(2), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
+        model.predict(input("x", shape=(None, 4, 4, 1)).conv(2, 1), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
 
 
 @pytest.mark.parametrize(("made", "got"), [(nx.zeros(3), r"float32\[3\]"), (np.zeros((4, 2)), r"float64\[4,2\]")])
