@@ -118,7 +118,9 @@ def test_debug_stops_at_classes_out_of_range_only() -> None:
 @pytest.mark.parametrize("name", losses.__all__)
 def test_targets_are_never_broadcast(name: str) -> None:
     loss = getattr(losses, name)
-    with pytest.raises(ShapeError, match=rf"{name}: .*float32\[8,1\] and float32\[8\]; write y_true.reshape\(\(8,\)\)"):
+    with pytest.raises(
+        ShapeError, match=rf"{name}: .*float32\[8,1\] and float32\[8\]; write y_true.reshape\(\(-1,\)\)"
+    ):
         loss(nx.zeros((8, 1)), nx.zeros(8))
     with pytest.raises(ShapeError, match=name):
         loss(nx.zeros((1, 4)), nx.zeros((8, 4)))
@@ -127,16 +129,29 @@ def test_targets_are_never_broadcast(name: str) -> None:
 @pytest.mark.parametrize(
     ("y", "p", "sparse", "advice"),
     [
-        (((8, 1), "int32"), (8, 4), None, r"write y_true\.reshape\(\(8,\)\)$"),
-        (((8, 1), "int32"), (8, 4), True, r"write y_true\.reshape\(\(8,\)\)$"),
+        (((8, 1), "int32"), (8, 4), None, r"write y_true\.reshape\(\(-1,\)\)$"),
+        (((8, 1), "int32"), (8, 4), True, r"write y_true\.reshape\(\(-1,\)\)$"),
         (((8,), "float32"), (8, 4), None, r'write y_true\.astype\("int32"\)$'),
         (((8,), "float32"), (8, 4), True, r'write y_true\.astype\("int32"\)$'),
-        (((8, 1), "float32"), (8, 4), None, r'write y_true\.reshape\(\(8,\)\)\.astype\("int32"\)$'),
+        (((8, 1), "float32"), (8, 4), None, r'write y_true\.reshape\(\(-1,\)\)\.astype\("int32"\)$'),
         (((8, 4), "float32"), (8, 4), True, "pass one-hot rows without sparse$"),
         (((8,), "int32"), (8, 4), False, "give one target a prediction$"),
-        (((8,), "float32"), (8, 1), None, r"write y_true\.reshape\(\(8, 1\)\)$"),
+        (((8,), "float32"), (8, 1), None, r"write y_true\.reshape\(\(-1, 1\)\)$"),
         (((3, 8), "float32"), (8, 3), None, "give one target a prediction$"),  # a reshape would scramble it
         (((24,), "float32"), (8, 3), None, "give one target a prediction$"),
+        (
+            ((8,), "int32"),
+            (8, 5, 5, 3),
+            None,
+            r"predictions have axes 5, 5 between .*: add \.flatten\(\) before the last dense$",
+        ),
+        (
+            ((8, 3), "float32"),
+            (8, 5, 3),
+            None,
+            r"predictions have axes 5 between .*: add \.flatten\(\) before the last dense$",
+        ),
+        (((8, 4), "int32"), (8, 5, 3), None, "give one target a prediction$"),  # a sequence of another length
     ],
 )
 def test_what_to_do_with_targets_of_another_form(y: Any, p: Any, sparse: bool | None, advice: str) -> None:

@@ -83,8 +83,6 @@ def test_a_used_state_cannot_be_used_again() -> None:
         ("softmax", partial(losses.categorical_cross_entropy, reduction="mean"), True),
         ("softmax", partial(losses.categorical_cross_entropy, from_logits=False), False),
         ("softmax", "mean_squared_error", False),
-        ("sigmoid", "categorical_cross_entropy", False),
-        ("relu", "categorical_cross_entropy", False),
     ],
 )
 def test_when_a_loss_takes_the_logits(last: str, loss: Any, expected: bool) -> None:

@@ -6,7 +6,7 @@ against predictions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from . import nx
@@ -37,7 +37,10 @@ def check_same_shape(name: str, y_true: Tensor, y_pred: Tensor) -> None:
         return
     advice = "give one target a prediction"
     if _same_but_for_ones(y_true.shape, y_pred.shape):
-        advice = f"write y_true.reshape({y_pred.shape})"
+        advice = f"write y_true.reshape({any_batch(y_pred.shape)})"
+    elif y_pred.ndim > 2 and y_true.shape in (y_pred.shape[:1], (y_pred.shape[0], 1), y_pred.shape[:: y_pred.ndim - 1]):
+        inner = ", ".join(map(str, y_pred.shape[1:-1]))
+        advice = f"predictions have axes {inner} between batch and outputs: add .flatten() before the last dense"
     raise ShapeError(f"{name}: expected y_true and y_pred of one shape, got {y_true.type} and {y_pred.type}; {advice}")
 
 
@@ -52,11 +55,16 @@ def are_classes(name: str, y_true: Tensor, y_pred: Tensor, sparse: bool | None) 
         return False
     advice = "pass one-hot rows without sparse"
     if meant:
-        reshape = "" if y_true.shape == rows else f".reshape({rows})"
+        reshape = "" if y_true.shape == rows else f".reshape({any_batch(rows)})"
         advice = f"write y_true{reshape}" + ("" if integer else '.astype("int32")')
     raise ShapeError(
         f"{name}: expected integer classes of shape {rows}, got {y_true.type} beside {y_pred.type}; {advice}"
     )
+
+
+def any_batch(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape to write into a reshape, which holds for batches of other sizes, too."""
+    return (-1, *shape[1:]) if shape and 0 not in shape else tuple(shape)
 
 
 def _same_but_for_ones(a: Sequence[int], b: Sequence[int]) -> bool:
@@ -167,7 +175,3 @@ def categorical_cross_entropy(
     if reduction == "mean":
         return nx.sum(rows * weights) / nx.sum(weights)
     return reduce(rows * weights, reduction)
-
-
-# Losses that can work from the logits of an activation: a model that ends in it is trained from its logits.
-LOGITS: dict[Callable[..., Tensor], str] = {categorical_cross_entropy: "softmax", binary_cross_entropy: "sigmoid"}

@@ -241,8 +241,9 @@ def test_loops_are_values() -> None:
 
 
 def test_a_loss_that_is_nan_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    last = trainer(progress=False).run([(X, Y + 1)], epochs=3, **EVALUATE).last  # class 3 of 3
-    trainer(progress=False).run([(X, Y + 1)], epochs=4, state=last, **EVALUATE)
+    broken = [(np.where(X > 2, np.float32("nan"), X), Y)]
+    last = trainer(progress=False).run(broken, epochs=3, **EVALUATE).last
+    trainer(progress=False).run(broken, epochs=4, state=last, **EVALUATE)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith("run: the loss is NaN in epoch 1; are all class numbers in range")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from os import PathLike
 from typing import Any
 
@@ -13,11 +14,14 @@ from ..io import save
 from ..model import Model, ModelState, init, needs_template
 from ..model.graph import check_model
 from ..model.state import check_state
+from ..names import guided, none_of
 from ..nx import Tensor
+from ..targets import Check
 from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
+from .data import Data, Source
 from .handlers import Dispatcher, Handle, Handler, at_least_one
 from .progress import in_words
-from .run import Data, Runner, Steps, measure, of_epoch
+from .run import Runner, Steps, measure
 from .state import Event, State, Status
 from .step import Metric, first, make_evaluation_step, make_train_step
 
@@ -70,13 +74,20 @@ class Loop:
     progress: bool = True
 
     @staticmethod
+    @guided(
+        metrics=".metric(name) after it",
+        callbacks=".handle(event, function) after it",
+        validation_data=".validate(batches) after it",
+        verbose="progress=",
+    )
     def trainer(model: Model, loss: Loss, optimizer: Optimizer, *, progress: bool = True) -> Loop:
         """A loop that trains a model.
 
         loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number (floating, []); a model that ends in
         softmax or sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init,
-        update). ValueError for another loss or an unknown name, and for cross-entropy of what is no probability,
-        TypeError for another model or optimizer.
+        update). ValueError for another loss or an unknown name, and for a model whose last layer does not fit a named
+        loss (a partial of one, too): categorical cross-entropy wants softmax, the binary one sigmoid, unless told
+        from_logits. TypeError for another model or optimizer.
 
         >>> from axon.model import input
         >>> model = input("x", shape=(None, 2)).dense(3, activation="softmax")
@@ -127,7 +138,7 @@ class Loop:
     def validate(self, data: Data, *, every: int = 1) -> Loop:
         """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>.
 
-        ValueError when `every` is below 1.
+        data: as for `run`. ValueError when `every` is below 1.
 
         >>> from axon.model import input
         >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
@@ -138,6 +149,16 @@ class Loop:
         at_least_one("validate: expected every", every)
         return replace(self, validation=(data, every))
 
+    @guided(
+        "run(batches(x, y), epochs=..., ...)",
+        validation_data="loop.validate(batches).run(...)",
+        callbacks="loop.handle(event, function).run(...)",
+        seed="key=axon.nx.random.key(seed)",
+        batch_size="batches(x, y, size)",
+        shuffle="batches(x, y, seed=...)",
+        steps_per_epoch="iterations=",
+        initial_state="state=",
+    )
     def run(
         self,
         data: Data,
@@ -151,10 +172,14 @@ class Loop:
         """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most) until there were
         `epochs`, those of a State to go on from included.
 
-        x and y have the shapes that model and loss take. state: where to begin (a ModelState), or a run's last State to
+        data: what iterates over batches (a list, `datasets.batches`), or a function without arguments that makes it
+        (a generator function, called anew each epoch); an iterator serves one epoch, or several of `iterations`. The
+        run ends with what it has reached when there is no batch left for an epoch. x and y have the shapes that model
+        and loss take, as arrays of any library or lists of numbers; in the first epoch the values of targets are looked
+        at for what a named loss or metric cannot take. state: where to begin (a ModelState), or a run's last State to
         go on from; else the model is initialized with `key`. Ctrl-C ends the run after the step under way, with the
-        state reached; a second one interrupts at once. ValueError when there are no batches, TypeError when data or
-        state are of another form.
+        state reached; a second one interrupts at once. ValueError when there are no batches, for an iterator of more
+        than one epoch and for targets that do not fit, TypeError when data or state are of another form.
 
         >>> from axon.model import input
         >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))] * 3
@@ -164,18 +189,29 @@ class Loop:
         4
         """
         at_least_one("run: expected iterations", iterations)
+        check_epochs(epochs)
+        look, before = Check(self.model, (find_loss(self.loss), *self.metrics.values())), getattr(state, "epoch", 0)
+        source = Source("run", data, look, passes=epochs - before, iterations=iterations)
+        validation = None
+        if self.validation is not None:
+            given, every = self.validation
+            passes = epochs // every - before // every
+            validation = Source("validate", given, look, passes=passes), every
+            if passes > 0:
+                validation[0].peek()  # before an epoch is trained
         if isinstance(state, State):
             now = state._replace(epochs=epochs, status="running", step=_copied(state.step))
         else:
             if state is None:
-                model = init(self.model, self._template(data), key=key, compiler=compiler)
+                template = source.first()[0] if needs_template(self.model) else None
+                model = init(self.model, template, key=key, compiler=compiler)
             else:
                 check_state(state, "run")
                 model = _copied(state)
             now = State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
         fire = Dispatcher(self.handlers)
         names = ("loss", *self.metrics)
-        last = Runner(self.steps(compiler), data, iterations, self.validation, fire, self.progress, names).all(now)
+        last = Runner(self.steps(compiler), source, iterations, validation, fire, self.progress, names).all(now)
         return Result(last.step.model, last.history, last)
 
     def steps(self, compiler: str | None = None) -> Steps:
@@ -187,10 +223,6 @@ class Loop:
                 make_evaluation_step(self.model, self.loss, self.metrics, compiler),
             )
         return kept[compiler]
-
-    def _template(self, data: Data) -> Any:
-        """The inputs of a batch, where the model does not say their shapes itself."""
-        return next(of_epoch("run", data, 1))[0] if needs_template(self.model) else None
 
 
 def evaluate(
@@ -205,8 +237,8 @@ def evaluate(
     """The means over all examples of `data`, batches (x, y), of some metrics and of the loss where given, in inference
     mode.
 
-    x and y have the shapes that model, metrics and loss take. ValueError for an unknown name and when there are no
-    batches, TypeError when model, state or data are of another form.
+    data: as for `Loop.run`; x and y have the shapes that model, metrics and loss take. ValueError for an unknown name,
+    when there are no batches and for targets that do not fit, TypeError when model, state or data are of another form.
 
     >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).softmax()
@@ -218,8 +250,15 @@ def evaluate(
     names = (metrics,) if isinstance(metrics, str) else metrics
     pairs = names.items() if isinstance(names, Mapping) else ((None, name) for name in names)
     found = dict(find_metric(metric, name) for name, metric in pairs)
-    step = make_evaluation_step(model, loss, found, compiler)
-    return measure("evaluate", step, state, data, [*(("loss",) if loss is not None else ()), *found])
+    losses = {} if loss is None else {"loss": find_loss(loss)}
+    source = Source("evaluate", data, Check(model, (*losses.values(), *found.values())))
+    return measure(make_evaluation_step(model, loss, found, compiler), state, source, [*losses, *found])
+
+
+def check_epochs(epochs: Any) -> None:
+    """Refuse what is no count of epochs; 0 makes the first state."""
+    if not isinstance(epochs, Integral) or epochs < 0:
+        raise ValueError(f"run: expected a whole number of epochs, got {epochs!r}; 1 goes through the data once")
 
 
 def _copied(state: Any) -> Any:
@@ -236,5 +275,5 @@ def find_metric(metric: str | Metric, name: str | None = None) -> tuple[str, Met
             )
         return name, metric
     if metric not in named.__all__:
-        raise ValueError(f"metric: expected one of {', '.join(named.__all__)} or a function, got {metric!r}")
+        raise ValueError(none_of("metric", named.__all__, metric, " or a function"))
     return name or metric, getattr(named, metric)

@@ -14,17 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..datasets.batches import Batches
 from ..defn import Definition
 from ..errors import note
 from ..model import ModelState
+from .data import NoBatches, Source
 from .handlers import Dispatcher
 from .progress import Progress, own_line_for_errors
 from .state import State
 from .step import Totals, no_totals, read
-
-Batch = tuple[Any, Any]
-Data = Iterable[Batch]
 
 
 class Steps(NamedTuple):
@@ -38,9 +35,9 @@ class Runner(NamedTuple):
     """All that stays the same while a loop runs."""
 
     steps: Steps
-    data: Data
+    data: Source
     iterations: int | None  # at most so many batches an epoch
-    validation: tuple[Data, int] | None  # data, every how many epochs
+    validation: tuple[Source, int] | None  # data, every how many epochs
     fire: Dispatcher
     progress: bool
     names: tuple[str, ...]  # of the loss and the metrics
@@ -48,9 +45,14 @@ class Runner(NamedTuple):
     def all(self, now: State) -> State:
         """Run the epochs that are left."""
         with own_line_for_errors(self.progress), interrupts() as interrupted:
-            now = self.fire("started", now)
+            began, now = now.epoch, self.fire("started", now)
             while now.status == "running" and now.epoch < now.epochs:
-                now = _obeyed(self.epoch(now, interrupted), interrupted)
+                try:
+                    now = _obeyed(self.epoch(now, interrupted), interrupted)
+                except NoBatches as error:
+                    if now.epoch == began:
+                        raise
+                    now = _ended(now, error)
         if now.status == "running":
             return self.fire("completed", now._replace(status="completed"))
         return self.fire("halted", now) if now.status == "halted" else now
@@ -69,9 +71,11 @@ class Runner(NamedTuple):
         began, now = time.perf_counter(), _obeyed(self.batches(now, line, interrupted), interrupted)
         means, seconds = read(now.step.totals), time.perf_counter() - began
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
-            data = self.validation[0]
-            found = measure("validate", self.steps.evaluate, now.step.model, data, self.names, interrupted)
-            now = _obeyed(now, interrupted)
+            try:
+                found = measure(self.steps.evaluate, now.step.model, self.validation[0], self.names, interrupted)
+                now = _obeyed(now, interrupted)
+            except NoBatches as error:
+                now, found = _ended(now, error), {}
             if now.status == "running":  # else it was cut off
                 now = now._replace(validation={f"validation_{name}": value for name, value in found.items()})
         line.finish({**means, **now.validation})
@@ -87,7 +91,7 @@ class Runner(NamedTuple):
 
     def batches(self, now: State, line: Progress, interrupted: Callable[[], bool]) -> State:
         """Run the steps of one epoch."""
-        for x, y in of_epoch("run", self.data, now.epoch):
+        for x, y in self.data.epoch(now.epoch):
             now = self.fire("iteration_started", now._replace(iteration=now.iteration + 1))
             now = now._replace(step=self.steps.train(now.step, x, y))
             now = self.fire("iteration_completed", now)
@@ -98,34 +102,19 @@ class Runner(NamedTuple):
 
 
 def measure(
-    name: str,
     step: Callable[..., Totals],
     state: ModelState,
-    data: Data,
+    data: Source,
     names: Iterable[str],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
     """The means over all examples of some data, by an evaluation step; over those so far when interrupted."""
     totals = no_totals(names)
-    for x, y in of_epoch(name, data, 0):
+    for x, y in data.epoch(0):
         totals = step(totals, state, x, y)
         if interrupted():
             break
     return read(totals)
-
-
-def of_epoch(name: str, data: Data, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over."""
-    batch = None
-    for batch in data.epoch(epoch) if isinstance(data, Batches) else data:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
-            raise TypeError(
-                f"{name}: expected batches (x, y), got {got}; arrays are cut into them by axon.datasets.batches(x, y)"
-            )
-        yield batch  # type: ignore[misc]
-    if batch is None:
-        raise ValueError(f"{name}: expected batches, got none from {data!r}; pass a list, not a used-up generator")
 
 
 def examples(x: Any) -> int:
@@ -136,6 +125,12 @@ def examples(x: Any) -> int:
 
 def _obeyed(now: State, interrupted: Callable[[], bool]) -> State:
     return now._replace(status="interrupted") if interrupted() else now
+
+
+def _ended(now: State, error: NoBatches) -> State:
+    """The state that ends the loop because data has run out, with what was reached."""
+    note(f"{error}; the run ends after epoch {now.epoch}")
+    return now.halt()
 
 
 @contextmanager
