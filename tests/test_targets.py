@@ -107,7 +107,7 @@ VALUES = {
         (HOT / 2, None),
         (2 * HOT - 1, f"{SHARES} -1..1; write (y + 1) / 2"),
         (HOT + 1, f"{SHARES} 1..2; write y - 1"),
-        (3 * HOT, f"{SHARES} 0..3; for 4 classes end in softmax and use categorical_cross_entropy"),
+        (3 * HOT, f"{SHARES} 0..3; scale them into that range"),
         (HOT - 0.5, f"{SHARES} -0.5..0.5; scale them into that range, or train a regression by mean_squared_error"),
     ],
     partial(CCE, sparse=False): [(HOT, None), (2 * HOT, f"{ROWS} one that sums to 2")],
@@ -197,6 +197,12 @@ def test_a_batch_is_looked_at_in_the_first_epoch_alone() -> None:
     epochs = iter([good, bad])
     loop = Loop.trainer(ending(3, "softmax"), "categorical_cross_entropy", "sgd", progress=False)
     assert len(loop.run(lambda: next(epochs), epochs=2, **EVALUATE).history) == 2
+
+
+def test_classes_beside_one_output() -> None:
+    loop = Loop.trainer(ending(1, "sigmoid"), "binary_cross_entropy", "sgd", progress=False)
+    with pytest.raises(ValueError, match=r"got 0..2; for 3 classes end in softmax and use categorical_cross_entropy$"):
+        loop.run(batches(X, THREE[:, None]), **EVALUATE)
 
 
 PAIRED = {

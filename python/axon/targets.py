@@ -47,8 +47,7 @@ def distributions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> No
     """Class numbers, or rows of shares that sum to 1, as `losses.are_classes` tells them apart."""
     if _are_classes(name, y, end, options) or y.shape[-1:] != end.shape[-1:]:
         return
-    y = y.astype("float64")
-    least, sums = y.min(), y.sum(axis=-1)
+    least, sums = float(y.min()), y.sum(axis=-1, dtype="float64")
     worst = sums.flat[abs(sums - 1).argmax()]
     if not (least >= 0 and abs(worst - 1) <= _ROUNDING):
         got = f"one that sums to {worst:g}" if least >= 0 else f"values from {least:g}"
@@ -75,7 +74,7 @@ def _are_classes(name: str, y: Any, end: End, options: Mapping[str, Any]) -> boo
 
 def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Labels 0 and 1, or probabilities."""
-    low, high = y.min(), y.max()
+    low, high = float(y.min()), float(y.max())
     if low >= 0 and high <= 1:
         return
     whole = bool((y == y.round()).all())
@@ -84,7 +83,7 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
         advice = "write (y + 1) / 2"
     elif whole and (low, high) == (1, 2):
         advice = "write y - 1"
-    elif whole and low >= 0:
+    elif whole and low >= 0 and end.shape[-1:] == (1,):
         advice = f"for {int(high) + 1} classes end in softmax and use categorical_cross_entropy"
     raise ValueError(f"{name}: expected targets in [0, 1], got {low:g}..{high:g}; {advice}")
 

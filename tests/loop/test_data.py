@@ -41,7 +41,12 @@ def test_no_batch_is_lost_to_the_template(form: str, count: int) -> None:
 @pytest.mark.parametrize("m", [mlp(), LOOSE])
 def test_a_function_makes_the_batches_anew_each_epoch(m: Any) -> None:
     expected = trainer(m, progress=False).validate(BATCHES).run(BATCHES, epochs=3, **EVALUATE)
-    for make in (generator, lambda: BATCHES, lambda: zip(*zip(*BATCHES))):
+
+    class Made:
+        def __iter__(self) -> Iterator[Any]:
+            return generator()
+
+    for make in (generator, lambda: BATCHES, lambda: zip(*zip(*BATCHES)), Made, Made()):
         result = trainer(m, progress=False).validate(make).run(make, epochs=3, **EVALUATE)
         assert same(result, expected) and result.history[2]["validation_loss"] == expected.history[2]["validation_loss"]
     epochs = trainer(m, progress=False).run(data, epochs=2, **EVALUATE)  # a function that gives a batcher

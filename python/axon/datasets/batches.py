@@ -49,10 +49,8 @@ class Batches:
                 f"batches: expected arrays [n, ...], got {'numbers' if shapes else 'none'}; give one row an example"
             )
         if len({shape[0] for shape in shapes}) > 1:
-            raise ShapeError(
-                f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; pair them (np.stack makes "
-                f"one array of a list of rows)"
-            )
+            advice = "np.stack makes one array of a list of them" if isinstance(self.x, list) else "pair them"
+            raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; {advice}")
         if not isinstance(self.size, Integral) or self.size < 1:
             raise ValueError(f"batches: expected a size of at least 1, got {self.size!r}")
 

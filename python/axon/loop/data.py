@@ -36,7 +36,7 @@ class Source:
         self.name, self.data, self._look = name, data, look
         self._once = iter(data) if isinstance(data, Iterator) else None
         self._held: list[Batch] = []  # taken from the iterator, and put back
-        if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        if not _iterates(data):
             self._check_function()
         if self._once is not None and passes > 1 and iterations is None:
             raise ValueError(
@@ -83,9 +83,9 @@ class Source:
         """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over. NoBatches when
         there are none."""
         data = self.data
-        if self._once is None and not hasattr(data, "__iter__") and callable(data):
-            data = data()
-            if not hasattr(data, "__iter__"):
+        if not _iterates(data):
+            data = data()  # type: ignore[operator]
+            if not _iterates(data):
                 raise TypeError(
                     f"{self.name}: expected a function that makes the batches, got one that gives a "
                     f"{type(data).__name__}; yield (x, y), or return a list of them"
@@ -114,3 +114,8 @@ class Source:
                 self._look(x, y)
             yield x, y
         self._look = None
+
+
+def _iterates(data: Any) -> bool:
+    """Whether a value, and not what it makes when called, gives batches: a class does not, though its instances may."""
+    return hasattr(type(data), "__iter__") or hasattr(type(data), "__getitem__")

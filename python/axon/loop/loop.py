@@ -190,7 +190,8 @@ class Loop:
         """
         at_least_one("run: expected iterations", iterations)
         check_epochs(epochs)
-        look, before = Check(self.model, (find_loss(self.loss), *self.metrics.values())), getattr(state, "epoch", 0)
+        look = Check(self.model, (find_loss(self.loss), *self.metrics.values()))
+        before = state.epoch if isinstance(state, State) else 0
         source = Source("run", data, look, passes=epochs - before, iterations=iterations)
         validation = None
         if self.validation is not None:
