@@ -107,6 +107,7 @@ VALUES = {
         (HOT / 2, None),
         (2 * HOT - 1, f"{SHARES} -1..1; write (y + 1) / 2"),
         (HOT + 1, f"{SHARES} 1..2; write y - 1"),
+        (nx.tensor(HOT, "bfloat16") + 1, f"{SHARES} 1..2; write y - 1"),
         (3 * HOT, f"{SHARES} 0..3; scale them into that range"),
         (HOT - 0.5, f"{SHARES} -0.5..0.5; scale them into that range, or train a regression by mean_squared_error"),
     ],

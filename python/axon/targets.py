@@ -45,7 +45,7 @@ class Asks(NamedTuple):
 
 def distributions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Class numbers, or rows of shares that sum to 1, as `losses.are_classes` tells them apart."""
-    if _are_classes(name, y, end, options) or y.shape[-1:] != end.shape[-1:]:
+    if _are_classes(name, y, end, options) or y.ndim != len(end.shape) or y.shape[-1:] != end.shape[-1:] or not y.ndim:
         return
     least, sums = float(y.min()), y.sum(axis=-1, dtype="float64")
     worst = sums.flat[abs(sums - 1).argmax()]
@@ -77,7 +77,7 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     low, high = float(y.min()), float(y.max())
     if low >= 0 and high <= 1:
         return
-    whole = bool((y == y.round()).all())
+    whole = bool((y.astype("float64") % 1 == 0).all())
     advice = "scale them into that range, or train a regression by mean_squared_error"
     if whole and (low, high) == (-1, 1):
         advice = "write (y + 1) / 2"

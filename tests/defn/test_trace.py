@@ -148,7 +148,7 @@ def test_values_of_traced_tensors(use: Any) -> None:
 @pytest.mark.parametrize("use", [np.asarray, np.exp, np.mean], ids=lambda f: f.__name__)
 def test_numpy_in_a_trace(use: Any) -> None:
     with pytest.raises(
-        TraceError, match=r"^np\..*: expected an array, got float32\[3\] in .* compiled.*; write nx func"
+        TraceError, match=r"^np\..*: expected an array, got a traced float32\[3\]: .* compiled .*; write nx fu"
     ):
         trace(lambda x: use(x), (VECTOR,))
 

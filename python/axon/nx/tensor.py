@@ -132,8 +132,8 @@ class Tensor(Methods):
         """The values for a function of another library, called `name`, which a trace does not see."""
         if not getattr(self.backend, "closed", True):
             raise TraceError(
-                f"{name}: expected an array, got {self.type} in a function that is compiled, as losses and metrics "
-                f"are; write nx functions (nx.mean, not np.mean), and call other libraries on what predict gives"
+                f"{name}: expected an array, got a traced {self.type}: losses, metrics and all that is compiled have no "
+                f"values yet; write nx functions (nx.mean, not np.mean), and call other libraries on what predict gives"
             )
         return self.numpy()
 
