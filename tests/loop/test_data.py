@@ -92,6 +92,15 @@ def test_what_was_reached_is_kept_when_data_runs_out(capsys: pytest.CaptureFixtu
     assert "validate: expected batches, got none from <function" in capsys.readouterr().err
 
 
+def test_a_state_that_has_all_epochs_behind_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = trainer(progress=False)
+    last = loop.run(BATCHES, epochs=2, **EVALUATE).last
+    capsys.readouterr()
+    assert len(loop.run(BATCHES, epochs=2, state=last, **EVALUATE).history) == 2
+    told = capsys.readouterr().err
+    assert told == "run: expected epochs above the 2 that the state has behind it, got 2: nothing is left\n"
+
+
 def test_functions_that_make_no_batches() -> None:
     for make, text in (
         (lambda: None, "run: expected a function that makes the batches, got one that gives a NoneType; yield"),

@@ -76,7 +76,7 @@ class Source:
 
     def peek(self) -> None:
         """Refuse now what the first batch would show later, where looking at it costs nothing."""
-        if isinstance(self.data, (Sequence, Batches, Iterator)):
+        if isinstance(self.data, (Sequence, Batches, Iterator)) or hasattr(self.data, "__array__"):
             self.first()
 
     def epoch(self, number: int) -> Iterator[Batch]:

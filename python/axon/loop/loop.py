@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import metrics as named
 from .. import nx, tree
+from ..errors import note
 from ..io import save
 from ..model import Model, ModelState, init, needs_template
 from ..model.graph import check_model
@@ -192,6 +193,8 @@ class Loop:
         check_epochs(epochs)
         look = Check(self.model, (find_loss(self.loss), *self.metrics.values()))
         before = state.epoch if isinstance(state, State) else 0
+        if before and before >= epochs:
+            note(f"run: expected epochs above the {before} that the state has behind it, got {epochs}: nothing is left")
         source = Source("run", data, look, passes=epochs - before, iterations=iterations)
         validation = None
         if self.validation is not None:

@@ -132,8 +132,9 @@ class Tensor(Methods):
         """The values for a function of another library, called `name`, which a trace does not see."""
         if not getattr(self.backend, "closed", True):
             raise TraceError(
-                f"{name}: expected an array, got a traced {self.type}: losses, metrics and all that is compiled have no "
-                f"values yet; write nx functions (nx.mean, not np.mean), and call other libraries on what predict gives"
+                f"{name}: expected an array, got a traced {self.type}: losses, metrics and all that is compiled have "
+                f"no values yet; write nx functions (nx.mean, not np.mean), and call other libraries on what predict "
+                f"gives"
             )
         return self.numpy()
 
