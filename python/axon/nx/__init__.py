@@ -176,6 +176,7 @@ from .transcendental import sin as sin
 from .transcendental import sinh as sinh
 from .transcendental import tan as tan
 from .transcendental import tanh as tanh
+from .wide import widened as widened
 from .windows import window_max as window_max
 from .windows import window_mean as window_mean
 from .windows import window_min as window_min
