@@ -1,9 +1,16 @@
 """Activations: elementwise functions of a tensor, and the softmax family over one axis. Every name in `__all__` is also
-a model layer."""
+a model layer.
+
+Integers and bool are taken as the float32 numbers they stand for. Halves are computed in float32 and rounded once. At
+infinities the result and the slope are the limits where these exist.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from . import nx
 from .defn import stop_grad
@@ -15,8 +22,35 @@ __all__ = [
     "tanh",
 ]  # fmt: skip
 
+F = TypeVar("F", bound=Callable[..., Tensor])
 _SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with mean 0 and variance 1
 _SELU_GAMMA = 1.0507009873554805
+
+
+def activation(function: F) -> F:
+    """Have a function of a tensor compute in floats, float32 at least, with one rounding at its end."""
+
+    @functools.wraps(function)
+    def run(x: Any, **options: Any) -> Tensor:
+        (wide,), rounded = nx.widened(x)
+        return rounded(function(wide, **options))
+
+    return run  # type: ignore[return-value]
+
+
+def _but_at_infinities(x: Tensor, limit: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """function(x), or `limit` where x is infinite and the function's steps would be inf * 0 or inf / inf."""
+    far = nx.isinf(x)
+    return nx.where(far, limit, function(nx.where(far, 0, x)))
+
+
+def _exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
+    """x - max(x) along an axis, exp of it, and its sum; where all of x is -inf: -inf, 0, and 1 for the sum."""
+    top = stop_grad(nx.max(x, axis=axis, keepdims=True))
+    below = nx.gap(x, nx.where(top == -math.inf, 0, top))
+    e = nx.exp(below)
+    total = nx.sum(e, axis=axis, keepdims=True)
+    return below, e, nx.where(total == 0, 1, total)
 
 
 def _up_to_zero(x: Tensor) -> Tensor:
@@ -24,6 +58,7 @@ def _up_to_zero(x: Tensor) -> Tensor:
     return nx.where(x > 0, 0, x)
 
 
+@activation
 def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (exp(x / alpha) - 1); ValueError when alpha is 0. Barron 2017.
 
@@ -37,6 +72,7 @@ def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     return nx.where(x > 0, x, alpha * nx.expm1(_up_to_zero(x) / alpha))
 
 
+@activation
 def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     """x where positive, else alpha * (exp(x) - 1). Clevert et al. 2015.
 
@@ -48,6 +84,7 @@ def elu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     return nx.where(x > 0, x, alpha * nx.expm1(_up_to_zero(x)))
 
 
+@activation
 def exp(x: Tensor) -> Tensor:
     """e to the power of each element.
 
@@ -59,6 +96,7 @@ def exp(x: Tensor) -> Tensor:
     return nx.exp(x)
 
 
+@activation
 def gelu(x: Tensor) -> Tensor:
     """x * P(N(0, 1) <= x), by erfc and not by the tanh approximation. Hendrycks and Gimpel 2016.
 
@@ -67,9 +105,11 @@ def gelu(x: Tensor) -> Tensor:
     >>> gelu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.158655,  0.      ,  1.9545  ]
     """
-    return 0.5 * x * nx.erfc(x * -math.sqrt(0.5))  # 1 + erf would cancel where x is far below 0
+    # 1 + erf would cancel where x is far below 0
+    return _but_at_infinities(x, relu(x), lambda x: x * (0.5 * nx.erfc(x * -math.sqrt(0.5))))
 
 
+@activation
 def hard_sigmoid(x: Tensor) -> Tensor:
     """relu6(x + 3) / 6, the piecewise linear sigmoid. Howard et al. 2019.
 
@@ -81,6 +121,7 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return relu6(x + 3) / 6
 
 
+@activation
 def hard_silu(x: Tensor) -> Tensor:
     """x * hard_sigmoid(x). Howard et al. 2019.
 
@@ -89,9 +130,10 @@ def hard_silu(x: Tensor) -> Tensor:
     >>> hard_silu(nx.tensor([-4.0, 0.0, 3.0]))
     float32[3] [-0.,  0.,  3.]
     """
-    return x * hard_sigmoid(x)
+    return _but_at_infinities(x, relu(x), lambda x: x * hard_sigmoid(x))
 
 
+@activation
 def hard_tanh(x: Tensor) -> Tensor:
     """x kept within [-1, 1].
 
@@ -103,6 +145,7 @@ def hard_tanh(x: Tensor) -> Tensor:
     return nx.clip(x, -1, 1)
 
 
+@activation
 def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
     """x where positive, else alpha * x.
 
@@ -111,9 +154,10 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
     >>> leaky_relu(nx.tensor([-2.0, 3.0]), alpha=0.5)
     float32[2] [-1.,  3.]
     """
-    return nx.where(x > 0, x, alpha * x)
+    return nx.where(x > 0, x, alpha * x) if alpha else relu(x)  # 0 * -inf
 
 
+@activation
 def linear(x: Tensor) -> Tensor:
     """x itself.
 
@@ -125,6 +169,7 @@ def linear(x: Tensor) -> Tensor:
     return x
 
 
+@activation
 def log_sigmoid(x: Tensor) -> Tensor:
     """log(sigmoid(x)), exact where sigmoid(x) underflows.
 
@@ -136,18 +181,20 @@ def log_sigmoid(x: Tensor) -> Tensor:
     return -softplus(-x)
 
 
+@activation
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """log(softmax(x)) over one axis, exact where softmax underflows.
+    """log(softmax(x)) over one axis, exact where softmax underflows; -inf where a row has nothing but -inf.
 
     x: floats, at least one axis; result as x.
 
     >>> log_softmax(nx.tensor([0.0, 0.0]))
     float32[2] [-0.693147, -0.693147]
     """
-    shifted = x - stop_grad(nx.max(x, axis=axis, keepdims=True))
-    return shifted - nx.log(nx.sum(nx.exp(shifted), axis=axis, keepdims=True))
+    below, _, total = _exponentials(x, axis)
+    return below - nx.log(total)
 
 
+@activation
 def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
     """log(sum(exp(x))) over one axis, which is kept with size 1.
 
@@ -159,6 +206,7 @@ def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
     return nx.logsumexp(x, axis=axis, keepdims=True)
 
 
+@activation
 def mish(x: Tensor) -> Tensor:
     """x * tanh(softplus(x)). Misra 2019.
 
@@ -167,9 +215,10 @@ def mish(x: Tensor) -> Tensor:
     >>> mish(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.303401,  0.      ,  1.943959]
     """
-    return x * nx.tanh(softplus(x))
+    return _but_at_infinities(x, relu(x), lambda x: x * nx.tanh(softplus(x)))
 
 
+@activation
 def relu(x: Tensor) -> Tensor:
     """x where positive, else 0; NaN stays NaN, and the gradient at 0 is 0.
 
@@ -181,6 +230,7 @@ def relu(x: Tensor) -> Tensor:
     return nx.where(x <= 0, 0, x)
 
 
+@activation
 def relu6(x: Tensor) -> Tensor:
     """x kept within [0, 6].
 
@@ -192,6 +242,7 @@ def relu6(x: Tensor) -> Tensor:
     return nx.clip(x, 0, 6)
 
 
+@activation
 def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -> Tensor:
     """gamma * elu(x, alpha), which keeps mean 0 and variance 1 through deep networks. Klambauer et al. 2017.
 
@@ -203,6 +254,7 @@ def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -
     return gamma * elu(x, alpha=alpha)
 
 
+@activation
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)).
 
@@ -214,6 +266,7 @@ def sigmoid(x: Tensor) -> Tensor:
     return nx.sigmoid(x)
 
 
+@activation
 def silu(x: Tensor) -> Tensor:
     """x * sigmoid(x). Elfwing et al. 2017.
 
@@ -222,12 +275,15 @@ def silu(x: Tensor) -> Tensor:
     >>> silu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.268941,  0.      ,  1.761594]
     """
-    return x * nx.sigmoid(x)
+    return _but_at_infinities(x, relu(x), lambda x: x * nx.sigmoid(x))
 
 
+@activation
 def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over one axis, computed without overflow.
 
+    A row of nothing but -inf, in which all is masked, gives zeros with slopes of 0: it says nothing, and takes nothing
+    away from what other rows say.
     x: floats, at least one axis; result as x.
 
     >>> softmax(nx.tensor([[0.0, 0.0], [1000.0, 0.0]]))
@@ -235,10 +291,11 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     [[0.5, 0.5],
      [1. , 0. ]]
     """
-    e = nx.exp(x - stop_grad(nx.max(x, axis=axis, keepdims=True)))
-    return e / nx.sum(e, axis=axis, keepdims=True)
+    _, e, total = _exponentials(x, axis)
+    return e / total
 
 
+@activation
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), computed without overflow.
 
@@ -250,6 +307,7 @@ def softplus(x: Tensor) -> Tensor:
     return nx.logaddexp(x, 0)
 
 
+@activation
 def softsign(x: Tensor) -> Tensor:
     """x / (1 + |x|).
 
@@ -258,9 +316,10 @@ def softsign(x: Tensor) -> Tensor:
     >>> softsign(nx.tensor([-1.0, 0.0, 3.0]))
     float32[3] [-0.5 ,  0.  ,  0.75]
     """
-    return x / (1 + nx.abs(x))
+    return _but_at_infinities(x, nx.sign(x), lambda x: x / (1 + nx.abs(x)))
 
 
+@activation
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent of each element.
 

@@ -60,6 +60,7 @@ from .elementwise import divide as divide
 from .elementwise import floor as floor
 from .elementwise import floor_divide as floor_divide
 from .elementwise import fma as fma
+from .elementwise import gap as gap
 from .elementwise import hypot as hypot
 from .elementwise import imag as imag
 from .elementwise import maximum as maximum
