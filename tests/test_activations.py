@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import activations, dtypes, nx, testing
-from axon.defn import grad, jit, vjp
+from axon.defn import debug, grad, jit, vjp
 
 OWN = {
     "exp": jnp.exp,
@@ -210,6 +210,13 @@ def test_masked_and_infinite_rows(dtype: str, mode: str) -> None:
             found = got.numpy().astype(np.float64)
             found = np.where(found < -1e38, -INF, found)
             np.testing.assert_allclose(found, lower, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def test_debug_finds_nothing_in_finite_values() -> None:
+    x = nx.tensor([[-2.0, 0.5, 3.0]])
+    with debug():
+        for name in activations.__all__:
+            jit(grad(lambda x, name=name: nx.sum(getattr(activations, name)(x))))(x)
 
 
 def test_a_masked_row_does_not_poison_weights() -> None:

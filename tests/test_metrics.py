@@ -45,6 +45,14 @@ def test_one_hot_rows_of_any_dtype() -> None:
         assert metrics.accuracy(hot, p).item() == pytest.approx((p.argmax(-1) == classes).mean())
 
 
+def test_nan_is_no_right_answer() -> None:
+    nan = np.nan
+    assert metrics.accuracy(nx.tensor([[0.0], [1.0]]), nx.tensor([[nan], [0.9]])).item() == 0.5
+    for y in ([0, 1, 1], np.eye(2)[[0, 1, 1]]):
+        p = nx.tensor([[nan, nan], [0.9, nan], [0.1, 0.9]])  # the NaN of the second is where the true class is
+        assert metrics.accuracy(y, p).item() == pytest.approx(1 / 3)
+
+
 def test_nothing_counted_is_zero() -> None:
     zeros = nx.zeros(4)
     assert metrics.precision(zeros, zeros).item() == 0 and metrics.recall(zeros, zeros).item() == 0

@@ -44,13 +44,10 @@ def _but_at_infinities(x: Tensor, limit: Tensor, function: Callable[[Tensor], Te
     return nx.where(far, limit, function(nx.where(far, 0, x)))
 
 
-def _exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """x - max(x) along an axis, exp of it, and its sum; where all of x is -inf: -inf, 0, and 1 for the sum."""
+def _below_top(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How far x is below its maximum along an axis; the maximum; and whether that is -inf: all is masked."""
     top = stop_grad(nx.max(x, axis=axis, keepdims=True))
-    below = nx.gap(x, nx.where(top == -math.inf, 0, top))
-    e = nx.exp(below)
-    total = nx.sum(e, axis=axis, keepdims=True)
-    return below, e, nx.where(total == 0, 1, total)
+    return nx.gap(x, top), top, nx.isinf(top) & (top < 0)
 
 
 def _up_to_zero(x: Tensor) -> Tensor:
@@ -190,8 +187,8 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     >>> log_softmax(nx.tensor([0.0, 0.0]))
     float32[2] [-0.693147, -0.693147]
     """
-    below, _, total = _exponentials(x, axis)
-    return below - nx.log(total)
+    below, top, masked = _below_top(x, axis)
+    return below - nx.where(masked, -top, nx.log(nx.sum(nx.exp(below), axis=axis, keepdims=True)))
 
 
 @activation
@@ -291,8 +288,9 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     [[0.5, 0.5],
      [1. , 0. ]]
     """
-    _, e, total = _exponentials(x, axis)
-    return e / total
+    below, top, masked = _below_top(x, axis)
+    e = nx.exp(below)
+    return e / nx.where(masked, -top, nx.sum(e, axis=axis, keepdims=True))
 
 
 @activation

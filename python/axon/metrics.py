@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import losses, nx
-from .losses import are_classes, check_same_shape
+from .losses import are_classes, check_same_shape, class_numbers
 from .nx import Tensor
 
 __all__ = ["accuracy", "mean_absolute_error", "mean_squared_error", "precision", "recall"]
@@ -16,6 +16,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     0.5, or 0 for logits.
 
     y_true holds one-hot rows or, with sparse, an integer class a row; without `sparse` its shape and dtype say which.
+    A row with a NaN among its predictions is wrong: what a model did not say is no right answer.
     Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes.
 
     >>> accuracy(nx.tensor([1, 0]), nx.tensor([[0.4, 0.6], [0.1, 0.9]]))
@@ -24,11 +25,14 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
     if y_pred.shape[-1:] == (1,) or (y_pred.ndim < 2 and y_pred.shape == y_true.shape):
         check_same_shape("accuracy", y_true, y_pred)
+        said = y_pred
         hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
     else:
         classes = are_classes("accuracy", y_true, y_pred, sparse)
-        hits = nx.argmax(y_pred, axis=-1) == (y_true if classes else nx.argmax(0 + y_true, axis=-1))  # of bools, too
-    return nx.mean(hits.astype(nx.float32))
+        true = class_numbers(y_true) if classes else nx.argmax(0 + y_true, axis=-1)  # of bools, too
+        said = nx.max(y_pred, axis=-1)
+        hits = nx.argmax(y_pred, axis=-1).astype(true.dtype) == true
+    return nx.mean((hits & ~nx.isnan(said)).astype(nx.float32))
 
 
 def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> Tensor:
@@ -63,6 +67,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 1.5
     """
+    (y_true, y_pred), _ = losses.alike("mean_absolute_error", y_true, y_pred)
     return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
 
 
@@ -74,6 +79,7 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 2.5
     """
+    (y_true, y_pred), _ = losses.alike("mean_squared_error", y_true, y_pred)
     return losses.mean_squared_error(y_true, y_pred, reduction="mean")
 
 

@@ -7,7 +7,7 @@ import math
 
 from ..dtypes import float32
 from .elementwise import divide, gap, sqrt, square, subtract, where
-from .logic import equal
+from .logic import isinf, less, logical_and
 from .movement import stop_grad
 from .op import composed
 from .reductions import Axis, max, sum
@@ -79,10 +79,8 @@ def logsumexp(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Ten
     """
     (wide,), rounded = widened(x)
     top = stop_grad(max(wide, axis=axis, keepdims=True)) if _count("logsumexp", x, axis) else 0.0
-    top = where(equal(top, -math.inf), 0, top)
-    total = sum(exp(gap(wide, top)), axis=axis, keepdims=True)
-    nothing = equal(total, 0)
-    found = where(nothing, -math.inf, log(where(nothing, 1, total)) + top)
+    total = log(sum(exp(gap(wide, top)), axis=axis, keepdims=True))
+    found = where(logical_and(isinf(top), less(top, 0)), top, total + top)
     if keepdims:
         return rounded(found)
     gone = axes_of("logsumexp", x.type, axis)
