@@ -38,10 +38,10 @@ def activation(function: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def _but_at_infinities(x: Tensor, limit: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """function(x), or `limit` where x is infinite and the function's steps would be inf * 0 or inf / inf."""
-    far = nx.isinf(x)
-    return nx.where(far, limit, function(nx.where(far, 0, x)))
+def _gated(x: Tensor, gate: Callable[[Tensor], Tensor]) -> Tensor:
+    """x * gate(x), where a gate closes far below 0 and is open far above it: neither value nor slope is inf * 0."""
+    most = nx.finfo(x.dtype).max
+    return nx.clip(x, min=-most) * gate(nx.clip(x, max=most))
 
 
 def _below_top(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,8 +102,7 @@ def gelu(x: Tensor) -> Tensor:
     >>> gelu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.158655,  0.      ,  1.9545  ]
     """
-    # 1 + erf would cancel where x is far below 0
-    return _but_at_infinities(x, relu(x), lambda x: x * (0.5 * nx.erfc(x * -math.sqrt(0.5))))
+    return _gated(x, lambda x: 0.5 * nx.erfc(x * -math.sqrt(0.5)))  # 1 + erf would cancel where x is far below 0
 
 
 @activation
@@ -127,7 +126,7 @@ def hard_silu(x: Tensor) -> Tensor:
     >>> hard_silu(nx.tensor([-4.0, 0.0, 3.0]))
     float32[3] [-0.,  0.,  3.]
     """
-    return _but_at_infinities(x, relu(x), lambda x: x * hard_sigmoid(x))
+    return _gated(x, hard_sigmoid)
 
 
 @activation
@@ -212,7 +211,7 @@ def mish(x: Tensor) -> Tensor:
     >>> mish(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.303401,  0.      ,  1.943959]
     """
-    return _but_at_infinities(x, relu(x), lambda x: x * nx.tanh(softplus(x)))
+    return _gated(x, lambda x: nx.tanh(softplus(x)))
 
 
 @activation
@@ -272,7 +271,7 @@ def silu(x: Tensor) -> Tensor:
     >>> silu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.268941,  0.      ,  1.761594]
     """
-    return _but_at_infinities(x, relu(x), lambda x: x * nx.sigmoid(x))
+    return _gated(x, nx.sigmoid)
 
 
 @activation
@@ -314,7 +313,9 @@ def softsign(x: Tensor) -> Tensor:
     >>> softsign(nx.tensor([-1.0, 0.0, 3.0]))
     float32[3] [-0.5 ,  0.  ,  0.75]
     """
-    return _but_at_infinities(x, nx.sign(x), lambda x: x / (1 + nx.abs(x)))
+    most = nx.finfo(x.dtype).max
+    x = nx.clip(x, -most, most)  # inf / inf
+    return x / (1 + nx.abs(x))
 
 
 @activation

@@ -147,14 +147,11 @@ def binary_cross_entropy(
     return rounded(reduce(nx.mean(terms, axis=-1), reduction))
 
 
-def _binary_from_logits(y: Tensor, logits: Tensor) -> Tensor:
-    """softplus(x) - y * x, turned round where y is above 0.5, so that a loss near 0 is no difference of large numbers.
-    At infinities it is (slope there) * x, and 0 where that slope is 0."""
-    positive = y > 0.5
-    x, y = nx.where(positive, -logits, logits), nx.where(positive, 1 - y, y)
-    far = nx.isinf(x)
-    near = nx.where(far, 0, x)
-    return nx.where(far, weighed((x > 0) - y, x), activations.softplus(near) - y * near)
+def _binary_from_logits(y: Tensor, x: Tensor) -> Tensor:
+    """softplus(x) - y * x, or what is the same, softplus(-x) + (1 - y) * x: the one that is no difference of large
+    numbers."""
+    above = x > 0
+    return activations.softplus(nx.where(above, -x, x)) + weighed(above - y, x)
 
 
 def categorical_cross_entropy(
