@@ -71,6 +71,7 @@ def test_axis_and_parameters() -> None:
     x = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
     np.testing.assert_allclose(activations.softmax(nx.tensor(x), axis=0), jax.nn.softmax(x, axis=0), rtol=1e-5)
     np.testing.assert_allclose(activations.celu(nx.tensor(x), alpha=2.0), jax.nn.celu(x, 2.0), rtol=1e-5, atol=1e-6)
+    assert activations.leaky_relu(nx.tensor([-INF, 2.0]), alpha=0).tolist() == [0, 2]
     with pytest.raises(ValueError, match="celu: expected alpha other than 0"):
         activations.celu(nx.tensor(x), alpha=0)
 

@@ -150,7 +150,9 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
     >>> leaky_relu(nx.tensor([-2.0, 3.0]), alpha=0.5)
     float32[2] [-1.,  3.]
     """
-    return nx.where(x > 0, x, alpha * x) if alpha else relu(x)  # 0 * -inf
+    if not isinstance(alpha, Tensor) and alpha == 0:
+        return relu(x)  # 0 * -inf
+    return nx.where(x > 0, x, alpha * x)
 
 
 @activation

@@ -95,6 +95,13 @@ def test_counts_and_closeness():
             assert bool(nx.all_close(x, y, equal_nan=equal_nan)) == np.allclose(x, y, equal_nan=equal_nan)
 
 
+def test_closeness_of_integers_does_not_wrap():
+    for dtype, a, b in [("uint8", 0, 255), ("int8", -128, 127), ("int32", -(2**31), 2**31 - 1)]:
+        assert not nx.all_close(nx.tensor([a], dtype), nx.tensor([b], dtype), rtol=0, atol=1)
+    assert not nx.all_close(nx.tensor([2**24]), nx.tensor([2**24 + 1]), rtol=0, atol=0)
+    assert nx.all_close(nx.tensor([True]), nx.tensor([True]))
+
+
 def test_large_values():
     assert nx.mean(nx.full((4096,), 60000.0, "float16")).item() == 60000.0
     assert nx.var(nx.tensor([1e4, 1e4 + 1, 1e4 + 2])).item() == pytest.approx(2 / 3)
