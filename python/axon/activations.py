@@ -31,9 +31,9 @@ def activation(function: F) -> F:
     """Have a function of a tensor compute in floats, float32 at least, with one rounding at its end."""
 
     @functools.wraps(function)
-    def run(x: Any, **options: Any) -> Tensor:
+    def run(x: Any, *args: Any, **options: Any) -> Tensor:
         (wide,), rounded = nx.widened(x)
-        return rounded(function(wide, **options))
+        return rounded(function(wide, *args, **options))
 
     return run  # type: ignore[return-value]
 
