@@ -1,5 +1,5 @@
-"""The values of AXON_MAX_ISA that hide something this CPU has: `python -m tests.caps` prints them. Numerics are tested again
-under each, so that one machine shows what lesser ones compute."""
+"""The values of AXON_MAX_ISA that hide something this CPU has: `python -m tests.caps` prints them. Numerics are tested
+again under each, so that one machine shows what lesser ones compute."""
 
 from __future__ import annotations
 

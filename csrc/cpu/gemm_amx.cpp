@@ -178,7 +178,7 @@ class AmxGemm : public LibraryStep {
   void run(char* const* operands) override {
     uint16_t* const packed = reinterpret_cast<uint16_t*>(packed_.data());
     const int64_t of_a = a_batches_ * row_panels_, of_b = b_batches_ * column_panels_;
-    parallel(of_a + of_b, up(8192, panel_), threads_, [&](int64_t begin, int64_t end, int) noexcept {
+    parallel(of_a + of_b, up(8192, std::max<int64_t>(1, panel_)), threads_, [&](int64_t begin, int64_t end, int) noexcept {
       for (int64_t unit = begin; unit < end; ++unit) pack(operands, unit, packed + unit * panel_);
     });
     const int64_t down = up(s_.m, kRows), across = up(s_.n, kColumns);
