@@ -93,6 +93,28 @@ def test_a_preceding_pipeline_is_the_first_argument() -> None:
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "rates"),
+    [
+        (optimizers.sgd(0.5), [0.5, 0.5]),
+        (updates.clip(1.0) | updates.trace() | updates.scale(-0.5) | updates.scale(0.5), [0.25, 0.25]),
+        (optimizers.adam(lambda step: 0.5**step), [1.0, 0.5]),
+        (updates.scale_by_schedule(lambda step: 2.0**step) | optimizers.sgd(lambda step: step + 3), [3.0, 8.0]),
+        (updates.clip(1.0) | updates.stateless(lambda u, p: u), [None, None]),
+        (updates.identity(), [None, None]),
+    ],
+    ids=repr,
+)
+def test_the_learning_rate_is_the_product_of_the_scales(pipeline: Update, rates: list[float | None]) -> None:
+    state = pipeline.init(to_axon(PARAMS))
+    for rate in rates:
+        found = pipeline.learning_rate(state)
+        assert found is rate or float(found) == rate  # type: ignore[arg-type]
+        _, state = pipeline.update(to_axon(PARAMS), state, to_axon(PARAMS))
+    with pytest.raises(StructureError):
+        pipeline.learning_rate((*state, ()))
+
+
 def test_state_is_newest_first() -> None:
     state = (updates.trace(decay=0.5) | updates.scale(2.0) | updates.scale_by_adam()).init(to_axon(PARAMS))
     assert len(state) == 2 and isinstance(state[0], updates.AdamState) and isinstance(state[1], dict)

@@ -31,11 +31,13 @@ Tree = Any  # nested containers of tensors
 
 
 class Step(NamedTuple):
-    """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state)."""
+    """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state). A step
+    that does nothing but multiply says by what, of its state: factor."""
 
     text: str
     init: Callable[[Tree], Tree] | None
     apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+    factor: Callable[[Tree], Any] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +60,26 @@ class Update:
 
         StructureError when the state is not one of this pipeline.
         """
+        updates, states = gradients, []
+        for step, own in self._owned(state):
+            updates, new = step.apply(updates, own, params)
+            if step.init is not None:
+                states.append(new)
+        return updates, tuple(reversed(states))
+
+    def learning_rate(self, state: tuple[Tree, ...]) -> Tensor | float | None:
+        """What the next update is multiplied by, against the gradient: the negated product of what `scale` (a number)
+        and `scale_by_schedule` (float32 [], of its count of steps) multiply by; None where the pipeline has neither.
+
+        >>> pipeline = clip(1.0) | scale_by_schedule(lambda step: 0.5**step) | scale(-0.1)
+        >>> pipeline.learning_rate((nx.tensor(2),))
+        float32[] 0.025
+        """
+        factors = [step.factor(own) for step, own in self._owned(state) if step.factor is not None]
+        return -math.prod(factors) if factors else None
+
+    def _owned(self, state: tuple[Tree, ...]) -> list[tuple[Step, Tree]]:
+        """Each step with its own state, () where it has none."""
         wanted = [s.text.split("(")[0] for s in self.steps if s.init is not None]
         if not isinstance(state, tuple) or len(state) != len(wanted):
             got = f"{len(state)}" if isinstance(state, tuple) else type(state).__name__
@@ -66,14 +88,7 @@ class Update:
                 f"pass what this optimizer's init or last update gave"
             )
         oldest_first = iter(reversed(state))
-        updates, states = gradients, []
-        for step in self.steps:
-            if step.init is None:
-                updates, _ = step.apply(updates, (), params)
-            else:
-                updates, new = step.apply(updates, next(oldest_first), params)
-                states.append(new)
-        return updates, tuple(reversed(states))
+        return [(step, () if step.init is None else next(oldest_first)) for step in self.steps]
 
     def __or__(self, other: Update) -> Update:
         return Update(self.steps + other.steps) if isinstance(other, Update) else NotImplemented
@@ -155,7 +170,8 @@ def scale(step_size: float) -> Update:
     >>> scale_by_adam(b1=0.95) | scale(-0.01)
     scale_by_adam(b1=0.95) | scale(-0.01)
     """
-    return _each(lambda u: u * step_size)
+    (multiplied,) = _each(lambda u: u * step_size).steps
+    return Update((multiplied._replace(factor=lambda state: step_size),))
 
 
 @combinator
@@ -169,14 +185,17 @@ def scale_by_schedule(schedule: Schedule) -> Update:
     {'w': float32[] 4.}
     """
 
-    def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
+    def factor(count: Tensor) -> Tensor:
         value = schedule(count)
         if callable(value):
             raise TypeError(f"schedule: expected a number, got a function; write {_show(schedule)}(...)")
-        factor = nx.asarray(value)
-        return tree.map(lambda u: u * factor.astype(u.dtype), updates), count + 1
+        return nx.asarray(value)
 
-    return stateful(lambda params: _zero(), apply)
+    def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
+        by = factor(count)
+        return tree.map(lambda u: u * by.astype(u.dtype), updates), count + 1
+
+    return Update((Step("", lambda params: _zero(), apply, factor),))
 
 
 class AdamState(NamedTuple):
