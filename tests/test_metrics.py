@@ -1,5 +1,9 @@
 """Metrics against scikit-learn."""
 
+import copy
+import pickle
+from functools import partial
+
 import numpy as np
 import pytest
 from axon import metrics, nx
@@ -51,6 +55,26 @@ def test_nan_is_no_right_answer() -> None:
     for y in ([0, 1, 1], np.eye(2)[[0, 1, 1]]):
         p = nx.tensor([[nan, nan], [0.9, nan], [0.1, 0.9]])  # the NaN of the second is where the true class is
         assert metrics.accuracy(y, p).item() == pytest.approx(1 / 3)
+
+
+def test_a_metric_of_many_batches() -> None:
+    """Precision of two batches is that of their rows together; a partial of it is a metric, too."""
+    p, y = np.float32([0.9, 0.8, 0.1, 0.3]), np.int32([1, 0, 1, 1])
+    at = partial(metrics.precision, threshold=0.2)
+    for metric, expected in ((metrics.precision, 1 / 2), (at, 2 / 3), (metrics.as_metric(at, "at"), 2 / 3)):
+        stream = metrics.as_metric(metric, "mine")
+        state = stream.init()
+        for rows in (slice(0, 1), slice(1, 4)):
+            state = stream.update(state, y[rows], p[rows])
+        assert stream.name == "mine" and stream.result(state).item() == pytest.approx(expected, rel=1e-6)
+        assert metric(y, p).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_metrics_are_copied_and_pickled_by_name() -> None:
+    for metric in (metrics.precision, metrics.recall):
+        assert pickle.loads(pickle.dumps(metric)) is copy.deepcopy(metric) is metric
+    mine = metrics.Metric("mine", nx.zeros, nx.add, nx.sum)
+    assert pickle.loads(pickle.dumps(mine)).update is nx.add
 
 
 def test_nothing_counted_is_zero() -> None:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from . import losses, nx, optimizers
 from .defn import Definition, jit, value_and_grad
-from .errors import DTypeError, ShapeError, note
+from .errors import note
+from .metrics import scalar
 from .model import Model, ModelState, forward, init
 from .model.state import Tensors, check_state
 from .names import none_of
@@ -104,17 +105,6 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
         return scalar("loss", value), Evaluated(y_pred, done.state)
 
     return evaluate
-
-
-def scalar(name: str, value: Any) -> Tensor:
-    """A loss or a metric as a tensor, which must be one number."""
-    try:
-        number = nx.asarray(value)
-    except DTypeError:
-        raise DTypeError(f"{name}: expected one number, got {type(value).__name__}; return a tensor") from None
-    if number.shape:
-        raise ShapeError(f'{name}: expected one number, got {number.type}; reduce it, with reduction="mean" or nx.mean')
-    return number
 
 
 def descend(function: Callable[..., tuple[Tensor, Any]], update: Any, state: TrainState, *args: Any) -> Any:
@@ -226,7 +216,7 @@ def train(
     state: Any = None
     missing = object()
     for epoch in range(1, epochs + 1):
-        start, total, count = time.perf_counter(), nx.zeros(()), 0
+        start, total, count = time.perf_counter(), nx.zeros((), dtype=nx.float64), 0
         for x, y in zip_longest(inputs, targets, fillvalue=missing):
             if x is missing or y is missing:
                 few = "inputs" if x is missing else "targets"
