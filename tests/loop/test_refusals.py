@@ -23,7 +23,20 @@ from .trainers import EVALUATE, X, Y, data, mlp, trainer
         (lambda: trainer().handle("started", "stop"), TypeError, "handle: expected a function of .*, got 'stop'"),  # type: ignore[arg-type]
         (lambda: trainer().handle("started", print, every=0), ValueError, "handle: expected every of at least 1"),
         (lambda: trainer().validate([], every=0), ValueError, "validate: expected every of at least 1, got 0"),
+        (
+            lambda: trainer().handle("started", print, after="3"),
+            TypeError,
+            "handle: expected after, an integer, got '3'",
+        ),
+        (lambda: trainer().validate([], every=2.0), TypeError, "validate: expected every, an integer, got 2.0"),  # type: ignore[arg-type]
         (lambda: trainer().run(data(), iterations=0), ValueError, "run: expected iterations of at least 1, got 0"),
+        (
+            lambda: trainer().run(data(), epochs=-1),
+            ValueError,
+            "run: expected a whole number of epochs, got -1; 1 goes",
+        ),
+        (lambda: trainer().run(data(), epochs=1.0), ValueError, "run: expected a whole number of epochs, got 1.0; 1 "),  # type: ignore[arg-type]
+        (lambda: early_stop("loss", patience=-1), ValueError, "early_stop: expected patience of at least 0, got -1"),
         (lambda: early_stop("loss", mode="minimize"), ValueError, 'early_stop: expected mode "min" or "max", got \'m'),  # type: ignore[arg-type]
         (lambda: Loop.trainer(mlp, "mean_squared_error", "adam"), TypeError, "trainer: expected a Model, got function"),  # type: ignore[arg-type]
         (lambda: evaluate(None, ModelState(), data()), TypeError, "evaluate: expected a Model, got NoneType"),  # type: ignore[arg-type]

@@ -67,6 +67,11 @@ class Source:
         """How many batches are left, 0 where that is not known."""
         return len(self._held) + operator.length_hint(self.data)
 
+    @property
+    def again(self) -> bool:
+        """Whether data can be gone through from its beginning at any time."""
+        return self._once is None
+
     def first(self) -> Batch:
         """The first batch, which the next epoch gives again."""
         batch = next(self.epoch(1))
