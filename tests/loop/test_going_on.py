@@ -174,6 +174,13 @@ def test_going_on_within_an_epoch_from_a_file(tmp_path: Any) -> None:
     same(stateful().run(data(), epochs=3, state=again, **EVALUATE), straight(3))
 
 
+def test_going_on_with_a_function_that_makes_the_batches() -> None:
+    loop = stateful()
+    last = loop.handle("iteration_completed", halt, after=1).run(lambda: iter(data(None)), epochs=2, **EVALUATE).last
+    rest = loop.run(lambda: iter(data(None)), epochs=2, state=last, **EVALUATE)
+    same(rest, loop.run(list(data(None)), epochs=2, **EVALUATE))
+
+
 def test_what_is_refused_within_an_epoch() -> None:
     loop = trainer(progress=False)
     last = loop.handle("iteration_completed", halt, after=2).run(data(), epochs=2, **EVALUATE).last
