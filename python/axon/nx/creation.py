@@ -18,7 +18,8 @@ from ..errors import DTypeError, ShapeError
 from .backend import home, on, tracing
 from .elementwise import astype, fma, where
 from .logic import equal, greater_equal
-from .op import SCALARS, Inference, composed, lifted, naming, row, scalar_of, scalar_type
+from .number import SCALARS, Number, scalar_of, scalar_type
+from .op import Inference, composed, lifted, naming, row
 from .rules import axis_of, integer, names_of, shape_of
 from .tensor import Tensor, TensorType
 
@@ -99,8 +100,8 @@ def tensor(
     import numpy as np
 
     backend = home()
-    if isinstance(data, Tensor):
-        data = data if dtype is None else astype(data, dtype)
+    if isinstance(data, (Tensor, Number)):
+        data = asarray(data, dtype)
         names = data.names if names is None else names
         if tracing.get() is not None and device is None:
             return _renamed(data, names)
@@ -140,6 +141,8 @@ def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | N
     """`asarray` of what is no tensor, for the function `name`, which errors speak of."""
     import numpy as np
 
+    if type(data) is Number:
+        return data.cast(name, to_dtype(data.python if dtype is None else dtype))
     weak = None if hasattr(data, "dtype") else scalar_type(data)
     if weak is not None and copy is None:  # a trace knows its value
         target = to_dtype(weak if dtype is None else dtype)
@@ -266,6 +269,8 @@ def _odd(data: Any) -> str | None:
                 return found
         elif item is None or isinstance(item, Tensor):
             return type(item).__name__
+        elif type(item) is Number:
+            return "one that is known at the call only"
     return None
 
 

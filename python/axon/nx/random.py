@@ -37,6 +37,7 @@ from .logic import (
     logical_or,
 )
 from .movement import reshape
+from .number import Number
 from .op import lifted
 from .rules import broadcast_shapes, elementwise, integer, shape_of
 from .tensor import Shape, Tensor, TensorType
@@ -96,6 +97,8 @@ def _blocks(key: Tensor, shape: Shape) -> Tensor:
 
 def _word(name: str, what: str, value: int | Tensor, dtype: DType) -> Tensor:
     """An integer as the bits of an unsigned dtype; one that it does not hold, nor as a negative one, is refused."""
+    if type(value) is Number:
+        value = value.wide
     if isinstance(value, Tensor):
         if not value.dtype.is_integer or value.ndim:
             raise DTypeError(f"{name}: expected an integer of rank 0 for {what}, got {value.type}; index or cast it")
@@ -230,11 +233,11 @@ def uniform(
 
 def _bound(name: str, value: int | Tensor, target: DType) -> tuple[Tensor, Tensor]:
     """A bound limited to what a dtype holds, and whether it was above."""
-    if hasattr(value, "__index__") and not isinstance(value, Tensor) and not getattr(value, "ndim", 0):
+    if hasattr(value, "__index__") and not isinstance(value, (Tensor, Number)) and not getattr(value, "ndim", 0):
         value = integer(name, "a bound", value)
         limited = min(max(value, int(target.lowest)), int(target.highest))
         return asarray(limited, target), asarray(value > target.highest)
-    bound = asarray(value)
+    bound = value.wide if type(value) is Number else asarray(value)
     if not bound.dtype.is_integer:
         raise DTypeError(f"{name}: expected integer bounds, got {bound.type}; cast them with astype first")
     lowest, highest = max(bound.dtype.lowest, target.lowest), min(bound.dtype.highest, target.highest)
