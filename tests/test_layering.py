@@ -18,7 +18,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 # and a dotted name that module.
 BASE = {"dtypes", "tree", "errors", "config", "names", "exact"}
 TOP = BASE | {"nx", "defn"}
-PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules"}
+PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules", "options"}
 ALLOWED: dict[str, set[str]] = {
     "dtypes": BASE,
     "tree": BASE,

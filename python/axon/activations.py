@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from . import nx
 from .defn import stop_grad
 from .nx import Tensor
+from .options import plain_options
 
 __all__ = [
     "celu", "elu", "exp", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid",
@@ -28,8 +29,10 @@ _SELU_GAMMA = 1.0507009873554805
 
 
 def activation(function: F) -> F:
-    """Have a function of a tensor compute in floats, float32 at least, with one rounding at its end."""
+    """Have a function of a tensor compute in floats, float32 at least, with one rounding at its end; its options may be
+    scalars of any library."""
 
+    @plain_options
     @functools.wraps(function)
     def run(x: Any, *args: Any, **options: Any) -> Tensor:
         (wide,), rounded = nx.widened(x)

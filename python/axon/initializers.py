@@ -14,6 +14,7 @@ from . import nx
 from .dtypes import DType
 from .names import none_of
 from .nx import Tensor
+from .options import plain_options
 
 __all__ = [
     "full", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
@@ -41,6 +42,7 @@ def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
     return nx.astype(make(nx.float32 if nx.dtype(dtype).is_half else dtype), dtype)
 
 
+@plain_options
 def full(value: float) -> Initializer:
     """A tensor filled with one value.
 
@@ -68,6 +70,7 @@ def ones() -> Initializer:
     return full(1)
 
 
+@plain_options
 def uniform(scale: float = 0.01) -> Initializer:
     """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
 
@@ -78,6 +81,7 @@ def uniform(scale: float = 0.01) -> Initializer:
     return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
 
 
+@plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not
     finite, or a negative scale.
@@ -118,6 +122,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[-2] * field, shape[-1] * field
 
 
+@plain_options
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
     ValueError names an unknown mode or distribution, or a scale that is negative or not finite.
@@ -147,6 +152,7 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
     return init
 
 
+@plain_options
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
 
@@ -156,6 +162,7 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@plain_options
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
 
@@ -165,6 +172,7 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "truncated_normal")
 
 
+@plain_options
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -174,6 +182,7 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "uniform")
 
 
+@plain_options
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -183,6 +192,7 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "truncated_normal")
 
 
+@plain_options
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
 
@@ -192,6 +202,7 @@ def he_uniform(scale: float = 2.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@plain_options
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.
 

@@ -15,6 +15,7 @@ from . import losses, nx
 from .errors import DTypeError, ShapeError
 from .losses import are_classes, check_same_shape, class_numbers
 from .nx import Tensor
+from .options import plain_options
 
 __all__ = ["Metric", "accuracy", "mean_absolute_error", "mean_squared_error", "precision", "recall"]
 
@@ -153,6 +154,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
 
 
 @_share
+@plain_options
 def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
     """True positives / all predicted positives, where a value above the threshold is positive; 0 where there are none.
     Over many batches: of all their counts.
@@ -167,6 +169,7 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tupl
 
 
 @_share
+@plain_options
 def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
     """True positives / all that are positive, a value above the threshold being predicted so; 0 where there are none.
     Over many batches: of all their counts.

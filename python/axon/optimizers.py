@@ -1,6 +1,7 @@
 """Optimizers: compositions of updates, for gradients and parameters of any shapes and floating dtypes.
 
-A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []).
+A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []). Numbers
+may be scalars of NumPy, too, whose dtype does not count.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ..dtypes import dtype as to_dtype
 from ..initializers import find_initializer
 from ..layers import Layer
 from ..names import none_of
+from ..options import plain
 from .unknown import no_layer
 
 Shape = tuple[int | None, ...]
@@ -196,7 +197,8 @@ def model_function(row: Layer) -> Callable[..., Model]:
                 given[option] = find_initializer(given[option], f"{row.name}: {option}")
         activation, name = given.pop("activation", None), given.pop("name", None)
         defaults = {k: v for k, v in {**row.building, **row.options}.items() if v is not layers.REQUIRED}
-        node = Model(row.name, row, parents, MappingProxyType(defaults | given), name, user_line())
+        chosen = {option: plain(value) for option, value in {**defaults, **given}.items()}
+        node = Model(row.name, row, parents, MappingProxyType(chosen), name, user_line())
         return node if activation is None else _activate(node, activation)
 
     make.__signature__ = signature  # type: ignore[attr-defined]
