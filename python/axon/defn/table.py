@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Hashable
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -20,7 +20,7 @@ NODE = 4096  # bytes of a graph's node with all that is made of it, as measured 
 
 _clock = itertools.count()
 _tables: WeakSet[Table[Any]] = WeakSet()
-_lock = Lock()  # of adding and dropping; to look up needs none
+_lock = RLock()  # of adding and dropping; to look up needs none
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +37,7 @@ class Table(Generic[E]):
     def __init__(self, label: str) -> None:
         self.label = label
         self._kept: dict[Hashable, _Kept[E]] = {}
+        self._nbytes = 0
         self._said = False
         with _lock:
             _tables.add(self)
@@ -56,23 +57,27 @@ class Table(Generic[E]):
         """Keep an entry of that size; what is dropped for it is traced again when it is needed."""
         with _lock:
             self._kept[key] = _Kept(entry, nbytes, next(_clock))
-            everything = [(kept.used, kept.nbytes, table, k) for table in _tables for k, kept in table._kept.items()]
-            surplus = sum(entry[1] for entry in everything) - BUDGET
-            oldest = sorted(everything, key=lambda entry: entry[0])[:-1] if surplus > 0 else []
-            for _, size, table, k in oldest:
-                if surplus <= 0:
-                    break
-                del table._kept[k]
-                surplus -= size
-                table._tell()
+            self._nbytes += nbytes
+            if sum(table._nbytes for table in _tables) > BUDGET:
+                _make_room()
 
-    def _tell(self) -> None:
+    def _drop(self, key: Hashable) -> None:
+        self._nbytes -= self._kept.pop(key).nbytes
         if not self._said:
             self._said = True
             note(
                 f"{self.label}: all traces take {BUDGET >> 20} MiB, which is the most that is kept: those of this "
                 f"function not used for longest are dropped, and made again when needed; pad to fewer shapes"
             )
+
+
+def _make_room() -> None:
+    """Drop the oldest entries down to 7/8 of the budget, so that this is seldom; but not the newest."""
+    everything = [(kept.used, table, key) for table in _tables for key, kept in table._kept.items()]
+    for _, table, key in sorted(everything, key=lambda entry: entry[0])[:-1]:
+        if sum(t._nbytes for t in _tables) <= BUDGET * 7 // 8:
+            break
+        table._drop(key)
 
 
 def size_of(graph: Graph) -> int:
@@ -87,7 +92,7 @@ def _nodes(graph: Graph) -> int:
 def _unlock() -> None:
     """In a forked child, where a thread that held the lock is no more."""
     global _lock
-    _lock = Lock()
+    _lock = RLock()
 
 
 os.register_at_fork(after_in_child=_unlock)
