@@ -72,7 +72,7 @@ class Structure(tuple):
 
 def _token(meta: Any) -> Any:
     """Metadata as it stands in a structure, where == would confuse a key 1 with True, a static 0.0 with -0.0."""
-    return meta if meta is None or (type(meta) is tuple and {*map(type, meta)} <= _STR) else Exact(meta)
+    return meta if meta is None or (type(meta) is tuple and {type(m) for m in meta} <= _STR) else Exact(meta)
 
 
 def _entry(token: Iterator[Any]) -> tuple[Any, int]:

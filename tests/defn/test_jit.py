@@ -273,6 +273,16 @@ def test_static_values_must_be_hashable() -> None:
         f(nx.tensor(1.0), [1])
 
 
+@pytest.mark.parametrize(("value", "what"), [([1], "list"), (np.ones(2), "ndarray"), (([1],), "tuple")])
+def test_static_fields_must_be_hashable(value: Any, what: str) -> None:
+    f = jit(lambda t: t.x, compiler="evaluate")
+    for call in (f, f.lower):
+        with pytest.raises(
+            TypeError, match=rf"expected hashable static fields in its arguments, got a {what} as Leaky.slo"
+        ):
+            call(Leaky(nx.tensor(1.0), value))
+
+
 def test_options_are_not_tensors() -> None:
     def train_step(x: Tensor, options: Any) -> Tensor:
         return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .. import tree
@@ -96,6 +97,17 @@ class Arguments:
                 ) from None
         return found
 
+    def hashable(self, structure: tree.Structure) -> tree.Structure:
+        """The structure, which must be one that can be looked up."""
+        try:
+            hash(structure)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.label}: expected hashable static fields in its arguments, got {_unhashable(structure)}; give a "
+                f"tuple or another immutable value, or let the field be a leaf"
+            ) from error
+        return structure
+
     def restore(self, signature: Signature, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of the Python function, with these leaves."""
         made = tree.unflatten(signature.structure, leaves)
@@ -145,6 +157,22 @@ class Arguments:
                     f"register its type with axon.tree if it is a container"
                 ) from error
         return made
+
+
+def _unhashable(structure: tree.Structure) -> str:
+    """The first metadata of a structure that has no hash: of a dataclass, which field."""
+    for cls, meta in pairwise(structure):
+        if isinstance(meta, Exact):
+            names = [
+                f".{f.name}" for f in getattr(cls, "__dataclass_fields__", {}).values() if f.metadata.get("static")
+            ]
+            parts = zip(names, meta.value) if names else [("", meta.value)]
+            for name, value in parts:
+                try:
+                    hash(Exact(value))
+                except TypeError:
+                    return f"a {type(value).__name__} as {cls.__name__}{name}"
+    raise AssertionError(structure)
 
 
 def type_of(lifted: Any) -> Given:

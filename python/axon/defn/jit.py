@@ -54,8 +54,8 @@ class Entry:
 class Calls:
     """What calls of one form remember."""
 
-    def __init__(self, form: Form) -> None:
-        self.form = form
+    def __init__(self, arguments: Arguments, form: Form) -> None:
+        self.arguments, self.form = arguments, form
         self.takers: dict[tree.Structure, Taker] = {}
         self.recent: tuple[tuple[Taker, Entry], ...] = ()  # the last two entries that were looked up
         # The containers of the last dynamic arguments, and what finds the leaves in such.
@@ -69,7 +69,7 @@ class Calls:
             if leaves is not None and all(map(tree.is_leaf, {type(x): x for x in leaves}.values())):
                 return leaves, structure
         leaves, structure = tree.flatten(dynamic)
-        self.containers = structure, tree.matcher(structure)
+        self.containers = self.arguments.hashable(structure), tree.matcher(structure)
         return leaves, structure
 
     def remember(self, entry: Entry) -> None:
@@ -142,7 +142,7 @@ class Definition:
         return self._run(entry, data(given, leaves, entry.backend), given)
 
     def _meet(self, count: int, names: Any) -> Calls:
-        return self._calls.setdefault((count, *names), Calls(self._arguments.form(count, names)))
+        return self._calls.setdefault((count, *names), Calls(self._arguments, self._arguments.form(count, names)))
 
     def _settle(
         self, form: Form, static: Sequence[Any], leaves: Sequence[Any], structure: tree.Structure, *also: type
@@ -175,7 +175,7 @@ class Definition:
         """What a call with these arguments would run, to look at; TensorTypes may stand for tensors."""
         calls = self._calls.get((len(args), *kwargs)) or self._meet(len(args), kwargs)
         dynamic, static = calls.form.arrange(args, kwargs)
-        leaves, structure = tree.flatten(dynamic)
+        leaves, structure = calls.leaves(dynamic)
         given, signature = self._settle(calls.form, static, leaves, structure, TensorType)
         entry = self._find(signature)
         inputs = [*given, *entry.captured]
