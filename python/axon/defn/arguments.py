@@ -97,8 +97,9 @@ class Arguments:
                 ) from None
         return found
 
-    def hashable(self, structure: tree.Structure) -> tree.Structure:
-        """The structure, which must be one that can be looked up."""
+    def flatten(self, dynamic: Any) -> tuple[list[Any], tree.Structure]:
+        """`tree.flatten` of dynamic arguments, whose structure must be one that can be looked up."""
+        leaves, structure = tree.flatten(dynamic)
         try:
             hash(structure)
         except TypeError as error:
@@ -106,7 +107,7 @@ class Arguments:
                 f"{self.label}: expected hashable static fields in its arguments, got {_unhashable(structure)}; give a "
                 f"tuple or another immutable value, or let the field be a leaf"
             ) from error
-        return structure
+        return leaves, structure
 
     def restore(self, signature: Signature, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of the Python function, with these leaves."""

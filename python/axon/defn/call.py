@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,58 @@ from ..nx.backend import Backend
 from ..nx.op import Given
 from ..nx.tensor import Tensor, TensorType
 from .arguments import Form, Signature
+from .expr import Graph
 
 # (args, kwargs, backend, types, static) -> (data, leaves), or None where a type or a static argument is another
 Taker = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]] | None]
+Match = Callable[[Any], list[Any] | None]  # a tree -> its leaves, see `tree.matcher`
+Limits = tuple[tuple[int, str, dtypes.DType], ...]  # leaves that are numbers, and functions whose dtype must hold them
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """One trace and its executable, with what a call needs at hand."""
+
+    types: tuple[Given, ...]  # of the leaves
+    static: tuple[Any, ...]
+    captured: tuple[Tensor, ...]
+    donated: tuple[int, ...]  # numbers of the donated leaves
+    limits: Limits
+    signature: Signature
+    graph: Graph
+    executable: Any
+    backend: Backend
+    out_types: tuple[TensorType, ...]
+    build: Callable[[Any], Any] | None  # results -> their tree; None where the result is one tensor
+
+
+class Calls:
+    """What calls of one form remember: the last two entries that were looked up, and how their arguments come apart."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.recent: tuple[tuple[Taker, Entry], ...] = ()
+        self._last: tuple[tree.Structure, Match] | None = None
+        self._known: dict[tree.Structure, tuple[Taker, Match]] = {}
+
+    def leaves(self, dynamic: Any) -> tuple[list[Any], tree.Structure] | None:
+        """`tree.flatten`, where the containers are those of the entry looked up last."""
+        if self._last is None:
+            return None
+        structure, match = self._last
+        leaves = match(dynamic)
+        if leaves is None or not all(map(tree.is_leaf, {type(x): x for x in leaves}.values())):
+            return None
+        return leaves, structure
+
+    def remember(self, entry: Entry) -> None:
+        """Try this entry first from now on, and then the one that was first."""
+        structure = entry.signature.structure
+        found = self._known.get(structure)
+        if found is None:
+            found = self._known[structure] = taker(self.form, entry.signature), tree.matcher(structure)
+        self._last = structure, found[1]
+        self.recent = ((found[0], entry), *[r for r in self.recent if r[1] is not entry][:1])
 
 
 def taker(form: Form, signature: Signature) -> Taker:

@@ -6,7 +6,6 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import RLock
 from types import MethodType
 from typing import Any, overload
@@ -15,15 +14,13 @@ from weakref import WeakSet
 from .. import config, tree
 from ..dtypes import DType
 from ..errors import TraceError, note
-from ..nx.backend import Backend, tracing
+from ..nx.backend import tracing
 from ..nx.number import Number, scalar_of
-from ..nx.op import Given
 from ..nx.tensor import Tensor, TensorType
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
-from .call import Taker, data, moved, number, taker
+from .call import Calls, Entry, Limits, data, moved, number
 from .donation import Donated, refuse_shared
-from .expr import Graph
 from .lowered import Lowered
 from .receipt import change
 from .table import Table, size_of
@@ -31,54 +28,6 @@ from .trace import Traced, trace
 
 _ONE = tree.structure(0)
 _definitions: WeakSet[Definition] = WeakSet()
-Limits = tuple[tuple[int, str, DType], ...]  # leaves that are numbers, and the functions whose dtype has to hold them
-
-
-@dataclass(eq=False, slots=True)
-class Entry:
-    """One trace and its executable, with what a call needs at hand."""
-
-    types: tuple[Given, ...]  # of the leaves
-    static: tuple[Any, ...]
-    captured: tuple[Tensor, ...]
-    donated: tuple[int, ...]  # numbers of the donated leaves
-    limits: Limits
-    signature: Signature
-    graph: Graph
-    executable: Any
-    backend: Backend
-    out_types: tuple[TensorType, ...]
-    build: Callable[[Any], Any] | None  # results -> their tree; None where the result is one tensor
-
-
-class Calls:
-    """What calls of one form remember."""
-
-    def __init__(self, arguments: Arguments, form: Form) -> None:
-        self.arguments, self.form = arguments, form
-        self.takers: dict[tree.Structure, Taker] = {}
-        self.recent: tuple[tuple[Taker, Entry], ...] = ()  # the last two entries that were looked up
-        # The containers of the last dynamic arguments, and what finds the leaves in such.
-        self.containers: tuple[tree.Structure, Callable[[Any], list[Any] | None]] | None = None
-
-    def leaves(self, dynamic: Any) -> tuple[list[Any], tree.Structure]:
-        """`tree.flatten`, faster where the containers are those of the call before."""
-        if self.containers is not None:
-            structure, match = self.containers
-            leaves = match(dynamic)
-            if leaves is not None and all(map(tree.is_leaf, {type(x): x for x in leaves}.values())):
-                return leaves, structure
-        leaves, structure = tree.flatten(dynamic)
-        self.containers = self.arguments.hashable(structure), tree.matcher(structure)
-        return leaves, structure
-
-    def remember(self, entry: Entry) -> None:
-        """Try this entry first from now on, and then the one that was first."""
-        structure = entry.signature.structure
-        take = self.takers.get(structure)
-        if take is None:
-            take = self.takers[structure] = taker(self.form, entry.signature)
-        self.recent = ((take, entry), *[r for r in self.recent if r[1] is not entry][:1])
 
 
 class Definition:
@@ -133,7 +82,7 @@ class Definition:
     def _call(self, calls: Calls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The general call: a signature other than the last two, arguments that are to be converted."""
         dynamic, static = calls.form.arrange(args, kwargs)
-        leaves, structure = calls.leaves(dynamic)
+        leaves, structure = calls.leaves(dynamic) or self._arguments.flatten(dynamic)
         given, signature = self._settle(calls.form, static, leaves, structure)
         if debugging.check.get() is not None:
             return self._debug(signature, given)
@@ -142,7 +91,7 @@ class Definition:
         return self._run(entry, data(given, leaves, entry.backend), given)
 
     def _meet(self, count: int, names: Any) -> Calls:
-        return self._calls.setdefault((count, *names), Calls(self._arguments, self._arguments.form(count, names)))
+        return self._calls.setdefault((count, *names), Calls(self._arguments.form(count, names)))
 
     def _settle(
         self, form: Form, static: Sequence[Any], leaves: Sequence[Any], structure: tree.Structure, *also: type
@@ -175,7 +124,7 @@ class Definition:
         """What a call with these arguments would run, to look at; TensorTypes may stand for tensors."""
         calls = self._calls.get((len(args), *kwargs)) or self._meet(len(args), kwargs)
         dynamic, static = calls.form.arrange(args, kwargs)
-        leaves, structure = calls.leaves(dynamic)
+        leaves, structure = calls.leaves(dynamic) or self._arguments.flatten(dynamic)
         given, signature = self._settle(calls.form, static, leaves, structure, TensorType)
         entry = self._find(signature)
         inputs = [*given, *entry.captured]
