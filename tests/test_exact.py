@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from axon import tree
+from axon import nx, tree
 from axon.exact import Exact, exact
 
 
@@ -90,7 +90,7 @@ def test_containers_of_other_types_are_told_apart() -> None:
 
 def test_what_is_compared_by_identity_stands_for_itself() -> None:
     color = Enum("color", "red green")
-    for value in (tree.leaves, float, color.red, object(), None):
+    for value in (tree.leaves, float, color.red, object(), None, nx.ones(2)):
         assert exact(value) is value
 
 

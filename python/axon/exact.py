@@ -57,7 +57,7 @@ _keys: dict[type, Key] = {
 
 def _meet(cls: type) -> Key:
     """The key of a type met for the first time: what it inherits from one of the types above, and its attributes."""
-    if cls.__eq__ is object.__eq__ or issubclass(cls, type):  # only the same object is equal
+    if object.__eq__ is cls.__eq__ or object.__hash__ is cls.__hash__ or issubclass(cls, type):  # looked up by identity
         return _itself
     if hasattr(cls, "dtype") and hasattr(cls, "tobytes") and cls.__hash__ is not None:  # NumPy's scalars
         return lambda value: (cls, value.dtype.str, value.tobytes())

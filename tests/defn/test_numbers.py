@@ -112,13 +112,25 @@ def test_what_is_computed_of_numbers_wraps(compiler: str) -> None:
 
 
 def test_the_value_is_not_known_while_tracing(compiler: str) -> None:
-    for function in (lambda n: 1.0 if n > 2 else 0.0, lambda n: list(range(n)), float, int, lambda n: f"{n:.1f}"):
+    for function in (
+        lambda n: 1.0 if n > 2 else 0.0,
+        lambda n: list(range(n)),
+        float,
+        int,
+        lambda n: f"{n:.1f}",
+        np.asarray,
+    ):
         with pytest.raises(TraceError, match="expected a concrete tensor, got a traced one"):
             jit(function, compiler=compiler)(3)
     with pytest.raises(TypeError, match="shapes and axes are static"):
         jit(lambda n: nx.zeros(n), compiler=compiler)(3)
     with pytest.raises(AxonError, match="got one that is known at the call only; use stack"):
         jit(lambda n: nx.tensor([n, 1]), compiler=compiler)(3)
+
+
+def test_an_option_needs_no_dtype_to_hold_it(compiler: str) -> None:
+    f = jit(lambda p, n: axon.updates.scale(n).update(p, (), p)[0], compiler=compiler)
+    assert f(nx.ones(1, "float64"), 2**40).item() == 2**40
 
 
 def test_a_number_has_the_attributes_of_its_tensor(compiler: str) -> None:

@@ -8,11 +8,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dtypes import DType, bool_, float64, int64
+from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError
 from .tensor import Tensor
 
 SCALARS = (bool, int, float)
 WIDE = {bool: bool_, int: int64, float: float64}  # the dtype in which a definition is given a number
+_ANY_DTYPE = {
+    "shape",
+    "ndim",
+    "size",
+    "item",
+    "tolist",
+    "numpy",
+}  # attributes that are those of the number in any dtype
 _PYTHON = {"b": bool, "i": int, "f": float}
 
 
@@ -45,10 +54,14 @@ class Number:
 
         return asarray(self)
 
+    @property
+    def dtype(self) -> DType:
+        return to_dtype(self.python)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self.tensor, name)
+        return getattr(self.wide if name in _ANY_DTYPE else self.tensor, name)
 
     def __repr__(self) -> str:
         return f"<Number {self.python.__name__}>"
@@ -59,19 +72,22 @@ class Number:
     # Python asks for a value, which a traced tensor refuses.
 
     def __bool__(self) -> bool:
-        return bool(self.tensor)
+        return bool(self.wide)
 
     def __int__(self) -> int:
-        return int(self.tensor)
+        return int(self.wide)
 
     def __float__(self) -> float:
-        return float(self.tensor)
+        return float(self.wide)
 
     def __index__(self) -> int:
-        return self.tensor.__index__()
+        return self.wide.__index__()
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        return self.wide.__array__(*args, **options)
 
     def __format__(self, spec: str) -> str:
-        return format(self.tensor, spec) if spec else repr(self)
+        return format(self.wide, spec) if spec else repr(self)
 
 
 def scalar_type(value: Any) -> type | None:
