@@ -60,6 +60,18 @@ def test_two_pairs_need_no_model() -> None:
     assert loss.item() < 1e-6
 
 
+def test_parameters_may_begin_as_numbers() -> None:
+    pairs = (
+        (lambda: {"w": 3.0, "b": np.float32(1)}, lambda p, x, y: (p["w"] * x + p["b"] - y) ** 2),
+        optimizers.sgd(0.1),
+    )
+    init_fn, step_fn = training.step(*pairs, **EVALUATE)
+    state = init_fn()
+    for _ in range(3):
+        state, _ = step_fn(state, 1.0, 2.0)
+    assert step_fn.traces == 1  # type: ignore[attr-defined]
+
+
 def test_an_optimizer_is_any_pair() -> None:
     pair = (lambda params: (), lambda gradients, state, params: (tree.map(lambda g: -0.1 * g, gradients), state))
     for optimizer in (pair, updates.scale(-0.1)):

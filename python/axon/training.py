@@ -13,7 +13,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from . import losses, nx, optimizers
+from . import losses, nx, optimizers, tree
 from .defn import Definition, jit, value_and_grad
 from .errors import note
 from .metrics import scalar
@@ -181,7 +181,7 @@ def _step_of_pairs(
     (init_model, function), (first, update) = model, optimizer
 
     def init_fn(template: Any = None) -> TrainState:
-        parameters = init_model()
+        parameters = tree.map(nx.asarray, init_model())  # a number would be a tensor from the second step on
         return TrainState(parameters, jit(first, compiler=compiler)(parameters))
 
     def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:

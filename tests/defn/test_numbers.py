@@ -42,6 +42,9 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("full", lambda a: (nx.full(2, a), nx.full(2, a, "float64"), nx.asarray(a, "float64"), nx.tensor(a)), (THIRD,)),
     ("rounded towards 0", lambda a: nx.asarray(a, "int32"), (2.7,)),
     ("stack", lambda a, x: nx.stack([a, x[0]]), (THIRD, ones("float64"))),
+    ("lists", lambda a, n, b: [nx.tensor(v) for v in ([a, 1], [[n, 2], [b, b]], (b, b), [[a]])], (THIRD, 2**20, True)),
+    ("lists of a dtype", lambda a, n: (nx.asarray([a, n], "float64"), nx.tensor([n, 3], "int8"), nx.full(2, [n, a])),
+     (THIRD, 7)),
     ("an index", lambda x, i: (x[i], x.at[i].set(5)), (nx.arange(4), -2)),
     ("written", lambda x, a: x.at[0].set(a), (ones("float16"), THIRD)),
     ("beside an array", lambda a: (np.arange(3, dtype="int8") * a, a - np.ones(3, "int8")), (3,)),
@@ -124,8 +127,12 @@ def test_the_value_is_not_known_while_tracing(compiler: str) -> None:
             jit(function, compiler=compiler)(3)
     with pytest.raises(TypeError, match="shapes and axes are static"):
         jit(lambda n: nx.zeros(n), compiler=compiler)(3)
-    with pytest.raises(AxonError, match="got one that is known at the call only; use stack"):
-        jit(lambda n: nx.tensor([n, 1]), compiler=compiler)(3)
+    with pytest.raises(
+        DTypeError, match=r"asarray: expected numbers, got \[int32\[\] traced, .* use stack to join tensors"
+    ):
+        jit(lambda n: nx.tensor([n, nx.ones(1)]), compiler=compiler)(3)
+    with pytest.raises(AxonError, match="stack: expected"):
+        jit(lambda n: nx.asarray([[n], [n, 1]]), compiler=compiler)(3)
 
 
 def test_an_option_needs_no_dtype_to_hold_it(compiler: str) -> None:

@@ -100,7 +100,7 @@ def tensor(
     import numpy as np
 
     backend = home()
-    if isinstance(data, (Tensor, Number)):
+    if isinstance(data, (Tensor, Number)) or _unknown(data):
         data = asarray(data, dtype)
         names = data.names if names is None else names
         if tracing.get() is not None and device is None:
@@ -143,6 +143,8 @@ def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | N
 
     if type(data) is Number:
         return data.cast(name, to_dtype(data.python if dtype is None else dtype))
+    if _unknown(data):
+        return _stacked(name, data, dtype)
     weak = None if hasattr(data, "dtype") else scalar_type(data)
     if weak is not None and copy is None:  # a trace knows its value
         target = to_dtype(weak if dtype is None else dtype)
@@ -269,9 +271,32 @@ def _odd(data: Any) -> str | None:
                 return found
         elif item is None or isinstance(item, Tensor):
             return type(item).__name__
-        elif type(item) is Number:
-            return "one that is known at the call only"
     return None
+
+
+def _unknown(data: Any) -> bool:
+    """Whether lists hold a number given to the definition that is being traced."""
+    return type(data) is Number or (
+        isinstance(data, (list, tuple)) and tracing.get() is not None and any(map(_unknown, data))
+    )
+
+
+def _stacked(name: str, data: Any, dtype: DTypeLike | None) -> Tensor:
+    """What `_array` makes of nested lists of numbers, where some are not known yet."""
+    from .layout import stack
+
+    if not isinstance(data, (list, tuple)):
+        return convert(name, data, dtype)
+    if dtype is None:
+        kinds = [scalar_type(x) for x in _flat(data)]
+        if None in kinds:
+            raise DTypeError(f"{name}: expected numbers, got {data!r:.60}; use stack to join tensors")
+        dtype = max(kinds, key=SCALARS.index)  # type: ignore[arg-type]
+    return stack([_stacked(name, item, dtype) for item in data])
+
+
+def _flat(data: Any) -> list[Any]:
+    return [x for item in data for x in _flat(item)] if isinstance(data, (list, tuple)) else [data]
 
 
 def _renamed(x: Tensor, names: Any) -> Tensor:

@@ -64,7 +64,7 @@ class Number:
         return getattr(self.wide if name in _ANY_DTYPE else self.tensor, name)
 
     def __repr__(self) -> str:
-        return f"<Number {self.python.__name__}>"
+        return f"{self.dtype}[] traced"  # as the tensor that it is by itself prints
 
     def __getitem__(self, key: Any) -> Any:
         return self.tensor[key]  # type: ignore[index]
