@@ -7,6 +7,7 @@ without leaves. A type that would be a node by its looks (a NamedTuple that is o
 from __future__ import annotations
 
 import dataclasses
+from builtins import map as each
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +19,7 @@ T = TypeVar("T", bound=type)
 Path = tuple[Any, ...]  # keys, field names and positions from the root to a leaf
 
 _LEAF = "*"
+_NAMES = frozenset([str])  # types of keys that stand in a structure as they are
 
 
 class Kind(NamedTuple):
@@ -70,18 +72,10 @@ class Structure(tuple):
         return f"Structure({unflatten(self, [_Star()] * self.size)!r})"
 
 
-def _token(meta: Any) -> Any:
-    """Metadata as it stands in a structure, where == would confuse a key 1 with True, a static 0.0 with -0.0."""
-    return meta if meta is None or (type(meta) is tuple and {type(m) for m in meta} <= _STR) else Exact(meta)
-
-
 def _entry(token: Iterator[Any]) -> tuple[Any, int]:
     """The metadata and the number of children of the node whose type was read."""
     meta = next(token)
     return (meta.value if type(meta) is Exact else meta), next(token)
-
-
-_STR = {str}
 
 
 class _Star:
@@ -209,7 +203,9 @@ def _flatten(tree: Any, found: list[Any], token: list[Any]) -> None:
         token.append(_LEAF)
         return
     children, meta = kind.split(tree)
-    token += (cls, _token(meta), len(children))
+    if meta is not None and not (type(meta) is tuple and _NAMES.issuperset(each(type, meta))):
+        meta = Exact(meta)  # == would confuse a key 1 with True, a static 0.0 with -0.0
+    token += (cls, meta, len(children))
     for child in children:
         _flatten(child, found, token)
 
