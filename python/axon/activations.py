@@ -67,7 +67,7 @@ def celu(x: Tensor, *, alpha: float = 1.0) -> Tensor:
     >>> celu(nx.tensor([-1.0, 0.0, 2.0]))
     float32[3] [-0.632121,  0.      ,  2.      ]
     """
-    if alpha == 0:
+    if isinstance(alpha, (int, float)) and alpha == 0:
         raise ValueError("celu: expected alpha other than 0, got 0; use relu for the limit")
     return nx.where(x > 0, x, alpha * nx.expm1(_up_to_zero(x) / alpha))
 
@@ -153,7 +153,7 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
     >>> leaky_relu(nx.tensor([-2.0, 3.0]), alpha=0.5)
     float32[2] [-1.,  3.]
     """
-    if not isinstance(alpha, Tensor) and alpha == 0:
+    if isinstance(alpha, (int, float)) and alpha == 0:
         return relu(x)  # 0 * -inf
     return nx.where(x > 0, x, alpha * x)
 

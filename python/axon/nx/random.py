@@ -37,7 +37,7 @@ from .logic import (
     logical_or,
 )
 from .movement import reshape
-from .number import Number
+from .number import Number, is_known
 from .op import lifted
 from .rules import broadcast_shapes, elementwise, integer, shape_of
 from .tensor import Shape, Tensor, TensorType
@@ -179,10 +179,10 @@ def _fitting(name: str, shape: Shape, **given: Tensor) -> None:
 
 
 def _known(*values: Any) -> tuple[Any, ...] | None:
-    """Numbers as NumPy's arrays, of rank 1 at least, unless one is a tensor."""
+    """Numbers as NumPy's arrays, of rank 1 at least, if all are known."""
     import numpy as np
 
-    return None if any(isinstance(v, Tensor) for v in values) else tuple(map(np.atleast_1d, values))
+    return tuple(map(np.atleast_1d, values)) if all(map(is_known, values)) else None
 
 
 def _unit(key: Tensor, shape: Shape, work: DType) -> Tensor:
