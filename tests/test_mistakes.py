@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import Model, config, init, input, metrics, nx, predict  # noqa: F401  (the table's)
+from axon import Model, config, init, input, losses, metrics, nx, predict  # noqa: F401  (the table's)
 from axon.datasets import batches
 from axon.loop import Loop, Result, evaluate
-from axon.optimizers import adam
+from axon.optimizers import adam, sgd
 
 from .tables import DataFrame, Series
 
@@ -29,15 +29,15 @@ def model(units: int, end: str | None = None) -> Model:
     return input("x", shape=(None, 4)).dense(16, activation="relu").dense(units, activation=end)
 
 
-def trainer(m: Model, loss: Any, *named: Any) -> Loop:
-    loop = Loop.trainer(m, loss, adam(0.02), progress=False)
+def trainer(m: Model, loss: Any, *named: Any, rate: float = 0.02) -> Loop:
+    loop = Loop.trainer(m, loss, adam(rate) if rate < 1 else sgd(rate), progress=False)
     for metric in named:
         loop = loop.metric(metric, metric if isinstance(metric, str) else "mine")
     return loop
 
 
-def fit(m: Model, loss: Any, x: Any, y: Any, *named: Any) -> Result:
-    return trainer(m, loss, *named).run(batches(x, y, 32))
+def fit(m: Model, loss: Any, x: Any, y: Any, *named: Any, **options: Any) -> Result:
+    return trainer(m, loss, *named, **options).run(batches(x, y, 32, seed=None))
 
 
 CCE, BCE, MSE = "categorical_cross_entropy", "binary_cross_entropy", "mean_squared_error"
@@ -68,6 +68,55 @@ def test_a_loss_of_ones_own_that_broadcasts_is_told(capsys: pytest.CaptureFixtur
         "loss: expected y_true and y_pred of one shape, got float32[32] and float32[32,1], which broadcast: each "
         "target is compared with every prediction; write y_true.reshape((-1, 1))\n"
     )
+
+
+def spoilt(index: int, put: float) -> np.ndarray:
+    copy = x.copy()
+    copy.flat[index] = put
+    return copy
+
+
+def categorical(y: Any, p: Any) -> Any:  # a loss of one's own, whose targets nobody knows
+    return nx.mean(losses.categorical_cross_entropy(y, p))
+
+
+# Runs that end as "diverged": the mistake, and what is said of it.
+DIVERGED = {
+    "NaN in x": (
+        lambda: fit(model(3, "softmax"), CCE, spoilt(5, np.nan), y),
+        "iteration 1 of epoch 1, where the run ends: x of that batch holds 1 NaN and 0 infinite values of 128, the "
+        "first in row 1; mend the data",
+    ),
+    "infinity in x": (
+        lambda: fit(model(1), MSE, spoilt(77, np.inf), value),
+        "iteration 1 of epoch 1, where the run ends: x of that batch holds 0 NaN and 1 infinite values of 128, the "
+        "first in row 19; mend the data",
+    ),
+    "NaN in y": (
+        lambda: fit(model(1), MSE, x, np.where(x[:, :1] > 1, np.nan, value)),
+        "iteration 1 of epoch 1, where the run ends: y of that batch holds 3 NaN and 0 infinite values of 32, the "
+        "first in row 12; mend the data",
+    ),
+    "classes from 1, in a loss of one's own": (
+        lambda: fit(model(3, "softmax"), categorical, x, y + 1),
+        "iteration 1 of epoch 1, where the run ends: y of that batch holds classes 1..3, expected 0..2 for 3 outputs; "
+        "number the classes from 0, or give the model as many outputs",
+    ),
+    "a rate that is too high": (
+        lambda: fit(model(1), MSE, x, value, rate=1e9),
+        "iteration 3 of epoch 1, where the run ends: x and y of that batch are finite, the loss grew from A to B; "
+        "lower the learning rate, 1e+09 now, or clip the updates; `with axon.debug():` around the run names the op "
+        "that made it",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", DIVERGED)
+def test_mistakes_that_diverge(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run, told = DIVERGED[mistake]
+    assert run().status == "diverged"
+    said = re.sub(r"grew from \S+ to \S+;", "grew from A to B;", capsys.readouterr().err)
+    assert said == f"run: the loss became infinite or NaN at {told}\n"
 
 
 SHUFFLED = RNG.permutation(96)
