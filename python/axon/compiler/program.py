@@ -118,7 +118,8 @@ def encode_region(step: RegionStep, kernels: dict[Kernel, Any], plan: Plan) -> t
     moves = [(to, at) for to, at, _ in displaced[-1]]
     if step.kind == "while":
         return ("while", bodies[0], plans[0].of(plans[0].schedule.results[0]), bodies[1], moves)
-    slices = [plan.place(m) for m in (*step.bound[0], *step.targets[0]) if isinstance(m, Row)]
+    rows = (m for m in (*step.bound[0], *step.targets[0]) if isinstance(m, Row))
+    slices = list(dict.fromkeys(map(plan.place, rows)))  # one value may be taken twice
     return ("scan", step.node.attrs["length"], step.node.attrs["reverse"], bodies[0], moves, slices)
 
 
