@@ -102,6 +102,13 @@ class Kernel:
     body: tuple[Stmt, ...]
     spans: bool = False
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # of everything in it: kernels are keys again and again
+        return hash((self.form, self.outer, self.operands, self.literals, self.guards, self.body, self.spans))
+
     @property
     def inner(self) -> int:
         return self.outer + (self.form == "column")
@@ -132,7 +139,7 @@ class Kernel:
             names += [f"lo{g}", f"div{g}", f"len{g}"]
         return tuple(names)
 
-    @property
+    @cached_property
     def pointers(self) -> tuple[int, ...]:
         """The operands that are passed as pointers, in the call's order."""
         return tuple(k for k, o in enumerate(self.operands) if o.space in ("in", "out"))
