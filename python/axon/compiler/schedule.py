@@ -200,21 +200,33 @@ class Result:
         self.number, self.nbytes = number, nbytes
 
 
+class Merged:
+    """A kernel's calls so far, which wait for the last of them; `closed` once a later step uses what they write."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.step = KernelStep(kernel, [])
+        self.closed = False
+
+
 def merge_equal(steps: list[Step], memory: Any) -> list[Step]:
     """One step for kernels with the same text, where an earlier one can wait for a later one: nothing between them
     reads what it writes."""
-    made: list[Step] = []
-    latest: dict[Kernel, KernelStep] = {}
-    for step in steps:
-        if isinstance(step, KernelStep):
-            before = latest.get(step.kernel)
-            if before is not None:
-                at = next(k for k, s in enumerate(made) if s is before)
-                written = {memory(m) for m in writes(before)}
-                later = [m for s in [*made[at + 1 :], step] for m in (*reads(s), *writes(s))]
-                if not any(memory(m) in written for m in later):
-                    made.pop(at)
-                    step = KernelStep(step.kernel, [*before.calls, *step.calls])
-            latest[step.kernel] = step
-        made.append(step)
-    return made
+    made: dict[Any, Step] = {}  # by what they are merged into, in order
+    latest: dict[Kernel, Merged] = {}
+    writer: dict[Any, Merged] = {}
+    for k, step in enumerate(steps):
+        written = [memory(m) for m in writes(step)]
+        for m in (*map(memory, reads(step)), *written):
+            if m in writer:
+                writer[m].closed = True
+        if not isinstance(step, KernelStep):
+            made[k] = step
+            continue
+        into = latest.get(step.kernel)
+        if into is None or into.closed:
+            into = latest[step.kernel] = Merged(step.kernel)
+        into.step.calls += step.calls
+        made.pop(into, None)
+        made[into] = into.step  # where the last call is
+        writer.update(dict.fromkeys(written, into))
+    return list(made.values())
