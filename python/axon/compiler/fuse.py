@@ -84,6 +84,8 @@ def holds(group: Group, loops: Sequence[int], run: tuple[int, int]) -> bool:
 
 def run_merges(at: Map, shape: Sequence[int], loops: Sequence[int], run: tuple[int, int]) -> bool:
     """Whether the reduced axes act as one axis on an operand read at `at` (rule 6)."""
+    if run[1] < 2:
+        return True
     axes = [a for a in range(run[0], run[0] + run[1]) if loops[a] > 1]
     if len(axes) < 2:
         return True

@@ -101,13 +101,21 @@ def reshape(outer: Map, result: Sequence[int], operand: Sequence[int], loops: Se
 
 def innermost(loops: Sequence[int]) -> int:
     """The axis that is vectorised: the last one longer than 1."""
-    return max((a for a, n in enumerate(loops) if n > 1), default=len(loops) - 1)
+    for a in range(len(loops) - 1, -1, -1):
+        if loops[a] > 1:
+            return a
+    return len(loops) - 1
 
 
 def keeps_innermost(at: Map, shape: Sequence[int], loops: Sequence[int]) -> bool:
     """Whether the vectorised axis moves along the value's own last axis, or not at all: else it is a transpose."""
     inner, last = innermost(loops), innermost(shape)
-    return all(a != inner for k, i in enumerate(at) if k != last for a, m in i.terms if m)
+    for k, i in enumerate(at):
+        if k != last:
+            for a, m in i.terms:
+                if a == inner and m:
+                    return False
+    return True
 
 
 def axes_of(at: Map) -> set[int]:

@@ -12,14 +12,22 @@ from ..nx.tensor import TensorType
 
 
 class Node:
-    """One application of an op. Immutable. `source` is the user's line, and no part of identity."""
+    """One application of an op. Immutable. `source` is the user's line, and no part of identity; `exact` are the
+    attributes as a key."""
 
-    __slots__ = ("attrs", "inputs", "op", "source", "types")
+    __slots__ = ("attrs", "exact", "inputs", "op", "source", "types")
 
     def __init__(
-        self, op: Op, inputs: tuple[Value, ...], attrs: Mapping[str, Any], types: tuple[TensorType, ...], source: str
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        attrs: Mapping[str, Any],
+        types: tuple[TensorType, ...],
+        source: str,
+        exact: tuple[Any, ...] = (),
     ) -> None:
         self.op, self.inputs, self.attrs, self.types, self.source = op, inputs, attrs, types, source
+        self.exact = exact
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {', '.join(map(str, self.types))}>"
@@ -128,10 +136,23 @@ class Builder:
         """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
         if op.kind == "effect":
             return Node(op, inputs, attrs, types, source)
-        key = (op, inputs, tuple([(k, exact(v)) for k, v in attrs.items()]), types)
+        key_attrs = tuple([(k, exact(v)) for k, v in attrs.items()])
+        key = (op, inputs, key_attrs, types)
         found = self._interned.get(key)
         if found is None:
-            found = self._interned[key] = Node(op, inputs, attrs, types, source)
+            found = self._interned[key] = Node(op, inputs, attrs, types, source, key_attrs)
+        return found
+
+    def keep(self, node: Node, inputs: tuple[Value, ...]) -> Node:
+        """A node of another builder over new inputs: that node itself, where they are its own."""
+        if node.op.kind == "effect":
+            return Node(node.op, inputs, node.attrs, node.types, node.source)
+        key = (node.op, inputs, node.exact, node.types)
+        found = self._interned.get(key)
+        if found is None:
+            same = inputs == node.inputs
+            found = node if same else Node(node.op, inputs, node.attrs, node.types, node.source, node.exact)
+            self._interned[key] = found
         return found
 
     def apply(self, name: str, *inputs: Value, **attrs: Any) -> Value:
@@ -156,10 +177,10 @@ def rewrite(
     for node in graph.nodes:
         if node.op is INPUT:
             continue
-        operands = tuple(new[v] for v in node.inputs)
+        operands = tuple([new[v] for v in node.inputs])
         made = rule(builder, node, operands)
         if made is None:
-            kept = builder.node(node.op, operands, node.attrs, node.types, node.source)
+            kept = builder.keep(node, operands)
             made = [Value(kept, i) for i in range(len(node.types))]
         for i, value in enumerate(made):
             new[Value(node, i)] = value
