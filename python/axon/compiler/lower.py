@@ -149,19 +149,50 @@ def merge_axes(group: Group, accesses: Sequence[Access], guards: Sequence[Guard]
     return Axes(tuple(prod(group.shape[a] for a in p) for p in order), tuple(order), outer)
 
 
-def lower(group: Group, order: Sequence[Value]) -> list[Call]:
-    """The calls that compute a group's roots. `order` lists its pulled values, operands first (the graph's order)."""
+class Lowerer:
+    """Lowers the groups of a schedule; of those that are alike in all but their memory, the first."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[list[Value], list[Call]]] = {}
+
+    def lower(self, group: Group, order: Sequence[Value]) -> list[Call]:
+        """The calls that compute a group's roots. `order` lists its pulled values, operands first (the graph's order)."""
+        roots = [v for v in order if v in group.roots]
+        origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
+        numbers: dict[Value, int] = {}
+        parts = []
+        for value in order:
+            node = value.node
+            read = tuple([numbers.setdefault(v, len(numbers)) for v in node.inputs])
+            own = numbers.setdefault(value, len(numbers))
+            parts.append((node.op, node.exact, read, own, tuple(group.pulled[value]), group.roots.get(value)))
+        key = (group.form, group.shape, group.run, tuple(parts), tuple([v.type for v in numbers]))
+        found = self._known.get(key)
+        if found is None:
+            calls = lower(group, order, origin)
+            self._known[key] = list(numbers), calls
+            return calls
+        memory: dict[Any, Any] = dict(zip(found[0], numbers))
+        made = []
+        for kernel, pointers, literals, parameters, _ in found[1]:
+            for m in pointers:
+                if m not in memory:
+                    memory[m] = Temporary(m.nbytes)
+            made.append(Call(kernel, tuple([memory[m] for m in pointers]), literals, parameters, origin))
+        return made
+
+
+def lower(group: Group, order: Sequence[Value], origin: str) -> list[Call]:
+    """The calls that compute a group's roots, from its pulled values in order."""
     nest = Nest(group)
     for value in order:
-        for at in group.pulled.get(value, ()):
+        for at in group.pulled[value]:
             nest.compute(value, at)
-    roots = [v for v in order if v in group.roots]
-    for value in roots:
-        at = group.roots[value]
-        access = nest.access("out", value, value.type.dtype, value.type.shape, at)
-        nest.stores.append((access, nest.value(value, at)))
+    for value in order:
+        if (at := group.roots.get(value)) is not None:
+            access = nest.access("out", value, value.type.dtype, value.type.shape, at)
+            nest.stores.append((access, nest.value(value, at)))
     nest.ordered()
-    origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
     return Lowering(nest).calls(origin)
 
 

@@ -9,7 +9,7 @@ from ..defn.expr import CALL, Graph, Node, Value
 from ..nx.op import RESHAPE
 from .extern import LibraryStep, copies, label, library_step, whole_copy
 from .kernel import For, Instr, Kernel
-from .lower import Call, lower
+from .lower import Call, Lowerer
 from .units import Group, Single, Unit
 
 WORK = 1 << 16  # scalar instructions that are worth another thread
@@ -110,12 +110,13 @@ class Schedule:
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
         position = {node: k for k, node in enumerate(graph.nodes)}
+        lowerer = Lowerer()
         for unit in units:
             if isinstance(unit, Group):
                 if all(v.type.size == 0 for v in unit.roots):
                     continue
                 wanted = sorted(unit.pulled, key=lambda v: position[v.node])
-                self.steps += [KernelStep(c.kernel, [c]) for c in lower(unit, wanted)]
+                self.steps += [KernelStep(c.kernel, [c]) for c in lowerer.lower(unit, wanted)]
             else:
                 assert isinstance(unit, Single)
                 self.single(unit)
