@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 from . import nx
@@ -99,7 +100,7 @@ def find_initializer(initializer: str | Initializer, what: str = "initializer") 
     constructors = {name: globals()[name] for name in __all__}
     named = [name for name in __all__ if name != "full"]  # which has no default
     if isinstance(initializer, str) and initializer in named:
-        return constructors[initializer]()
+        return _default(initializer)
     if initializer in constructors.values():
         name = initializer.__name__  # type: ignore[union-attr]
         raise ValueError(f"{what}: expected a function that {name} makes, got {name} itself; write {name}(...)")
@@ -107,6 +108,12 @@ def find_initializer(initializer: str | Initializer, what: str = "initializer") 
         more = ", or a function (shape, dtype, key) -> tensor such as he_normal()"
         raise ValueError(none_of(what, named, initializer, more))
     return initializer
+
+
+@cache
+def _default(name: str) -> Initializer:
+    """One function a name, so that parameters that ask for it are known to be drawn alike."""
+    return globals()[name]()
 
 
 def fans(shape: Shape) -> tuple[int, int]:

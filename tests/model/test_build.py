@@ -288,6 +288,45 @@ def test_what_runs_points_at_the_line_that_made_the_layer() -> None:
     assert set(re.findall(r"test_build.py:(\d+)", text)) == {str(line)}
 
 
+def test_parameters_that_are_alike_are_traced_once() -> None:
+    traced: list[tuple[int, ...]] = []
+
+    def half(shape: tuple[int, ...], dtype: Any, key: nx.Tensor) -> nx.Tensor:
+        traced.append(shape)
+        return nx.random.uniform(key, shape, dtype) * 0.5
+
+    m = input("x", shape=(None, 4))
+    for _ in range(5):
+        m = m.dense(4, kernel_initializer=half)
+    m = m.dense(3, kernel_initializer=half)
+    first = model.init(m, **EVALUATE)
+    once = len(traced)
+    assert set(traced) == {(4, 4), (4, 3)} and once <= 4
+    again = model.init(m, **EVALUATE)
+    other = model.init(m, key=nx.random.key(1), **EVALUATE)
+    assert len(traced) == once
+    kernels = [s[f"dense_{i}"]["kernel"].tolist() for s in (first, other) for i in range(5)]
+    assert all(a != b for i, a in enumerate(kernels) for b in kernels[:i])
+    np.testing.assert_array_equal(first["dense_5"]["kernel"], again["dense_5"]["kernel"])
+    assert initializers.find_initializer("he_normal") is initializers.find_initializer("he_normal")
+
+
+@pytest.mark.parametrize("compiler", ["native", "evaluate"])
+def test_an_initializer_that_captures_is_asked_each_time(compiler: str) -> None:
+    numbers, weights = iter(range(100)), nx.ones((4, 4))
+
+    def counted(shape: tuple[int, ...], dtype: Any, key: nx.Tensor) -> nx.Tensor:
+        return nx.tensor(np.full(shape, next(numbers), np.float32))
+
+    m = input("x", shape=(None, 4)).dense(4, kernel_initializer=counted).dense(4, kernel_initializer=counted)
+    m = m.dense(4, kernel_initializer=lambda shape, dtype, key: weights)
+    states = [model.init(m, compiler=compiler) for _ in range(2)]
+    found = [s[f"dense_{i}"]["kernel"].numpy()[0, 0] for s in states for i in range(2)]
+    assert len(set(found)) == 4
+    jit(lambda s: s, donate=0, compiler=compiler)(states[0])  # the user's weights are not what is donated
+    assert model.init(m, compiler=compiler)["dense_2"]["kernel"].tolist() == weights.tolist()
+
+
 def here(offset: int = 0) -> int:
     return inspect.currentframe().f_back.f_lineno + offset  # type: ignore[union-attr]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
-from zlib import crc32
 
 from .. import nx
 from ..defn import Definition, jit
@@ -13,6 +12,7 @@ from ..errors import ShapeError
 from ..layers import Mode, Spec
 from ..nx import Tensor
 from .graph import Model, check_model
+from .initial import Draws, first_state
 from .run import Outputs, checked, run
 from .shapes import infer, needs_template
 from .state import ModelState, Tensors, check_state
@@ -58,16 +58,13 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
         output = done.values[model]
         return Prediction(output, done.state) if mode == "train" else output
 
+    draws = Draws(compiler)
+
     def init_fn(template: Any = None, key: Tensor | None = None) -> ModelState:
         specs = {name: layout.parameters for name, layout in infer(model, template).items() if layout.parameters}
-
         if isinstance(key, Integral):
             raise TypeError(f"init: expected a key uint32[2], got {key}; write key=axon.nx.random.key({key})")
-
-        def init(key: Tensor) -> ModelState:
-            return first_state(specs, key)
-
-        return jit(init, compiler=compiler)(nx.random.key(0) if key is None else key)
+        return first_state(specs, nx.random.key(0) if key is None else key, draws)
 
     return ModelFunctions(init_fn, jit(predict, compiler=compiler))
 
@@ -146,19 +143,3 @@ def forward(model: Model, state: ModelState, inputs: Any, mode: Mode) -> Outputs
         return found
 
     return run(model, checked(model, inputs), fetch, mode)
-
-
-def first_state(specs: Mapping[str, Mapping[str, Spec]], key: Tensor) -> ModelState:
-    """The state that the initializers give."""
-    made: dict[str, Tensors] = {"parameter": {}, "state": {}}
-    for layer, named in specs.items():
-        for name, spec in named.items():
-            own = nx.random.fold_in(key, crc32(f"{layer}.{name}".encode()))
-            tensor = nx.asarray(spec.initializer(spec.shape, spec.dtype, own))
-            if (tensor.shape, tensor.dtype) != (spec.shape, spec.dtype):
-                raise ShapeError(
-                    f"layer {layer}: expected {name} {spec.type}, its initializer gave {tensor.type}; make it of the "
-                    f"shape and dtype that the initializer is asked for"
-                )
-            made[spec.kind].setdefault(layer, {})[name] = tensor
-    return ModelState(made["parameter"], made["state"])
