@@ -21,6 +21,7 @@ from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 FUSED = {"elementwise", "movement", "creation", "reduction"}
 KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
 PIECES = 8  # of a concat, at most, for an index map: each element asks of every piece whether it is in it
+SUMS = 16  # sums that share a pass over what they read, at most: a compiler's time for them, again
 REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
 DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
@@ -224,7 +225,7 @@ class Fusion:
             if v.node.op.kind in ("elementwise", "movement"):
                 stack.extend(v.node.inputs)
         readers = {find(g) for v in near for g, _ in self.uses.get(v, ())}
-        return next((g for g in groups if g in readers), None)
+        return next((g for g in groups if g in readers and len(g.roots) < SUMS), None)
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
