@@ -203,12 +203,8 @@ class Fusion:
         """The groups of a new one's form that can store a value for these users, as far as no cycle results."""
         return [
             u
-            for u in self.units.all
-            if isinstance(u, Group)
-            and (u.form, u.run, u.shape) == (made.form, made.run, made.shape)
-            and u.size < KERNEL
-            and u not in users
-            and not self.units.reaches(users, u)
+            for u in self.units.of_kind(made.kind)
+            if u.size < KERNEL and u not in users and not self.units.reaches(users, u)
         ]
 
     def sibling(self, value: Value, groups: Sequence[Group]) -> Group | None:
@@ -253,7 +249,7 @@ class Fusion:
     def pull(self, value: Value, group: Group, maps: list[Map]) -> None:
         """Compute a value inside a group, and offer its operands to the group."""
         node = value.node
-        group.pulled.setdefault(value, []).extend(maps)
+        group.pull(value, maps)
         for at in maps:
             if node.op.kind == "movement" or gathers(node):
                 operands = operand_maps(node, at, group.shape, group.run)
@@ -274,6 +270,7 @@ class Fusion:
         shape = node.inputs[0].type.shape
         if group.form == "map":
             group.form, (group.shape, group.run) = "row", row_form(node, at, group)
+            self.units.classify(group)
         rest = identity(len(shape) - first, group.run[0]) if group.form == "row" else identity(count, group.run[0])
         return (*at[:first], *rest, *(at[first:] if group.form == "column" else ()))
 

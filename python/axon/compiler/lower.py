@@ -156,7 +156,7 @@ class Lowerer:
         self._known: dict[Any, tuple[list[Value], list[Call]]] = {}
 
     def lower(self, group: Group, order: Sequence[Value]) -> list[Call]:
-        """The calls that compute a group's roots. `order` lists its pulled values, operands first (the graph's order)."""
+        """The calls that compute a group's roots. `order` lists its pulled values, operands first."""
         roots = [v for v in order if v in group.roots]
         origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
         numbers: dict[Value, int] = {}
@@ -176,7 +176,7 @@ class Lowerer:
         made = []
         for kernel, pointers, literals, parameters, _ in found[1]:
             for m in pointers:
-                if m not in memory:
+                if isinstance(m, Temporary) and m not in memory:
                     memory[m] = Temporary(m.nbytes)
             made.append(Call(kernel, tuple([memory[m] for m in pointers]), literals, parameters, origin))
         return made

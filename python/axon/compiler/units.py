@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 from ..defn.expr import Graph, Node, Value
 from .index import Map
@@ -19,12 +20,12 @@ class Unit(ABC):
     """A step to be: what it reads is stored by earlier units.
 
     `number` and `after` are sets of unit numbers, as bits: its own (and those of the groups it has taken in), and the
-    numbers of all units that need what it stores, over any number of others.
+    numbers of all units that need what it stores, over any number of others. `place` counts units.
     """
 
     def __init__(self) -> None:
         self.reads: set[Value] = set()
-        self.number = self.after = 0
+        self.number = self.after = self.place = 0
 
     @property
     @abstractmethod
@@ -61,16 +62,24 @@ class Group(Unit):
         self.shape, self.form, self.run = shape, form, run
         self.roots: dict[Value, Map] = {}
         self.pulled: dict[Value, list[Map]] = {}
+        self.size = 0  # how many values the kernel computes: its instructions, more or less
         self.into: Group | None = None  # the group it was merged into
 
     @property
     def stores(self) -> list[Value]:
         return list(self.roots)
 
+    def pull(self, value: Value, maps: Iterable[Map]) -> None:
+        """Compute a value under these maps, too."""
+        have = self.pulled.setdefault(value, [])
+        before = len(have)
+        have.extend(m for m in maps if m not in have)
+        self.size += len(have) - before
+
     @property
-    def size(self) -> int:
-        """How many values the kernel computes: its instructions, more or less."""
-        return sum(map(len, self.pulled.values()))
+    def kind(self) -> tuple[Any, ...]:
+        """What groups that may become one have in common."""
+        return self.form, self.run, self.shape
 
     @property
     def long(self) -> bool:
@@ -92,12 +101,24 @@ class Units:
         self.all: dict[Unit, None] = {}
         self.home: dict[Value, Unit] = {}
         self.readers: dict[Value, dict[Unit, None]] = {}
+        self.kinds: dict[Any, dict[Group, None]] = {}
         self.count = 0
 
     def add(self, unit: Unit) -> None:
-        unit.number = 1 << self.count
+        unit.number, unit.place = 1 << self.count, self.count
         self.count += 1
         self.all[unit] = None
+        if isinstance(unit, Group):
+            self.classify(unit)
+
+    def classify(self, group: Group) -> None:
+        """Note a group's kind, which has changed."""
+        self.kinds.setdefault(group.kind, {})[group] = None
+
+    def of_kind(self, kind: tuple[Any, ...]) -> list[Group]:
+        """The groups of a kind, in order."""
+        found = [g for g in self.kinds.get(kind, ()) if g.into is None and g.kind == kind]
+        return sorted(found, key=lambda g: g.place)
 
     def read(self, unit: Unit, value: Value) -> None:
         """Note that a unit reads a value from memory."""
@@ -133,8 +154,7 @@ class Units:
         keep.number |= group.number
         keep.roots.update(group.roots)
         for value, maps in group.pulled.items():
-            have = keep.pulled.setdefault(value, [])
-            have.extend(m for m in maps if m not in have)
+            keep.pull(value, maps)
         for value in group.roots:
             self.home[value] = keep
         for value in group.reads:
