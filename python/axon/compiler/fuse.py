@@ -21,7 +21,7 @@ from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 FUSED = {"elementwise", "movement", "creation", "reduction"}
 KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
 PIECES = 8  # of a concat, at most, for an index map: each element asks of every piece whether it is in it
-SUMS = 16  # sums that share a pass over what they read, at most: a compiler's time for them, again
+SUMS = 8  # sums that share a pass over what they read, at most: their blocks stay in cache, and compile fast
 REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
 DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
