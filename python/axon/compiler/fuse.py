@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 from ..defn.expr import INPUT, Graph, Node, Value
 from ..dtypes import bool_
@@ -38,8 +39,22 @@ def is_row(node: Node) -> bool:
     return all(n == 1 for n in node.inputs[0].type.shape[first + count :])
 
 
-def operand_maps(node: Node, at: Map, loops: Sequence[int], run: tuple[int, int]) -> list[Map] | None:
+_maps: dict[Any, list[Map] | None] = {}  # of movements met before: most are met again, in the next layer or trace
+KNOWN = 4096  # of them, at most
+
+
+def operand_maps(node: Node, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> list[Map] | None:
     """The maps of a movement's operands where its result is read at `at`; None where that cannot be pulled."""
+    key = (node.op, node.exact, node.types, tuple([v.type for v in node.inputs]), at, loops, run)
+    if key not in _maps:
+        if len(_maps) >= KNOWN:
+            _maps.clear()
+        _maps[key] = moved_maps(node, at, loops, run)
+    return _maps[key]
+
+
+def moved_maps(node: Node, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> list[Map] | None:
+    """`operand_maps`, worked out."""
     out = node.types[0]
     types = [v.type for v in node.inputs]
     if len(types) > PIECES:
@@ -63,7 +78,7 @@ def gathers(node: Node) -> bool:
     return node.op.kind == "indexing" and node.op.index_map is not None
 
 
-def fits(value: Value, at: Map, loops: Sequence[int], run: tuple[int, int]) -> bool:
+def fits(value: Value, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> bool:
     """Whether a value read at `at` can be computed in a kernel with these loops and reduced axes (rule 6)."""
     node, shape = value.node, value.type.shape
     if node.op.kind == "movement" or gathers(node):
@@ -74,7 +89,7 @@ def fits(value: Value, at: Map, loops: Sequence[int], run: tuple[int, int]) -> b
     return run_merges(at, shape, loops, run)
 
 
-def holds(group: Group, loops: Sequence[int], run: tuple[int, int]) -> bool:
+def holds(group: Group, loops: tuple[int, ...], run: tuple[int, int]) -> bool:
     """Whether all that a group computes fits if its loops and reduced axes become these."""
     return all(
         run_merges(at, v.type.shape, loops, run) and fits(v, at, loops, run)
@@ -209,6 +224,7 @@ class Fusion:
 
     def sibling(self, value: Value, groups: Sequence[Group]) -> Group | None:
         """One of the groups that reads some of the values a reduction reads: one pass for both."""
+        groups = [g for g in groups if len(g.roots) < SUMS]
         if not groups:
             return None
         near: set[Value] = set()
@@ -220,8 +236,7 @@ class Fusion:
             near.add(v)
             if v.node.op.kind in ("elementwise", "movement"):
                 stack.extend(v.node.inputs)
-        readers = {find(g) for v in near for g, _ in self.uses.get(v, ())}
-        return next((g for g in groups if g in readers and len(g.roots) < SUMS), None)
+        return next((g for g in groups if not near.isdisjoint(g.wanted)), None)
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
@@ -263,6 +278,7 @@ class Fusion:
                 self.units.read(group, wanted.pop(0)[0])
             for operand, where in wanted:
                 self.uses.setdefault(operand, []).append((group, where))
+                group.wanted.add(operand)
 
     def enter_rows(self, node: Node, at: Map, group: Group) -> Map:
         """The map of a reduction's operand; a map group becomes a row group of the operand's shape (rule 4)."""
@@ -411,7 +427,7 @@ def biased(value: Value, count: Counter[Value]) -> Single | None:
     return None
 
 
-def repeated(value: Value, shape: Sequence[int], length: int) -> Value | None:
+def repeated(value: Value, shape: tuple[int, ...], length: int) -> Value | None:
     """The vector of this length that a value of `shape` repeats along its last axes, looking through movement."""
     found, at = None, identity(len(shape))
     while value.node.op.kind != "creation":
