@@ -119,6 +119,7 @@ class Fusion:
         self.outputs = set(graph.outputs)
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
+        self.wanting: dict[Value, list[Group]] = {}  # the same, but for groups that are full
         self.units = Units()
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
         self.chain = chains(graph)
@@ -202,11 +203,11 @@ class Fusion:
                 group, at = Group(loops, "row", (first, count + rest)), (*identity(first), *[Idx(())] * rest)
             else:
                 group, at = Group(loops, "column", (first, count)), (*identity(first), *identity(rest, first + count))
-            group = self.sibling(value, self.alike(group, users)) or group
+            group = self.sibling(value, group, users) or group
         else:
             group, at = Group(shape), identity(len(shape))
             if value.type.size == 1:  # rule 8: one kernel for all the work on single elements
-                group = next(iter(self.alike(group, users)), group)
+                group = next((u for u in self.units.of_kind(group.kind) if self.takes(u, users)), group)
         if group not in self.units.all:
             self.units.add(group)
         group.roots[value] = at
@@ -214,19 +215,12 @@ class Fusion:
         self.pull(value, group, [at])
         return group
 
-    def alike(self, made: Group, users: Sequence[Unit]) -> list[Group]:
-        """The groups of a new one's form that can store a value for these users, as far as no cycle results."""
-        return [
-            u
-            for u in self.units.of_kind(made.kind)
-            if u.size < KERNEL and u not in users and not self.units.reaches(users, u)
-        ]
+    def takes(self, group: Group, users: Sequence[Unit]) -> bool:
+        """Whether a group can store one more value for these users: it is not full, and no cycle results."""
+        return group.size < KERNEL and group not in users and not self.units.reaches(users, group)
 
-    def sibling(self, value: Value, groups: Sequence[Group]) -> Group | None:
-        """One of the groups that reads some of the values a reduction reads: one pass for both."""
-        groups = [g for g in groups if len(g.roots) < SUMS]
-        if not groups:
-            return None
+    def sibling(self, value: Value, made: Group, users: Sequence[Unit]) -> Group | None:
+        """The first group of a new one's kind that reads some of the values a reduction reads: one pass for both."""
         near: set[Value] = set()
         stack = [value.node.inputs[0]]
         while stack and len(near) < 64:
@@ -236,7 +230,14 @@ class Fusion:
             near.add(v)
             if v.node.op.kind in ("elementwise", "movement"):
                 stack.extend(v.node.inputs)
-        return next((g for g in groups if not near.isdisjoint(g.wanted)), None)
+        found = {g for v in near for g in self.readers(v) if g.kind == made.kind and self.takes(g, users)}
+        return min(found, key=lambda g: g.place, default=None)
+
+    def readers(self, value: Value) -> list[Group]:
+        """The groups that want a value and may store one more sum; others are not looked at again."""
+        groups = dict.fromkeys(map(find, self.wanting.get(value, ())))
+        self.wanting[value] = [g for g in groups if len(g.roots) < SUMS]
+        return self.wanting[value]
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
@@ -278,7 +279,7 @@ class Fusion:
                 self.units.read(group, wanted.pop(0)[0])
             for operand, where in wanted:
                 self.uses.setdefault(operand, []).append((group, where))
-                group.wanted.add(operand)
+                self.wanting.setdefault(operand, []).append(group)
 
     def enter_rows(self, node: Node, at: Map, group: Group) -> Map:
         """The map of a reduction's operand; a map group becomes a row group of the operand's shape (rule 4)."""

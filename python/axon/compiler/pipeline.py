@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..defn.expr import Graph
@@ -41,6 +43,19 @@ def region(graph: Graph) -> Schedule:
     for _, function in passes()[:-1]:
         made = function(made)
     return made
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While the block runs, memory is freed by reference counts alone: what passes make lives until they are done, and
+    the collector would look through all of it again and again (a fifth of the time that a large program takes)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:

@@ -18,7 +18,7 @@ from .emit_cpp import emit_cpp, scratch_bytes
 from .extern import LibraryStep, label, whole_copy
 from .kernel import Kernel
 from .memory import Plan, size_of
-from .pipeline import Lowered, run_passes
+from .pipeline import Lowered, run_passes, uncollected
 from .report import Memory, Report, memory, report
 from .schedule import HostStep, KernelStep, RegionStep, Row, Step
 
@@ -175,7 +175,7 @@ class Native:
     def compile(self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0) -> Any:
         """The executable of a traced graph."""
         try:
-            with _core.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
+            with uncollected(), _core.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
                 return Executable(run_passes(graph, donate), donate, label, trace_seconds)
         except CompileError as error:
             from .target import compiler

@@ -62,7 +62,6 @@ class Group(Unit):
         self.shape, self.form, self.run = shape, form, run
         self.roots: dict[Value, Map] = {}
         self.pulled: dict[Value, list[Map]] = {}
-        self.wanted: set[Value] = set()  # operands of these: pulled too, or read
         self.size = 0  # how many values the kernel computes: its instructions, more or less
         self.into: Group | None = None  # the group it was merged into
 
@@ -154,7 +153,6 @@ class Units:
         del self.all[group]
         keep.number |= group.number
         keep.roots.update(group.roots)
-        keep.wanted |= group.wanted
         for value, maps in group.pulled.items():
             keep.pull(value, maps)
         for value in group.roots:
