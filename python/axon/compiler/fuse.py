@@ -119,7 +119,7 @@ class Fusion:
         self.outputs = set(graph.outputs)
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
-        self.wanting: dict[Value, list[Group]] = {}  # the same, but for groups that are full
+        self.looked: dict[Value, tuple[int, list[Group]]] = {}  # how many of these were looked at, and who is not full
         self.units = Units()
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
         self.chain = chains(graph)
@@ -235,15 +235,19 @@ class Fusion:
 
     def readers(self, value: Value) -> list[Group]:
         """The groups that want a value and may store one more sum; others are not looked at again."""
-        groups = dict.fromkeys(map(find, self.wanting.get(value, ())))
-        self.wanting[value] = [g for g in groups if len(g.roots) < SUMS]
-        return self.wanting[value]
+        uses = self.uses.get(value, [])
+        seen, groups = self.looked.get(value, (0, []))
+        groups = dict.fromkeys(map(find, [*groups, *[g for g, _ in uses[seen:]]]))
+        self.looked[value] = len(uses), [g for g in groups if len(g.roots) < SUMS]
+        return self.looked[value][1]
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
         node = value.node
         if node.op.kind != "creation" and group.size + len(maps) > KERNEL:
             return False
+        if node.op.kind == "elementwise" and value.type.shape == group.shape and maps == [identity(len(group.shape))]:
+            return True  # each element once, where the group is
         if node.op.kind == "reduction":
             return len(maps) == 1 and joins_rows(node, maps[0], group)
         if not all(fits(value, at, group.shape, group.run) for at in maps):
@@ -274,12 +278,12 @@ class Fusion:
                 operands = [self.enter_rows(node, at, group)]
             else:
                 operands = [at] * len(node.inputs)
-            wanted = list(zip(node.inputs, operands))
+            inputs = node.inputs
             if gathers(node):
-                self.units.read(group, wanted.pop(0)[0])
-            for operand, where in wanted:
+                self.units.read(group, inputs[0])
+                inputs, operands = inputs[1:], operands[1:]
+            for operand, where in zip(inputs, operands):
                 self.uses.setdefault(operand, []).append((group, where))
-                self.wanting.setdefault(operand, []).append(group)
 
     def enter_rows(self, node: Node, at: Map, group: Group) -> Map:
         """The map of a reduction's operand; a map group becomes a row group of the operand's shape (rule 4)."""
@@ -318,10 +322,15 @@ def chains(graph: Graph) -> dict[Node, int]:
     """What it costs to compute an element of each value from values that are stored, or broadcast (rule 3)."""
     cost: dict[Node, int] = {}
     for node in graph.nodes:
-        own = DEAR if node.op.cost > 1 else node.op.cost if node.types[0].dtype is not bool_ else 0  # masks are free
-        read = node.inputs if node.op.kind in ("elementwise", "movement") else ()
-        size = node.types[0].size
-        cost[node] = min(own + sum(cost[v.node] for v in read if v.type.size * 2 > size), 1 << 20) if read else 0
+        total = 0
+        if node.inputs and node.op.kind in ("elementwise", "movement"):
+            out = node.types[0]
+            total = DEAR if node.op.cost > 1 else node.op.cost if out.dtype is not bool_ else 0  # masks are free
+            size = out.size
+            for v in node.inputs:
+                if v.type.size * 2 > size:
+                    total += cost[v.node]
+        cost[node] = min(total, 1 << 20)
     return cost
 
 

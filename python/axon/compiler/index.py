@@ -4,6 +4,7 @@ through a slice, pad or broadcast composes maps instead of copying."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from ..nx.op import Index
@@ -30,8 +31,9 @@ class Idx(NamedTuple):
 Map = tuple[Idx, ...]  # one Idx for each axis of the value; None (in the functions below) means it cannot be expressed
 
 
+@cache
 def identity(rank: int, first: int = 0) -> Map:
-    """Each axis read at its own loop axis, counted from `first`."""
+    """Each axis read at its own loop axis, counted from `first`; always the same object."""
     return tuple(Idx(((first + a, 1),)) for a in range(rank))
 
 

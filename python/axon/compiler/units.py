@@ -72,9 +72,10 @@ class Group(Unit):
     def pull(self, value: Value, maps: Iterable[Map]) -> None:
         """Compute a value under these maps, too."""
         have = self.pulled.setdefault(value, [])
-        before = len(have)
-        have.extend(m for m in maps if m not in have)
-        self.size += len(have) - before
+        for at in maps:
+            if at not in have:
+                have.append(at)
+                self.size += 1
 
     @property
     def kind(self) -> tuple[Any, ...]:
