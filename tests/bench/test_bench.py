@@ -17,7 +17,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-from bench import calls, data  # noqa: E402
+from bench import calls, data, planning  # noqa: E402
 from bench.data import LOOPS, SMALL, Case  # noqa: E402
 from bench.measure import measure  # noqa: E402
 from bench.run import KEEP, caches, summary  # noqa: E402
@@ -195,6 +195,27 @@ def test_measures_keeps_and_prints(tmp_path: Any) -> None:
     assert [(r["workload"], r["framework"], r["mode"]) for r in results["rows"]] == [
         ("W9_dispatch", "axon", "evaluate")
     ]
+
+
+@pytest.mark.parametrize("framework", ["axon", "jax"])
+def test_planning_measures_both_alike(framework: str) -> None:
+    peer_rows = {"Adam over 4 tensors, lowered", "Jacobian of 16 x 4, first call"}
+    own_rows = {"init of 4 dense layers", "the same model's init again"} if framework == "axon" else set()
+    if framework == "jax":
+        pytest.importorskip("jax")
+        pytest.importorskip("optax")
+    rows = [row for row in ("init", "update", "jacobian") if hasattr(planning, f"{framework}_{row}")]
+    found = {t: s for row in rows for t, s in planning.measure(framework, row, 4 / planning.SIZES[row]).items()}
+    assert found.keys() == peer_rows | own_rows
+    assert all(wall > 0 and used >= 0 for wall, used in found.values())
+
+
+def test_planning_prints_a_line_a_program() -> None:
+    command = [sys.executable, "-m", "bench.planning", "--frameworks", "axon", "--rounds", "1", "--scale", "0.01"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*command, "--rows", "init"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    lines = [line.split("|")[1].strip() for line in done.stdout.splitlines()]
+    assert lines == ["seconds", "---", "init of 8 dense layers", "the same model's init again"], done.stderr
 
 
 def test_joins_a_harness(tmp_path: Any) -> None:

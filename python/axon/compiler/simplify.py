@@ -146,12 +146,17 @@ def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) ->
 
 def folded(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Arithmetic and comparison of literals is a literal, rounded as the op rounds."""
+    have, out = inputs[0].type.dtype, node.types[0]
+    if have.name not in ("float32", "float64"):
+        return None
+    numbers = []
+    for value in inputs:
+        number = literal_of(value)
+        if number is None:
+            return None
+        numbers.append(number)
     import numpy as np
 
-    have, out = inputs[0].type.dtype, node.types[0]
-    numbers = [literal_of(v) for v in inputs]
-    if None in numbers or have.name not in ("float32", "float64"):
-        return None
     with np.errstate(all="ignore"):
         made = getattr(np, node.op.name)(*(np.asarray(n, have.numpy) for n in numbers)).item()
     literal = builder.apply("literal", value=made, dtype=out.dtype)

@@ -36,6 +36,7 @@ class Trace:
         self.parent: Trace | None = outer if isinstance(outer, Trace) else None
         self.builder = builder or Builder()
         self.captured: dict[Any, tuple[Tensor, Value]] = {}
+        self._known: dict[Any, Value] = {}  # literals and broadcasts made so far
         self.closed = False
         self.source = self.parent.source if self.parent else ""  # overrides the user's line, see `located`
 
@@ -48,15 +49,26 @@ class Trace:
         for a in args:
             value = a.data
             if op.kind == "elementwise" and a.type.shape != out[0].shape:
-                value = self.builder.apply("broadcast_to", value, shape=out[0].shape)
+                value = self._broadcast(value, out[0].shape)
             values.append(value)
         node = self.builder.node(op, tuple(values), attrs, out, self.source or user_line())
         return tuple([Value(node, i) for i in range(len(out))])
 
     def constant(self, value: bool | int | float, type: TensorType) -> Value:
         python = {"b": bool, "f": float}.get(type.dtype.kind, int)  # one spelling a value, so that equal literals meet
-        made = self.builder.apply("literal", value=python(value), dtype=type.dtype)
-        return self.builder.apply("broadcast_to", made, shape=type.shape) if type.shape else made
+        number = python(value)
+        key = (type.dtype, repr(number))
+        made = self._known.get(key)
+        if made is None:
+            made = self._known[key] = self.builder.apply("literal", value=number, dtype=type.dtype)
+        return self._broadcast(made, type.shape) if type.shape else made
+
+    def _broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
+        key = (value, shape)
+        made = self._known.get(key)
+        if made is None:
+            made = self._known[key] = self.builder.apply("broadcast_to", value, shape=shape)
+        return made
 
     def from_numpy(self, array: Any) -> Value:
         backend = config.lookup("backend", config.default_backend)
