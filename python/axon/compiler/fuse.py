@@ -119,7 +119,7 @@ class Fusion:
         self.outputs = set(graph.outputs)
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
-        self.looked: dict[Value, tuple[int, list[Group]]] = {}  # how many of these were looked at, and who is not full
+        self.looked: dict[Any, tuple[int, list[Group]]] = {}  # how many of these were looked at, and at which again
         self.units = Units()
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
         self.chain = chains(graph)
@@ -230,16 +230,18 @@ class Fusion:
             near.add(v)
             if v.node.op.kind in ("elementwise", "movement"):
                 stack.extend(v.node.inputs)
-        found = {g for v in near for g in self.readers(v) if g.kind == made.kind and self.takes(g, users)}
+        found = {g for v in near for g in self.readers(v, made.kind) if self.takes(g, users)}
         return min(found, key=lambda g: g.place, default=None)
 
-    def readers(self, value: Value) -> list[Group]:
-        """The groups that want a value and may store one more sum; others are not looked at again."""
+    def readers(self, value: Value, kind: tuple[Any, ...]) -> list[Group]:
+        """The groups of a kind that want a value and may store one more sum. Others are not looked at again, but for
+        maps, whose kind may change."""
         uses = self.uses.get(value, [])
-        seen, groups = self.looked.get(value, (0, []))
-        groups = dict.fromkeys(map(find, [*groups, *[g for g, _ in uses[seen:]]]))
-        self.looked[value] = len(uses), [g for g in groups if len(g.roots) < SUMS]
-        return self.looked[value][1]
+        seen, known = self.looked.get((value, kind), (0, []))
+        groups = dict.fromkeys(map(find, [*known, *[g for g, _ in uses[seen:]]]))
+        known = [g for g in groups if len(g.roots) < SUMS and (g.form == "map" or g.kind == kind)]
+        self.looked[value, kind] = len(uses), known
+        return [g for g in known if g.kind == kind]
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
