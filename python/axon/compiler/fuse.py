@@ -178,11 +178,11 @@ class Fusion:
         node, shape = value.node, value.type.shape
         users = [*self.units.readers.get(value, ()), *able]
         for group, maps in able.items():
-            others = [u for u in users if u is not group]
             if group in self.units.readers.get(value, ()):  # a table that it looks up
                 continue
             rows = node.op.kind == "reduction"  # which it can compute: each row once, then
-            if len(maps) == 1 and (rows or covers(maps[0], shape, group)) and not self.units.reaches(others, group):
+            able_to = len(maps) == 1 and (rows or covers(maps[0], shape, group))
+            if able_to and not self.units.reaches((u for u in users if u is not group), group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
                 self.units.store(group, value)
