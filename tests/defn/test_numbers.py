@@ -125,7 +125,7 @@ def test_the_value_is_not_known_while_tracing(compiler: str) -> None:
         lambda n: f"{n:.1f}",
         np.asarray,
     ):
-        with pytest.raises(TraceError, match="expected (a concrete tensor|an array), got a traced"):
+        with pytest.raises(TraceError, match=r"expected (a concrete tensor|an array), got a traced"):
             jit(function, compiler=compiler)(3)
     with pytest.raises(TypeError, match="shapes and axes are static"):
         jit(lambda n: nx.zeros(n), compiler=compiler)(3)

@@ -14,7 +14,7 @@ from .tensor import Tensor
 
 SCALARS = (bool, int, float)
 WIDE = {bool: bool_, int: int64, float: float64}  # the dtype in which a definition is given a number
-_ANY_DTYPE = {"shape", "ndim", "size", "item", "tolist", "numpy"}  # attributes that are those of the number in any dtype
+_ANY_DTYPE = {"shape", "ndim", "size", "item", "tolist", "numpy"}  # attributes that are the same in any dtype
 _PYTHON = {"b": bool, "i": int, "f": float}
 
 
@@ -84,7 +84,7 @@ class Number:
 
 
 def is_known(value: Any) -> bool:
-    """Whether Python can look at a value now: a tensor's, or that of a number given to a definition, it leaves alone."""
+    """Whether Python can look at a value now: not at a tensor's, nor at that of a number given to a definition."""
     return not isinstance(value, (Tensor, Number))
 
 
