@@ -27,7 +27,7 @@ class OneDnnGemm : public LibraryStep {
     turned_ = turns();
     if (turned_) {
       panel_ = s_.k * (axis_ == Axis::columns ? each_ : s_.n);
-      panels_ = Memory(panel_ * std::min<int64_t>(parts(), threads_) * static_cast<int64_t>(sizeof(float)));
+      panels_ = Scratch(panel_ * std::min<int64_t>(parts(), threads_) * static_cast<int64_t>(sizeof(float)));
     }
     const OneThread one;
     plan(each_, whole_);
@@ -127,7 +127,7 @@ class OneDnnGemm : public LibraryStep {
   int threads_;
   bool turned_ = false;  // b is transposed first
   int64_t panel_ = 0;    // floats that a thread needs for that
-  Memory panels_;
+  Scratch panels_;
   Axis axis_ = Axis::batch;  // along which the result is cut
   int64_t each_ = 1;         // of a part, along that axis; the last one may be shorter
   std::vector<Primitive> whole_, last_;  // of each thread
