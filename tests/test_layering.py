@@ -16,7 +16,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 
 # What each room may import, besides itself. A package's name allows what it makes public, `nx.*` all of its modules,
 # and a dotted name that module.
-BASE = {"dtypes", "tree", "errors", "config", "runtime"}
+BASE = {"dtypes", "tree", "errors", "config", "runtime", "values"}
 TOP = BASE | {"nx", "defn"}
 PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules"}
 ALLOWED: dict[str, set[str]] = {
@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
     "runtime": set(),
+    "values": set(),
     "nx": BASE | {"_exchange"},
     "backends": BASE | {"nx.*"},
     "defn": BASE | {"nx.*"},

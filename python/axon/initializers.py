@@ -12,6 +12,7 @@ from typing import Literal
 from . import nx
 from .dtypes import DType
 from .nx import Tensor
+from .values import remembered
 
 __all__ = [
     "full", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
@@ -27,6 +28,7 @@ Distribution = Literal["normal", "uniform", "truncated_normal"]
 _CUT_DEVIATION = 0.87962566103423978
 
 
+@remembered
 def full(value: float) -> Initializer:
     """A tensor filled with one value.
 
@@ -36,6 +38,7 @@ def full(value: float) -> Initializer:
     return lambda shape, dtype, key: nx.full(shape, value, dtype=dtype)
 
 
+@remembered
 def zeros() -> Initializer:
     """A tensor of zeros.
 
@@ -45,6 +48,7 @@ def zeros() -> Initializer:
     return full(0)
 
 
+@remembered
 def ones() -> Initializer:
     """A tensor of ones.
 
@@ -54,6 +58,7 @@ def ones() -> Initializer:
     return full(1)
 
 
+@remembered
 def uniform(scale: float = 0.01) -> Initializer:
     """Uniform in [-scale, scale).
 
@@ -63,6 +68,7 @@ def uniform(scale: float = 0.01) -> Initializer:
     return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
 
 
+@remembered
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`.
 
@@ -100,6 +106,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[-2] * field, shape[-1] * field
 
 
+@remembered
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
     ValueError names an unknown mode or distribution.
@@ -127,6 +134,7 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
     return init
 
 
+@remembered
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
 
@@ -136,6 +144,7 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@remembered
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
 
@@ -145,6 +154,7 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "truncated_normal")
 
 
+@remembered
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -154,6 +164,7 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "uniform")
 
 
+@remembered
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -163,6 +174,7 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "truncated_normal")
 
 
+@remembered
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
 
@@ -172,6 +184,7 @@ def he_uniform(scale: float = 2.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@remembered
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.
 

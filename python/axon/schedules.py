@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from . import nx
 from .nx import Tensor
+from .values import remembered
 
 __all__ = ["constant", "cosine_decay", "exponential_decay", "polynomial_decay"]
 
 Schedule = Callable[[Tensor], Tensor]
 
 
+@remembered
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
 
@@ -22,6 +24,7 @@ def constant(init_value: float = 0.01) -> Schedule:
     return lambda step: nx.full_like(_real(step), init_value)
 
 
+@remembered
 def exponential_decay(
     init_value: float = 0.01,
     *,
@@ -50,6 +53,7 @@ def exponential_decay(
     return rate
 
 
+@remembered
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
     Loshchilov and Hutter 2016. int32 [] -> float32 []. ValueError when decay_steps < 1.
@@ -66,6 +70,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
     return rate
 
 
+@remembered
 def polynomial_decay(
     init_value: float = 0.01,
     *,

@@ -16,6 +16,7 @@ from .. import config, tree
 from ..errors import TraceError, note
 from ..nx.backend import Backend, tracing
 from ..nx.tensor import Tensor, TensorType
+from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Places, Signature
 from .donation import Donated, refuse_shared
@@ -44,7 +45,7 @@ class Entry(NamedTuple):
     build: Callable[[Any], Any] | None  # results -> their tree; None where the result is one tensor
 
 
-class Definition:
+class Definition(Value):
     """A compiled numerical definition: call it like the function it was made from. See `jit`."""
 
     def __init__(
@@ -62,6 +63,8 @@ class Definition:
         self.label: str = getattr(function, "__name__", type(function).__name__)
         self.traces = 0
         self._arguments = Arguments(function, self.label, static, donate)
+        options = {"compiler": compiler, "donate": donate, "static": static, "max_traces": max_traces, "device": device}
+        self._options = options  # as given
         self._compiler, self._device, self._max_traces = compiler, device, max_traces
         self._table: OrderedDict[Signature, Entry] = OrderedDict()
         self._recent: Entry | None = None
@@ -76,6 +79,12 @@ class Definition:
 
     def __repr__(self) -> str:
         return f"<defn {self.label}, {self.traces} traces>"
+
+    def __reduce__(self) -> Any:
+        if named(self):  # a decorated function
+            return self.__qualname__  # type: ignore[attr-defined]
+        refuse_unnamed(f"jit: {self.label}", {"function": self.function})
+        return functools.partial(Definition, **self._options), (self.function,)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import CLEAR
+from ..values import remembered
 from .state import EVENTS, Event, State
 
 Handle = Callable[[State], "State | None"]  # None keeps the state
@@ -72,6 +73,7 @@ class Dispatcher:
         return state
 
 
+@remembered
 def log(message: Callable[[State], str]) -> Handle:
     """A handler that prints the line message(state).
 
@@ -85,6 +87,7 @@ def log(message: Callable[[State], str]) -> Handle:
     return handle
 
 
+@remembered
 def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = "min") -> Handle:
     """A handler that ends the loop when a metric has not got better (lower, or higher with mode "max") more than
     `patience` times in a row.

@@ -15,6 +15,7 @@ from ..model.graph import check_model
 from ..model.state import check_state
 from ..nx import Tensor
 from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
+from ..values import Value
 from .handlers import Dispatcher, Handle, Handler, at_least_one
 from .progress import in_words
 from .run import Data, Runner, Steps, measure, of_epoch
@@ -47,7 +48,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class Loop(Value):
     """How a model is trained. Made by `Loop.trainer`.
 
     A step is one jitted call (forward, backward, optimizer, metrics) that reads nothing back.
