@@ -96,7 +96,8 @@ class Allocator {
       }
     }
     used_ += block;
-    most_used_ = std::max(most_used_, used_);
+    needed_ += size.nbytes;
+    most_needed_ = std::max(most_needed_, needed_);
     statistics_.live += nbytes;
     statistics_.peak = std::max(statistics_.peak, statistics_.live);
     if (found == nullptr) trim();
@@ -107,6 +108,7 @@ class Allocator {
     std::lock_guard lock(mutex_);
     statistics_.live -= nbytes;
     used_ -= block;
+    needed_ -= size_class(nbytes).nbytes;
     statistics_.cached += block;
     Free*& head = free_[size_class(block).index];
     if (block >= kHugePage) now_ = seconds();  // small blocks come often, and say little
@@ -132,7 +134,7 @@ class Allocator {
     std::lock_guard lock(mutex_);
     drop_cache();
     malloc_trim(0);
-    most_used_ = used_;
+    most_needed_ = needed_;
   }
 
   // A child of fork has its one thread, and this lock as it was.
@@ -158,7 +160,7 @@ class Allocator {
   }
 
   void trim() noexcept {
-    const int64_t most = most_used_ + std::max(most_used_ / 4, kSpare);
+    const int64_t most = most_needed_ + std::max(most_needed_ / 4, kSpare);
     while (oldest_ != nullptr && (used_ + statistics_.cached > most || oldest_->since < now_ - kIdleSeconds)) drop(oldest_);
   }
 
@@ -166,7 +168,8 @@ class Allocator {
   std::array<Free*, 48 * 8> free_{};
   Free *newest_ = nullptr, *oldest_ = nullptr;
   int64_t now_ = 0;  // seconds, when a large block was last given back
-  int64_t used_ = 0, most_used_ = 0;  // bytes of the blocks that are not free
+  int64_t used_ = 0;                      // bytes of the blocks that are not free
+  int64_t needed_ = 0, most_needed_ = 0;  // the same, were no block larger than it has to be
   MemoryStatistics statistics_{};
 };
 

@@ -1,5 +1,9 @@
 #include "runtime/allocator.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -100,4 +104,26 @@ TEST("threads share the allocator") {
       }
     });
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST("a child of fork has memory, whatever other threads were doing") {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) const Memory memory(1000);
+  });
+  int failed = 0;
+  for (int i = 0; i < 30; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(30);  // instead of waiting for ever
+      { const Memory memory(1000); }
+      _exit(0);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    failed += status != 0;
+  }
+  stop = true;
+  busy.join();
+  CHECK(failed == 0);
 }
