@@ -10,6 +10,9 @@ SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -nam
 LOCKED = flock build/$@.lock
 CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 
+NUMERICS := tests/runtime/test_features.py tests/cpu tests/layers tests/nx/test_random.py tests/test_activations.py tests/test_losses.py \
+            $(addprefix tests/compiler/test_,table.py programs.py regions.py threads.py fuzz.py)
+
 .PHONY: demo test fuzz dev sanitize clean
 demo: build/wheel-demo.stamp
 	@$(BIN)/python docs/examples/demo.py $(if $(DATA),--data $(DATA))
@@ -19,6 +22,8 @@ test: build/wheel-test.stamp
 	$(BIN)/pyright
 	$(BIN)/ctest --test-dir build/wheel --output-on-failure
 	$(BIN)/python -m pytest -n 2
+	@for cap in $$($(BIN)/python -m tests.caps); do echo "numerics again, AXON_MAX_ISA=$$cap"; \
+	  AXON_MAX_ISA=$$cap $(BIN)/python -m pytest -n 2 -q $(NUMERICS) || exit 1; done
 
 # New random programs for the compiler, as many as wanted: make fuzz SEED=7 repeats a run.
 fuzz: SEED := $(shell date +%s)

@@ -16,9 +16,9 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 
 # What each room may import, besides itself. A package's name allows what it makes public, `nx.*` all of its modules,
 # and a dotted name that module.
-BASE = {"dtypes", "tree", "errors", "config", "runtime", "values"}
+BASE = {"dtypes", "tree", "errors", "config", "names", "exact", "runtime", "values"}
 TOP = BASE | {"nx", "defn"}
-PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules"}
+PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules", "options"}
 ALLOWED: dict[str, set[str]] = {
     "dtypes": BASE,
     "tree": BASE,
@@ -26,16 +26,22 @@ ALLOWED: dict[str, set[str]] = {
     "config": set(),
     "runtime": set(),
     "values": set(),
+    "names": set(),
+    "exact": set(),
     "nx": BASE | {"_exchange"},
     "backends": BASE | {"nx.*"},
     "defn": BASE | {"nx.*"},
     "compiler": BASE | {"nx.op", "nx.tensor", "defn.expr", "nx.backend", "defn.trace"},  # the last two: to decompose
     **dict.fromkeys(PARTS, TOP | PARTS),
-    "model": TOP | PARTS | {"defn.trace"},  # traces layers for their shapes, and names the user's line
-    "training": TOP | PARTS | {"model", "model.state"},
-    "loop": TOP | PARTS | {"model", "model.graph", "model.state", "training", "io", "datasets", "datasets.batches"},
+    "arrays": TOP,
+    "model": TOP | PARTS | {"arrays", "defn.trace"},  # traces layers for their shapes, and names the user's line
+    "targets": TOP | PARTS | {"model", "model.shapes", "defn.trace"},  # the last: to see what a loss broadcasts
+    "training": TOP | PARTS | {"arrays", "model", "model.state", "targets"},
+    "loop": TOP
+    | PARTS
+    | {"arrays", "model", "model.graph", "model.state", "targets", "training", "io", "datasets", "datasets.batches"},
     "io": TOP | {"model"},
-    "datasets": TOP,
+    "datasets": TOP | {"arrays"},
     "testing": TOP | {"nx.op", "nx.tensor"},
 }
 RUNTIME = {"runtime.py", "compiler/program.py", "compiler/target.py"}  # the only files that see axon._core

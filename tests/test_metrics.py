@@ -1,5 +1,9 @@
 """Metrics against scikit-learn."""
 
+import copy
+import pickle
+from functools import partial
+
 import numpy as np
 import pytest
 from axon import metrics, nx
@@ -34,7 +38,7 @@ def test_one_column_is_never_an_argmax(shape: tuple[int, ...]) -> None:
     p = nx.tensor([[0.9], [0.8], [0.7], [0.1]])
     y = np.array([1, 1, 1, 0], np.int32)
     assert metrics.accuracy(y[:, None], p).item() == 1
-    with pytest.raises(ShapeError, match=r"accuracy: expected .*; write y_true.reshape\(\(4, 1\)\)"):
+    with pytest.raises(ShapeError, match=r"accuracy: expected .*; write y_true.reshape\(\(-1, 1\)\)"):
         metrics.accuracy(y.reshape(shape), p)
 
 
@@ -43,6 +47,34 @@ def test_one_hot_rows_of_any_dtype() -> None:
     for dtype in (bool, np.uint8, np.float64):
         hot = np.eye(3, dtype=dtype)[classes]
         assert metrics.accuracy(hot, p).item() == pytest.approx((p.argmax(-1) == classes).mean())
+
+
+def test_nan_is_no_right_answer() -> None:
+    nan = np.nan
+    assert metrics.accuracy(nx.tensor([[0.0], [1.0]]), nx.tensor([[nan], [0.9]])).item() == 0.5
+    for y in ([0, 1, 1], np.eye(2)[[0, 1, 1]]):
+        p = nx.tensor([[nan, nan], [0.9, nan], [0.1, 0.9]])  # the NaN of the second is where the true class is
+        assert metrics.accuracy(y, p).item() == pytest.approx(1 / 3)
+
+
+def test_a_metric_of_many_batches() -> None:
+    """Precision of two batches is that of their rows together; a partial of it is a metric, too."""
+    p, y = np.float32([0.9, 0.8, 0.1, 0.3]), np.int32([1, 0, 1, 1])
+    at = partial(metrics.precision, threshold=0.2)
+    for metric, expected in ((metrics.precision, 1 / 2), (at, 2 / 3), (metrics.as_metric(at, "at"), 2 / 3)):
+        stream = metrics.as_metric(metric, "mine")
+        state = stream.init()
+        for rows in (slice(0, 1), slice(1, 4)):
+            state = stream.update(state, y[rows], p[rows])
+        assert stream.name == "mine" and stream.result(state).item() == pytest.approx(expected, rel=1e-6)
+        assert metric(y, p).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_metrics_are_copied_and_pickled_by_name() -> None:
+    for metric in (metrics.precision, metrics.recall):
+        assert pickle.loads(pickle.dumps(metric)) is copy.deepcopy(metric) is metric
+    mine = metrics.Metric("mine", nx.zeros, nx.add, nx.sum)
+    assert pickle.loads(pickle.dumps(mine)).update is nx.add
 
 
 def test_nothing_counted_is_zero() -> None:

@@ -93,6 +93,28 @@ def test_a_preceding_pipeline_is_the_first_argument() -> None:
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "rates"),
+    [
+        (optimizers.sgd(0.5), [0.5, 0.5]),
+        (updates.clip(1.0) | updates.trace() | updates.scale(-0.5) | updates.scale(0.5), [0.25, 0.25]),
+        (optimizers.adam(lambda step: 0.5**step), [1.0, 0.5]),
+        (updates.scale_by_schedule(lambda step: 2.0**step) | optimizers.sgd(lambda step: step + 3), [3.0, 8.0]),
+        (updates.clip(1.0) | updates.stateless(lambda u, p: u), [None, None]),
+        (updates.identity(), [None, None]),
+    ],
+    ids=repr,
+)
+def test_the_learning_rate_is_the_product_of_the_scales(pipeline: Update, rates: list[float | None]) -> None:
+    state = pipeline.init(to_axon(PARAMS))
+    for rate in rates:
+        found = pipeline.learning_rate(state)
+        assert found is rate or float(found) == rate  # type: ignore[arg-type]
+        _, state = pipeline.update(to_axon(PARAMS), state, to_axon(PARAMS))
+    with pytest.raises(StructureError):
+        pipeline.learning_rate((*state, ()))
+
+
 def test_state_is_newest_first() -> None:
     state = (updates.trace(decay=0.5) | updates.scale(2.0) | updates.scale_by_adam()).init(to_axon(PARAMS))
     assert len(state) == 2 and isinstance(state[0], updates.AdamState) and isinstance(state[1], dict)
@@ -141,6 +163,23 @@ def test_a_schedule_that_was_not_made() -> None:
     wrong = optimizers.sgd(schedules.cosine_decay)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^schedule: expected a number, got a function; write cosine_decay\(...\)"):
         wrong.update({"w": nx.ones(1)}, wrong.init({}), {})
+
+
+@pytest.mark.parametrize("make", [optimizers.sgd, optimizers.adam, optimizers.adamw])
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((["0.1"], {}), TypeError, "learning_rate: expected a number or a schedule, got '0.1'"),
+        (([None], {}), TypeError, "learning_rate: expected a number or a schedule, got None"),
+        (([-0.1], {}), ValueError, "learning_rate: expected a number of at least 0, got -0.1; steps go downhill"),
+        (([float("nan")], {}), ValueError, "learning_rate: expected a number of at least 0, got nan"),
+        (([], {"lr": 0.1}), TypeError, "got an unknown option lr; write learning_rate="),
+        (([], {"learning_rat": 0.1}), TypeError, "got an unknown option learning_rat; write learning_rate"),
+    ],
+)
+def test_what_is_no_learning_rate(make: Any, arguments: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make(*arguments[0], **arguments[1])
 
 
 def test_nesterov_is_a_kind_of_momentum() -> None:

@@ -52,6 +52,7 @@ struct FloatingPointScope {
 PYBIND11_MODULE(_core, module) {
   using namespace axon::python;
   module.doc() = "Buffers, kernels and programs: the C++ runtime.";
+  axon::max_isa();  // refuses a bad AXON_MAX_ISA here, where whoever set it looks
 
   py::class_<axon::Kernel, std::shared_ptr<axon::Kernel>> kernel(module, "Kernel");
   forbid_new(kernel);
@@ -77,7 +78,7 @@ PYBIND11_MODULE(_core, module) {
   module.def(
       "load_program", [](const std::string& path) { return wrap_program(axon::load_program(path)); }, py::arg("path"),
       "The Program of a file; refuses one that is foreign, damaged, or for another CPU.");
-  module.def("cpu_features", &cpu_features, "Names of this CPU's features, as in GCC's -m flags.");
+  module.def("cpu_features", &cpu_features, "Names of this CPU's features that AXON_MAX_ISA does not hide, as in GCC's -m flags.");
   module.def("threads", &axon::threads, "How many threads a program may use.");
   module.def(
       "set_threads",

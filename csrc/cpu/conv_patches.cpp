@@ -33,10 +33,10 @@ Patches patches_of(const ConvShape& s) {
 }
 
 // Forward and input gradient: a unit is some positions of one batch element and group.
-template <class Stored> class PatchesConv : public LibraryStep {
+template <class Stored, class Tiling> class PatchesConv : public LibraryStep {
   using T = computed<Stored>;
   static constexpr bool kSumInPlace = std::is_same_v<Stored, T>;
-  static constexpr int64_t kRows = kTilePanels * kGemmRows;
+  static constexpr int64_t kRows = kTileRows<Tiling>;
 
  public:
   explicit PatchesConv(const ConvShape& s) : s_(s), x_(patches_of(s)), threads_(threads()) {
@@ -49,7 +49,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
     const int64_t depth = std::min(row_, kTileDepth);
     patches_ = up(rows_ * depth, 16) * 16;
     sums_ = kSumInPlace ? 0 : rows_ * columns_;
-    scratch_ = up(patches_ + sums_ + tile_scratch<T>(rows_, columns_, depth), 16) * 16;
+    scratch_ = up(patches_ + sums_ + tile_scratch<Tiling, T>(rows_, columns_, depth), 16) * 16;
     memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
     if (transposed_) {
       const int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
@@ -93,7 +93,7 @@ template <class Stored> class PatchesConv : public LibraryStep {
     for (int64_t d = 0; d < depths; ++d) {
       const int64_t q = d * row_ / depths, depth = (d + 1) * row_ / depths - q;
       gather(x_, source, first, rows, q, q + depth, scratch);
-      multiply_tile(Factors<T, Stored>{scratch, depth, 1, kernel + q * kernel_row, kernel_row, 1}, rows, columns_, depth,
+      multiply_tile<Tiling>(Factors<T, Stored>{scratch, depth, 1, kernel + q * kernel_row, kernel_row, 1}, rows, columns_, depth,
                     sums, sums_row, d > 0, d + 1 == depths ? sums_bias : nullptr, scratch + patches_ + sums_);
     }
     if constexpr (!kSumInPlace)
@@ -116,9 +116,9 @@ template <class Stored> class PatchesConv : public LibraryStep {
 
 // Kernel gradient: a unit is some elements of the kernel's rows, in one group, over one slice of all positions. Slices
 // are few and depend on the shape alone; their sums are added in rising order.
-template <class Stored> class PatchesKernelGradient : public LibraryStep {
+template <class Stored, class Tiling> class PatchesKernelGradient : public LibraryStep {
   using T = computed<Stored>;
-  static constexpr int64_t kRows = kTilePanels * kGemmRows;
+  static constexpr int64_t kRows = kTileRows<Tiling>;
 
  public:
   explicit PatchesKernelGradient(const ConvShape& s) : s_(s), x_(patches_of(s)), threads_(threads()) {
@@ -130,7 +130,7 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
     const int64_t pieces = s.batch * (each_ == 0 ? 0 : up(positions_, each_));
     slices_ = std::clamp<int64_t>(16 / std::max<int64_t>(1, blocks_ * s.groups), 1, std::max<int64_t>(1, pieces / 4));
     patches_ = up(each_ * std::min(row_, kRows), 16) * 16;
-    scratch_ = up(patches_ + tile_scratch<T>(kRows, columns_, each_), 16) * 16;
+    scratch_ = up(patches_ + tile_scratch<Tiling, T>(kRows, columns_, each_), 16) * 16;
     memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
     sums_ = Scratch(slices_ * row_ * s.out_channels * static_cast<int64_t>(sizeof(T)));
   }
@@ -158,7 +158,7 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
     const int64_t pieces = s_.batch * per_batch;
     T* sums = reinterpret_cast<T*>(sums_.data()) + (slice * row_ + q0) * s_.out_channels + group * columns_;
     const auto add = [&](const Factors<T, Stored>& factors, int64_t rows, bool accumulate) {
-      multiply_tile(factors, q1 - q0, columns_, rows, sums, s_.out_channels, accumulate, static_cast<const T*>(nullptr),
+      multiply_tile<Tiling>(factors, q1 - q0, columns_, rows, sums, s_.out_channels, accumulate, static_cast<const T*>(nullptr),
                     scratch + patches_);
     };
     const int64_t begin = slice * pieces / slices_, end = (slice + 1) * pieces / slices_;
@@ -186,8 +186,11 @@ template <class Stored> class PatchesKernelGradient : public LibraryStep {
 
 std::unique_ptr<LibraryStep> patches_conv(const ConvShape& shape) {
   return with_number(shape.dtype, [&]<class Stored>() -> std::unique_ptr<LibraryStep> {
-    if (shape.direction == ConvDirection::kernel_gradient) return std::make_unique<PatchesKernelGradient<Stored>>(shape);
-    return std::make_unique<PatchesConv<Stored>>(shape);
+    return with_tiling<computed<Stored>>([&]<class Tiling>() -> std::unique_ptr<LibraryStep> {
+      if (shape.direction == ConvDirection::kernel_gradient)
+        return std::make_unique<PatchesKernelGradient<Stored, Tiling>>(shape);
+      return std::make_unique<PatchesConv<Stored, Tiling>>(shape);
+    });
   });
 }
 

@@ -11,6 +11,8 @@ namespace axon::cpu {
 enum class DType : int64_t { boolean, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64 };
 constexpr int64_t kDTypes = 13;
 
+constexpr int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // how many b hold a
+
 constexpr int64_t itemsize(DType dtype) {
   constexpr int64_t sizes[kDTypes] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};
   return sizes[static_cast<int64_t>(dtype)];

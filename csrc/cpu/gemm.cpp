@@ -26,19 +26,11 @@ GemmShape::GemmShape(const LibraryCall& call) {
 
 namespace {
 
-// oneDNN has code for wider registers than the own kernels; with the same width it is no faster (library-steps.md).
-bool onednn_is_faster(const GemmShape& s) {
-  switch (s.dtype) {
-    case DType::f32: return cpu_has("avx512f") && s.m * s.n * s.k > 16 * 16 * 16;
-    case DType::bf16: return cpu_has("avx512bf16");
-    case DType::f16: return cpu_has("avx512fp16");
-    default: return false;
-  }
-}
-
+// What has instructions for bfloat16 and no AMX is left to oneDNN; the rest is no faster by it (library-steps.md).
 std::unique_ptr<LibraryStep> best_gemm(const GemmShape& s) {
   if (skinny_takes(s) && std::max(s.m, s.n) * s.k >= 4096) return skinny_gemm(s);
-  return onednn_takes(s) && onednn_is_faster(s) ? onednn_gemm(s) : packed_gemm(s);
+  if (amx_takes(s)) return amx_gemm(s);
+  return s.dtype == DType::bf16 && cpu_has("avx512bf16") && onednn_takes(s) ? onednn_gemm(s) : packed_gemm(s);
 }
 
 template <std::unique_ptr<LibraryStep> (*make)(const GemmShape&)> class Gemm : public LibraryStep {
@@ -53,6 +45,7 @@ template <std::unique_ptr<LibraryStep> (*make)(const GemmShape&)> class Gemm : p
 AXON_LIBRARY("gemm", Gemm<best_gemm>)
 AXON_LIBRARY("gemm.packed", Gemm<packed_gemm>)
 AXON_LIBRARY("gemm.skinny", Gemm<skinny_gemm>)
+AXON_LIBRARY("gemm.amx", Gemm<amx_gemm>)
 AXON_LIBRARY("gemm.onednn", Gemm<onednn_gemm>)
 
 }  // namespace

@@ -17,12 +17,16 @@ struct GemmShape {
   char* out(char* const* operands) const { return operands[bias ? 3 : 2]; }
 };
 
-// Own kernels for 256-bit registers: every dtype, every stride, the same bits at any thread count.
+// Own kernels for registers of 256 or 512 bits: every dtype, every stride, the same bits at any thread count.
 std::unique_ptr<LibraryStep> packed_gemm(const GemmShape& shape);
 
 // Own loops for at most four rows (or one column) where b (or a) is contiguous along one axis, which skinny_takes asks.
 bool skinny_takes(const GemmShape& shape);
 std::unique_ptr<LibraryStep> skinny_gemm(const GemmShape& shape);
+
+// Own kernels for AMX: bfloat16 with any strides, the same bits at any thread count.
+bool amx_takes(const GemmShape& shape);
+std::unique_ptr<LibraryStep> amx_gemm(const GemmShape& shape);
 
 // oneDNN's matmul primitive, for the dtypes and strides it has, which onednn_takes asks.
 bool onednn_takes(const GemmShape& shape);

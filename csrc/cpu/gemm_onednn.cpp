@@ -1,4 +1,4 @@
-// Matrix products by oneDNN, which has AVX-512 and AMX code for them. The threads are ours: a primitive for one thread runs
+// Matrix products by oneDNN, which has code for the CPUs' instructions for bfloat16. The threads are ours: a primitive for one thread runs
 // over parts of the result, which threads claim (conv_plan.h says why). The parts depend on the shape alone, and so do
 // the blocks of k that oneDNN chooses for them: the same bits come out at any number of threads.
 #include <algorithm>
@@ -6,7 +6,6 @@
 
 #include "cpu/gemm.h"
 #include "cpu/onednn.h"
-#include "cpu/transpose.h"
 #include "runtime/regions.h"
 
 namespace axon::cpu {
@@ -17,18 +16,11 @@ using namespace onednn;
 constexpr double kWork = 1.5e6;  // products that a part should have at least
 constexpr double kParts = 8;  // at most
 
-int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 class OneDnnGemm : public LibraryStep {
  public:
   explicit OneDnnGemm(const GemmShape& s) : s_(s), threads_(threads()) {
     if (!onednn_takes(s)) throw std::invalid_argument("gemm: these strides or this dtype are not for oneDNN");
     cut();
-    turned_ = turns();
-    if (turned_) {
-      panel_ = s_.k * (axis_ == Axis::columns ? each_ : s_.n);
-      panels_ = Scratch(panel_ * std::min<int64_t>(parts(), threads_) * static_cast<int64_t>(sizeof(float)));
-    }
     const OneThread one;
     plan(each_, whole_);
     if (length() % each_ != 0) plan(length() % each_, last_);
@@ -66,13 +58,6 @@ class OneDnnGemm : public LibraryStep {
     each_ = std::min(length(), up(share, line) * line);
   }
 
-  // Where b's columns are long and lie side by side, oneDNN turns it slowly, above all if they are a power of two apart:
-  // for a few rows of a that takes longer than the product (library-steps.md).
-  bool turns() const {
-    const int64_t rows = axis_ == Axis::rows ? each_ : s_.m, batch = axis_ == Axis::batch ? s_.batch : 1;
-    return s_.dtype == DType::f32 && s_.b_row == 1 && s_.b_col > 1 && s_.k >= 512 && rows > 16 && rows <= 128 && batch == 1;
-  }
-
   // The product of a part that is `size` long along the axis of the cut, for each thread.
   void plan(int64_t size, std::vector<Primitive>& primitives) const {
     const int64_t batch = axis_ == Axis::batch ? size : 1, m = axis_ == Axis::rows ? size : s_.m,
@@ -82,7 +67,7 @@ class OneDnnGemm : public LibraryStep {
       return describe(s_.dtype, {stride == 0 ? 1 : batch, rows, columns}, {stride == 0 ? 1 : stride, row, column});
     };
     const Description a = matrix(m, s_.k, s_.a_batch, s_.a_row, s_.a_col);
-    const Description b = turned_ ? matrix(s_.k, n, 0, n, 1) : matrix(s_.k, n, s_.b_batch, s_.b_row, s_.b_col);
+    const Description b = matrix(s_.k, n, s_.b_batch, s_.b_row, s_.b_col);
     const Description out = matrix(m, n, s_.m * s_.n, s_.n, 1);
     const Description bias = !s_.bias ? Description() : batch == 1 ? describe(s_.dtype, {1, n}, {n, 1})
                                                                    : describe(s_.dtype, {1, 1, n}, {n, n, 1});
@@ -108,26 +93,13 @@ class OneDnnGemm : public LibraryStep {
     Primitive& primitive = primitives[static_cast<size_t>(thread)];
     const auto at = [&](char* operand, int64_t elements) { return operand + elements * itemsize(s_.dtype); };
     char* const a = at(operands[0], batch * s_.a_batch + i * s_.a_row);
-    char* b = at(operands[1], batch * s_.b_batch + j * s_.b_col);
-    if (turned_) b = turn(b, axis_ == Axis::columns ? std::min(each_, s_.n - j) : s_.n, thread);
+    char* const b = at(operands[1], batch * s_.b_batch + j * s_.b_col);
     char* const out = at(s_.out(operands), (batch * s_.m + i) * s_.n + j);
     return s_.bias ? primitive.try_run({a, b, at(operands[2], j), out}) : primitive.try_run({a, b, out});
   }
 
-  // The panel of a thread, where a part's columns of b are put side by side.
-  char* turn(const char* b, int64_t columns, int thread) noexcept {
-    float* const panel = reinterpret_cast<float*>(panels_.data()) + thread * panel_;
-    for (int64_t j = 0; j < columns; j += kSide<float>)
-      transpose_strip(reinterpret_cast<const float*>(b) + j * s_.b_col, s_.b_col, panel + j, columns,
-                      std::min(kSide<float>, columns - j), s_.k, false);
-    return reinterpret_cast<char*>(panel);
-  }
-
   GemmShape s_;
   int threads_;
-  bool turned_ = false;  // b is transposed first
-  int64_t panel_ = 0;    // floats that a thread needs for that
-  Scratch panels_;
   Axis axis_ = Axis::batch;  // along which the result is cut
   int64_t each_ = 1;         // of a part, along that axis; the last one may be shorter
   std::vector<Primitive> whole_, last_;  // of each thread

@@ -11,7 +11,7 @@
 namespace axon::cpu {
 namespace {
 
-template <class Stored> class PackedGemm : public LibraryStep {
+template <class Stored, class Tiling> class PackedGemm : public LibraryStep {
   using T = computed<Stored>;
   static constexpr bool kSumInPlace = std::is_same_v<Stored, T>;
   static constexpr int64_t kSumRows = 480;  // of a tile whose sums are kept apart until they are rounded
@@ -20,7 +20,7 @@ template <class Stored> class PackedGemm : public LibraryStep {
   explicit PackedGemm(const GemmShape& shape) : s_(shape), threads_(threads()) {
     cut();
     const int64_t rows = up(s_.m, row_cuts_), columns = std::min(kTileColumns<T>, column_begin(1));
-    product_ = tile_scratch<T>(rows, column_begin(1), s_.k);
+    product_ = tile_scratch<Tiling, T>(rows, column_begin(1), s_.k);
     scratch_ = up(product_ + (kSumInPlace ? 0 : rows * columns), 16) * 16;
     memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
   }
@@ -50,7 +50,7 @@ template <class Stored> class PackedGemm : public LibraryStep {
     for (int64_t rows = 1; rows <= tiles; ++rows) {
       const int64_t columns = up(tiles, rows);
       const double height = static_cast<double>(up(up(s_.m, rows), 4) * 4);
-      const double width = static_cast<double>(up(up(s_.n, columns), kPanel<T>) * kPanel<T>);
+      const double width = static_cast<double>(up(up(s_.n, columns), kPanel<Tiling>) * kPanel<Tiling>);
       const double cost = height * width + 16 * (height + width);
       if (rows > 1 && cost >= least) continue;
       least = cost;
@@ -60,7 +60,7 @@ template <class Stored> class PackedGemm : public LibraryStep {
     if (!kSumInPlace) row_cuts_ = std::max(row_cuts_, up(s_.m, kSumRows));
   }
   int64_t column_begin(int64_t column) const {
-    return std::min(s_.n, column * up(up(s_.n, kPanel<T>), column_cuts_) * kPanel<T>);
+    return std::min(s_.n, column * up(up(s_.n, kPanel<Tiling>), column_cuts_) * kPanel<Tiling>);
   }
 
   void multiply(char* const* operands, int64_t batch, int64_t i0, int64_t i1, int64_t j0, int64_t j1, T* scratch) const {
@@ -72,12 +72,12 @@ template <class Stored> class PackedGemm : public LibraryStep {
       return Factors<Stored, Stored>{a, s_.a_row, s_.a_col, b + j * s_.b_col, s_.b_row, s_.b_col};
     };
     if constexpr (kSumInPlace) {
-      multiply_tile(factors(j0), i1 - i0, j1 - j0, s_.k, out + j0, s_.n, false, bias ? bias + j0 : nullptr, scratch);
+      multiply_tile<Tiling>(factors(j0), i1 - i0, j1 - j0, s_.k, out + j0, s_.n, false, bias ? bias + j0 : nullptr, scratch);
     } else {
       T* const sums = scratch + product_;
       for (int64_t j = j0; j < j1; j += kTileColumns<T>) {
         const int64_t columns = std::min(kTileColumns<T>, j1 - j);
-        multiply_tile(factors(j), i1 - i0, columns, s_.k, sums, columns, false, static_cast<const T*>(nullptr), scratch);
+        multiply_tile<Tiling>(factors(j), i1 - i0, columns, s_.k, sums, columns, false, static_cast<const T*>(nullptr), scratch);
         for (int64_t i = 0; i < i1 - i0; ++i)
           for (int64_t q = 0; q < columns; ++q) {
             const T sum = sums[i * columns + q];
@@ -98,7 +98,9 @@ template <class Stored> class PackedGemm : public LibraryStep {
 
 std::unique_ptr<LibraryStep> packed_gemm(const GemmShape& shape) {
   return with_number(shape.dtype, [&]<class Stored>() -> std::unique_ptr<LibraryStep> {
-    return std::make_unique<PackedGemm<Stored>>(shape);
+    return with_tiling<computed<Stored>>([&]<class Tiling>() -> std::unique_ptr<LibraryStep> {
+      return std::make_unique<PackedGemm<Stored, Tiling>>(shape);
+    });
   });
 }
 

@@ -2,17 +2,15 @@
 // order of its innermost loop. An element's sum runs over k in rising order, in blocks that depend on k alone: neither
 // the tile nor what was packed changes its bits.
 #pragma once
-#include "cpu/gemm_kernel.h"
+#include "cpu/gemm_blocks.h"
 #include "cpu/gemm_pack.h"
 
 namespace axon::cpu {
 
-inline int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;          // columns of a panel of b
+template <class Tiling> constexpr int64_t kPanel = Tiling::vectors * Tiling::lanes;  // columns of a panel of b
+template <class Tiling> constexpr int64_t kTileRows = Tiling::panels * Tiling::rows;  // of a between two readings of b
 template <class T> constexpr int64_t kTileColumns = 4096 / sizeof(T);  // of b that are packed before the next ones
-constexpr int64_t kTileDepth = 384;   // a packed panel of b is 24 KiB, most of the first cache
-constexpr int64_t kTilePanels = 16;   // panels of a between two readings of b: 144 KiB of float
+constexpr int64_t kTileDepth = 384;  // a packed panel of b is 24 KiB with 256-bit registers, most of the first cache
 
 // a is [m, k], b is [k, n], stored as these types and computed in T; strides in elements.
 template <class Left, class Right> struct Factors {
@@ -23,40 +21,38 @@ template <class Left, class Right> struct Factors {
 };
 
 // Elements of T that multiply_tile needs as scratch.
-template <class T> int64_t tile_scratch(int64_t m, int64_t n, int64_t k) {
-  const int64_t depth = std::min(k, kTileDepth), columns = std::min(kTileColumns<T>, up(n, kPanel<T>) * kPanel<T>);
-  return depth * (columns + std::min(up(m, kGemmRows), kTilePanels) * kGemmRows) + kLanes<T>;
+template <class Tiling, class T> int64_t tile_scratch(int64_t m, int64_t n, int64_t k) {
+  const int64_t depth = std::min(k, kTileDepth), panel = kPanel<Tiling>;
+  const int64_t columns = up(std::min(kTileColumns<T>, n), panel) * panel;
+  return depth * (columns + std::min(up(m, Tiling::rows), Tiling::panels) * Tiling::rows) + kLanes<T>;
 }
 
-template <class T, int vectors, bool copying> constexpr void (*kBlocks[kGemmRows])(const Block<T>&) = {
-    multiply_block<T, 1, vectors, copying>, multiply_block<T, 2, vectors, copying>, multiply_block<T, 3, vectors, copying>,
-    multiply_block<T, 4, vectors, copying>, multiply_block<T, 5, vectors, copying>, multiply_block<T, 6, vectors, copying>};
-
 // Columns j0..j1 and depth k0..k1 of multiply_tile.
-template <class Left, class Right, class T>
+template <class Tiling, class Left, class Right, class T>
 void multiply_depth(const Factors<Left, Right>& x, int64_t m, int64_t j0, int64_t j1, int64_t k0, int64_t k1, T* sums,
                     int64_t sums_row, bool accumulate, const T* bias, T* scratch) {
   constexpr bool left_computed = std::is_same_v<Left, T>, right_computed = std::is_same_v<Right, T>;
-  const int64_t k = k1 - k0, panels = up(m, kGemmRows);
+  constexpr int64_t kWidth = kPanel<Tiling>, kRows = Tiling::rows;
+  const int64_t k = k1 - k0, panels = up(m, kRows);
   const auto row = [&](int64_t panel) { return panel * m / panels; };
   // What few panels share is read where it lies. The rest is packed right before its first use, while that brings it
   // into the first cache; panels of b are kept apart only if another block of rows will read them.
-  const bool left_in_place = left_computed && j1 - j0 <= 8 * kPanel<T>;
-  const int64_t right_each = panels > kTilePanels ? k : 0;
-  T* const left_scratch = scratch + (right_each > 0 ? up(j1 - j0, kPanel<T>) * kPanel<T> : kPanel<T>) * k;
+  const bool left_in_place = left_computed && j1 - j0 <= 8 * kWidth;
+  const int64_t right_each = panels > Tiling::panels ? k : 0;
+  T* const left_scratch = scratch + (right_each > 0 ? up(j1 - j0, kWidth) * kWidth : kWidth) * k;
   Block<T> block{};
   block.k = k;
   block.c_row = sums_row;
   block.accumulate = accumulate;
-  for (int64_t first = 0; first < panels; first += kTilePanels) {
-    const int64_t last = std::min(first + kTilePanels, panels);
-    for (int64_t j = j0; j < j1; j += kPanel<T>) {
-      block.columns = std::min(kPanel<T>, j1 - j);
+  for (int64_t first = 0; first < panels; first += Tiling::panels) {
+    const int64_t last = std::min(first + Tiling::panels, panels);
+    for (int64_t j = j0; j < j1; j += kWidth) {
+      block.columns = std::min(kWidth, j1 - j);
       block.bias = bias ? bias + j : nullptr;
       const Right* right = x.b + k0 * x.b_row + j * x.b_col;
-      const bool right_in_place = right_computed && x.b_col == 1 && block.columns % kLanes<T> == 0;
+      const bool right_in_place = right_computed && x.b_col == 1 && block.columns % Tiling::lanes == 0;
       block.packed = scratch + (j - j0) * right_each;
-      if (first == 0 && !right_in_place) pack<kPanel<T>>(block.packed, right, x.b_row, x.b_col, k, block.columns);
+      if (first == 0 && !right_in_place) pack<kWidth>(block.packed, right, x.b_row, x.b_col, k, block.columns);
       for (int64_t panel = first; panel < last; ++panel) {
         const Left* left = x.a + row(panel) * x.a_row + k0 * x.a_col;
         const int64_t rows = row(panel + 1) - row(panel);
@@ -65,34 +61,31 @@ void multiply_depth(const Factors<Left, Right>& x, int64_t m, int64_t j0, int64_
           block.a_row = x.a_row;
           block.a_col = x.a_col;
         } else {
-          T* packed = left_scratch + (panel - first) * k * kGemmRows;
-          if (j == j0) pack<kGemmRows>(packed, left, x.a_col, x.a_row, k, rows);
+          T* packed = left_scratch + (panel - first) * k * kRows;
+          if (j == j0) pack<kRows>(packed, left, x.a_col, x.a_row, k, rows);
           block.a = packed;
           block.a_row = 1;
-          block.a_col = kGemmRows;
+          block.a_col = kRows;
         }
-        const bool whole = block.columns == kPanel<T>;
+        const bool whole = block.columns == kWidth;
         const bool from_source = right_in_place && (panel == 0 || !whole);
         block.b = from_source ? reinterpret_cast<const T*>(right) : block.packed;
-        block.b_row = from_source ? x.b_row : kPanel<T>;
+        block.b_row = from_source ? x.b_row : kWidth;
         block.c = sums + row(panel) * sums_row + j;
-        const auto* blocks = block.columns <= kLanes<T>               ? kBlocks<T, 1, false>
-                             : from_source && whole && panels > 1 ? kBlocks<T, 2, true>
-                                                                   : kBlocks<T, 2, false>;
-        blocks[rows - 1](block);
+        Tiling::block(rows, up(block.columns, Tiling::lanes), from_source && whole && panels > 1)(block);
       }
     }
   }
 }
 
 // sums[i*sums_row + j] = sum over p < k of a[i, p] * b[p, j], + bias[j] if there is one, + its old value to accumulate.
-template <class Left, class Right, class T>
+template <class Tiling, class Left, class Right, class T>
 void multiply_tile(const Factors<Left, Right>& x, int64_t m, int64_t n, int64_t k, T* sums, int64_t sums_row,
                    bool accumulate, const T* bias, T* scratch) {
   const int64_t depths = std::max<int64_t>(1, up(k, kTileDepth));
   for (int64_t j = 0; j < n; j += kTileColumns<T>)
     for (int64_t d = 0; d < depths; ++d)
-      multiply_depth(x, m, j, std::min(j + kTileColumns<T>, n), d * k / depths, (d + 1) * k / depths, sums, sums_row,
+      multiply_depth<Tiling>(x, m, j, std::min(j + kTileColumns<T>, n), d * k / depths, (d + 1) * k / depths, sums, sums_row,
                      accumulate || d > 0, d + 1 == depths ? bias : nullptr, scratch);
 }
 

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/features.h"
+
 namespace axon::cpu::onednn {
 
 void check(dnnl_status_t status, const char* what) {
@@ -14,6 +16,9 @@ void check(dnnl_status_t status, const char* what) {
 
 dnnl_engine_t engine() {
   static const dnnl_engine_t instance = [] {
+    // Before its first primitive, oneDNN takes a cap of its own for what max_isa() hides.
+    if (max_isa() != Isa::all)
+      check(dnnl_set_max_cpu_isa(max_isa() == Isa::avx2 ? dnnl_cpu_isa_avx2 : dnnl_cpu_isa_avx512_core), "AXON_MAX_ISA");
     dnnl_engine_t made = nullptr;
     check(dnnl_engine_create(&made, dnnl_cpu, 0), "CPU engine");
     // Primitives that no program holds any more: each has code of its own, 0.15 MB. A program's are planned one after the

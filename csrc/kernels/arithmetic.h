@@ -33,6 +33,7 @@ template <class V> AXON_FN V negative(V a) {
   if constexpr (Real<V>) return -a;
   else return subtract(all<V>(0), a);
 }
+template <Real V> AXON_FN V gap(V a, V b) { return pick(eq(a, b), all<V>(0), a - b); }  // inf - inf = 0
 template <Real V> AXON_FN V divide(V a, V b) { return a / b; }
 template <Real V> AXON_FN V reciprocal(V x) { return 1 / x; }
 template <Real V> AXON_FN V rsqrt(V x) { return 1 / sqrt(x); }

@@ -22,6 +22,7 @@
 #ifdef AXON_OP
 AXON_OP(add, 2, number)
 AXON_OP(subtract, 2, number)
+AXON_OP(gap, 2, floating)
 AXON_OP(multiply, 2, number)
 AXON_OP(divide, 2, floating)
 AXON_OP(floor_divide, 2, number)

@@ -6,7 +6,14 @@
 
 namespace axon {
 
-// The features of this CPU that the operating system lets programs use, in a fixed order.
+// How far the instructions go that programs may use: AXON_MAX_ISA=avx2 or avx512 hides what lies beyond, so that one
+// machine can stand for a lesser one. avx512 is the first five sets; AMX, and the half types' instructions, come later.
+enum class Isa { avx2, avx512, all };
+
+// Read once. Throws std::invalid_argument where AXON_MAX_ISA is neither.
+Isa max_isa();
+
+// The features of this CPU that the operating system lets programs use and max_isa() does not hide, in a fixed order.
 std::vector<std::string_view> cpu_features();
 
 }  // namespace axon

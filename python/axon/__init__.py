@@ -86,7 +86,10 @@ _AT_FIRST_USE = {"Loop": "loop", "datasets": "datasets", "io": "io", "loop": "lo
 
 def __getattr__(name: str) -> Any:
     if name not in _AT_FIRST_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .model.unknown import no_layer
+
+        text = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(text if name.startswith("_") else f"{text}: {no_layer(name, layers.TABLE)}")
     module = import_module(f".{_AT_FIRST_USE[name]}", __name__)
     return module if name == _AT_FIRST_USE[name] else getattr(module, name)
 

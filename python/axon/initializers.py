@@ -1,6 +1,7 @@
 """Initializers: each constructor returns a function (shape, dtype, key) -> Tensor that makes a parameter's first value.
 
 Fans follow the HWIO convention: the last two axes are in and out, the product of the others is the receptive field.
+Half-precision values are drawn and scaled in float32, then rounded once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Literal
 
 from . import nx
 from .dtypes import DType
+from .names import none_of
 from .nx import Tensor
+from .options import plain_options
 from .values import remembered
 
 __all__ = [
@@ -28,7 +31,20 @@ Distribution = Literal["normal", "uniform", "truncated_normal"]
 _CUT_DEVIATION = 0.87962566103423978
 
 
+def _finite(name: str, *, scale: float, mean: float = 0.0) -> None:
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale}; it multiplies the spread")
+    if not math.isfinite(mean):
+        raise ValueError(f"{name}: expected a finite mean, got {mean}; use full for infinities")
+
+
+def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
+    """What `make` gives in the dtype that computes for `dtype`, rounded to it."""
+    return nx.astype(make(nx.float32 if nx.dtype(dtype).is_half else dtype), dtype)
+
+
 @remembered
+@plain_options
 def full(value: float) -> Initializer:
     """A tensor filled with one value.
 
@@ -59,23 +75,28 @@ def ones() -> Initializer:
 
 
 @remembered
+@plain_options
 def uniform(scale: float = 0.01) -> Initializer:
-    """Uniform in [-scale, scale).
+    """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
 
     >>> bool(nx.all(nx.abs(uniform(0.1)((100,), nx.float32, nx.random.key(0))) <= 0.1))
     True
     """
+    _finite("uniform", scale=scale)
     return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
 
 
 @remembered
+@plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
-    """Normal with that mean and standard deviation `scale`.
+    """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not
+    finite, or a negative scale.
 
     >>> normal()((2, 3), nx.float32, nx.random.key(0)).shape
     (2, 3)
     """
-    return lambda shape, dtype, key: mean + scale * nx.random.normal(key, shape, dtype)
+    _finite("normal", mean=mean, scale=scale)
+    return lambda shape, dtype, key: _rounded(dtype, lambda work: mean + scale * nx.random.normal(key, shape, work))
 
 
 def find_initializer(initializer: str | Initializer, what: str = "initializer") -> Initializer:
@@ -85,11 +106,12 @@ def find_initializer(initializer: str | Initializer, what: str = "initializer") 
     named = [name for name in __all__ if name != "full"]  # which has no default
     if isinstance(initializer, str) and initializer in named:
         return constructors[initializer]()
-    if not callable(initializer) or initializer in constructors.values():
-        raise ValueError(
-            f"{what}: expected one of {', '.join(named)}, or a function (shape, dtype, key) -> tensor such as "
-            f"he_normal(), got {getattr(initializer, '__name__', repr(initializer))}"
-        )
+    if initializer in constructors.values():
+        name = initializer.__name__  # type: ignore[union-attr]
+        raise ValueError(f"{what}: expected a function that {name} makes, got {name} itself; write {name}(...)")
+    if not callable(initializer):
+        more = ", or a function (shape, dtype, key) -> tensor such as he_normal()"
+        raise ValueError(none_of(what, named, initializer, more))
     return initializer
 
 
@@ -107,9 +129,10 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 @remembered
+@plain_options
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
-    ValueError names an unknown mode or distribution.
+    ValueError names an unknown mode or distribution, or a scale that is negative or not finite.
 
     >>> variance_scaling(2.0, "fan_avg", "uniform")((4, 4), nx.float32, nx.random.key(0)).shape
     (4, 4)
@@ -120,21 +143,24 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
         raise ValueError(
             f"variance_scaling: expected distribution normal, uniform or truncated_normal, got {distribution!r}"
         )
+    _finite("variance_scaling", scale=scale)
 
     def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
-        into, out = fans(shape)
+        into, out = fans(nx.template(shape, dtype).shape)
         fan = {"fan_in": into, "fan_out": out, "fan_avg": (into + out) / 2}[mode]
         deviation = math.sqrt(scale / max(fan, 1))
         if distribution == "uniform":
             return uniform(math.sqrt(3) * deviation)(shape, dtype, key)
         if distribution == "normal":
             return normal(0.0, deviation)(shape, dtype, key)
-        return deviation / _CUT_DEVIATION * nx.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+        widened = deviation / _CUT_DEVIATION
+        return _rounded(dtype, lambda work: widened * nx.random.truncated_normal(key, -2.0, 2.0, shape, work))
 
     return init
 
 
 @remembered
+@plain_options
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
 
@@ -145,6 +171,7 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@plain_options
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
 
@@ -155,6 +182,7 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@plain_options
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -165,6 +193,7 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@plain_options
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
 
@@ -175,6 +204,7 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@plain_options
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
 
@@ -185,6 +215,7 @@ def he_uniform(scale: float = 2.0) -> Initializer:
 
 
 @remembered
+@plain_options
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.
 

@@ -1,10 +1,14 @@
 """Optimizers: compositions of updates, for gradients and parameters of any shapes and floating dtypes.
 
-A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []).
+A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []). Numbers
+may be scalars of NumPy, too, whose dtype does not count.
 """
 
 from __future__ import annotations
 
+from numbers import Real
+
+from .names import guided
 from .schedules import Schedule
 from .updates import Update, add_decayed_weights, identity, scale, scale_by_adam, scale_by_schedule, trace
 
@@ -13,13 +17,29 @@ __all__ = ["adam", "adamw", "sgd"]
 LearningRate = float | Schedule
 
 
+_guided = guided(
+    lr="learning_rate=",
+    betas="b1= and b2=",
+    beta_1="b1=",
+    beta_2="b2=",
+    epsilon="eps=",
+    weight_decay="axon.optimizers.adamw(decay=...)",
+    clipnorm="axon.updates.clip_by_global_norm(...) | optimizer",
+)
+
+
 def scale_by_learning_rate(learning_rate: LearningRate) -> Update:
     """The last step of an optimizer: against the gradient, by the learning rate."""
     if callable(learning_rate):
         return scale_by_schedule(learning_rate) | scale(-1.0)
+    if isinstance(learning_rate, (str, bytes, type(None))):
+        raise TypeError(f"learning_rate: expected a number or a schedule, got {learning_rate!r}; write 1e-3")
+    if isinstance(learning_rate, Real) and not learning_rate >= 0:
+        raise ValueError(f"learning_rate: expected a number of at least 0, got {learning_rate}; steps go downhill")
     return scale(-learning_rate)
 
 
+@_guided
 def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, nesterov: bool = False) -> Update:
     """Stochastic gradient descent, with momentum where given. Sutskever et al. 2013. Updates have the gradients' shapes
     and dtypes. ValueError for nesterov without momentum.
@@ -33,6 +53,7 @@ def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, ne
     return before | scale_by_learning_rate(learning_rate)
 
 
+@_guided
 def adam(
     learning_rate: LearningRate = 1e-3,
     *,
@@ -50,6 +71,7 @@ def adam(
     return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | scale_by_learning_rate(learning_rate)
 
 
+@_guided
 def adamw(
     learning_rate: LearningRate = 1e-3,
     *,

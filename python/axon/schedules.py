@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from . import nx
 from .nx import Tensor
+from .options import plain_options
 from .values import remembered
 
 __all__ = ["constant", "cosine_decay", "exponential_decay", "polynomial_decay"]
@@ -15,6 +16,7 @@ Schedule = Callable[[Tensor], Tensor]
 
 
 @remembered
+@plain_options
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
 
@@ -25,6 +27,7 @@ def constant(init_value: float = 0.01) -> Schedule:
 
 
 @remembered
+@plain_options
 def exponential_decay(
     init_value: float = 0.01,
     *,
@@ -54,6 +57,7 @@ def exponential_decay(
 
 
 @remembered
+@plain_options
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
     Loshchilov and Hutter 2016. int32 [] -> float32 []. ValueError when decay_steps < 1.
@@ -71,6 +75,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
 
 
 @remembered
+@plain_options
 def polynomial_decay(
     init_value: float = 0.01,
     *,

@@ -13,12 +13,15 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from . import losses, nx, optimizers
+from . import losses, nx, optimizers, tree
 from .defn import Definition, jit, value_and_grad
-from .errors import DTypeError, ShapeError
+from .errors import note
+from .metrics import scalar
 from .model import Model, ModelState, forward, init
 from .model.state import Tensors, check_state
+from .names import none_of
 from .nx import Tensor
+from .targets import asked_by, check_columns, check_end, compares_all_pairs
 from .updates import Update, apply_updates
 
 __all__ = ["TrainState", "step", "train"]
@@ -47,7 +50,7 @@ def find_loss(loss: Loss) -> Callable[..., Tensor]:
     if callable(loss):
         return loss
     if loss not in losses.__all__:
-        raise ValueError(f"loss: expected one of {', '.join(losses.__all__)} or a function, got {loss!r}")
+        raise ValueError(none_of("loss", losses.__all__, loss, " or a function"))
     return partial(getattr(losses, loss), reduction="mean")
 
 
@@ -55,7 +58,7 @@ def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
     """An optimizer given by name (with its defaults), as an Update, or as a pair (init, update)."""
     if isinstance(optimizer, str):
         if optimizer not in optimizers.__all__:
-            raise ValueError(f"optimizer: expected one of {', '.join(optimizers.__all__)}, got {optimizer!r}")
+            raise ValueError(none_of("optimizer", optimizers.__all__, optimizer))
         return getattr(optimizers, optimizer)()
     if not isinstance(optimizer, Update) and not _is_pair(optimizer):
         got = getattr(optimizer, "__name__", repr(optimizer))
@@ -73,43 +76,35 @@ def _is_pair(value: Any) -> bool:
 def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
     """The layer before the model's last one, where the loss can work from it: cross-entropy after softmax or sigmoid
     takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told.
-    ValueError where the model ends in what is no probability."""
-    function, given = (loss.func, loss.keywords) if isinstance(loss, partial) else (loss, {})
+    ValueError where the model ends in what the loss cannot mean."""
+    check_end(model, loss)
+    asked = asked_by(loss)
     on_last_axis = model.options.get("axis", -1) == -1
-    wanted = losses.LOGITS.get(function) if "from_logits" not in given else None
-    if wanted == model.op and on_last_axis:
-        return model.parents[0]
-    if wanted and model.op in ("dense", "conv", "log_softmax"):  # whose outputs are no probabilities
-        raise ValueError(
-            f"{function.__name__}: expected a model that ends in {wanted}, got one that ends in {model.names[model]} "
-            f"({model.op}); add .{wanted}(), which trains from these logits, or write a loss with from_logits=True"
-        )
-    return None
+    if asked is None or "from_logits" in asked.options or asked.asks.end != model.op or not on_last_axis:
+        return None
+    return model.parents[0]
 
 
 def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tuple[Tensor, Evaluated]]:
     """(parameters, rest of the ModelState, x, y) -> (loss, what else the pass gave): what a step differentiates."""
     function = find_loss(loss)
     logits = logits_of(model, function)
+    told: list[str] = []
 
     def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Evaluated]:
         done = forward(model, replace(rest, parameters=parameters), x, mode)
         y_pred = done.values[model]
+        check_columns(function, y_pred.shape)
         value = function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
+        if mode == "train" and not told and compares_all_pairs(function, y, y_pred):
+            told.append(
+                f"loss: expected y_true and y_pred of one shape, got {y.type} and {y_pred.type}, which broadcast: each "
+                f"target is compared with every prediction; write y_true.reshape({losses.any_batch(y_pred.shape)})"
+            )
+            note(told[0])
         return scalar("loss", value), Evaluated(y_pred, done.state)
 
     return evaluate
-
-
-def scalar(name: str, value: Any) -> Tensor:
-    """A loss or a metric as a tensor, which must be one number."""
-    try:
-        number = nx.asarray(value)
-    except DTypeError:
-        raise DTypeError(f"{name}: expected one number, got {type(value).__name__}; return a tensor") from None
-    if number.shape:
-        raise ShapeError(f'{name}: expected one number, got {number.type}; reduce it, with reduction="mean" or nx.mean')
-    return number
 
 
 def descend(function: Callable[..., tuple[Tensor, Any]], update: Any, state: TrainState, *args: Any) -> Any:
@@ -186,7 +181,7 @@ def _step_of_pairs(
     (init_model, function), (first, update) = model, optimizer
 
     def init_fn(template: Any = None) -> TrainState:
-        parameters = init_model()
+        parameters = tree.map(nx.asarray, init_model())  # a number would be a tensor from the second step on
         return TrainState(parameters, jit(first, compiler=compiler)(parameters))
 
     def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:
@@ -213,17 +208,20 @@ def train(
     epoch 1/1  2 batches  loss 9.00000  ... s
     float32[] 4.5
     """
+    from .arrays import arrays
+
     if epochs < 1:
         raise ValueError(f"train: expected at least 1 epoch, got {epochs}")
     init_fn, step_fn = functions
     state: Any = None
     missing = object()
     for epoch in range(1, epochs + 1):
-        start, total, count = time.perf_counter(), nx.zeros(()), 0
+        start, total, count = time.perf_counter(), nx.zeros((), dtype=nx.float64), 0
         for x, y in zip_longest(inputs, targets, fillvalue=missing):
             if x is missing or y is missing:
                 few = "inputs" if x is missing else "targets"
                 raise ValueError(f"train: expected as many inputs as targets, got only {count} {few}; pair them")
+            x, y = arrays("train", x), arrays("train", y, "y")
             if state is None:
                 state = init_fn(x)
             state, loss = step_fn(state, x, y)

@@ -7,16 +7,19 @@ without leaves. A type that would be a node by its looks (a NamedTuple that is o
 from __future__ import annotations
 
 import dataclasses
+from builtins import map as each
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from .errors import StructureError
+from .exact import Exact, exact
 
 T = TypeVar("T", bound=type)
 Path = tuple[Any, ...]  # keys, field names and positions from the root to a leaf
 
 _LEAF = "*"
+_NAMES = frozenset([str])  # types of keys that stand in a structure as they are
 
 
 class Kind(NamedTuple):
@@ -67,6 +70,12 @@ class Structure(tuple):
 
     def __repr__(self) -> str:
         return f"Structure({unflatten(self, [_Star()] * self.size)!r})"
+
+
+def _entry(token: Iterator[Any]) -> tuple[Any, int]:
+    """The metadata and the number of children of the node whose type was read."""
+    meta = next(token)
+    return (meta.value if type(meta) is Exact else meta), next(token)
 
 
 class _Star:
@@ -194,6 +203,8 @@ def _flatten(tree: Any, found: list[Any], token: list[Any]) -> None:
         token.append(_LEAF)
         return
     children, meta = kind.split(tree)
+    if meta is not None and not (type(meta) is tuple and _NAMES.issuperset(each(type, meta))):
+        meta = Exact(meta)  # == would confuse a key 1 with True, a static 0.0 with -0.0
     token += (cls, meta, len(children))
     for child in children:
         _flatten(child, found, token)
@@ -219,7 +230,7 @@ def _unflatten(token: Iterator[Any], supply: Iterator[Any]) -> Any:
     cls = next(token)
     if cls == _LEAF:
         return next(supply)
-    meta, count = next(token), next(token)
+    meta, count = _entry(token)
     kind = _node_kind(cls)
     return kind.rebuild(meta, [_unflatten(token, supply) for _ in range(count)])
 
@@ -229,7 +240,7 @@ def _paths(token: Iterator[Any], path: Path, found: list[Path]) -> None:
     if cls == _LEAF:
         found.append(path)
         return
-    meta, count = next(token), next(token)
+    meta, count = _entry(token)
     kind = _node_kind(cls)
     for key in kind.keys(meta, count):
         _paths(token, (*path, key), found)
@@ -294,7 +305,7 @@ def _flatten_like(token: Iterator[Any], tree: Any, path: Path, found: list[Any])
     if cls == _LEAF:
         found.append(tree)
         return
-    meta, count = next(token), next(token)
+    meta, count = _entry(token)
     kind = _node_kind(cls)
     keys = list(kind.keys(meta, count))
     where = f" at {show(path)}" if path else ""
@@ -303,7 +314,7 @@ def _flatten_like(token: Iterator[Any], tree: Any, path: Path, found: list[Any])
     children, other_meta = kind.split(tree)
     by_key = dict(zip(kind.keys(other_meta, count), children)) if issubclass(cls, dict) else None
     children = list(children)
-    if len(children) != count or (other_meta != meta if by_key is None else by_key.keys() != set(keys)):
+    if len(children) != count or (exact(other_meta) != exact(meta) if by_key is None else by_key.keys() != set(keys)):
         want, have = (", ".join(str(k) for k in ks) for ks in (keys, kind.keys(other_meta, len(children))))
         raise StructureError(f"tree{where}: expected a {cls.__name__} of ({want}), got one of ({have})")
     for i, key in enumerate(keys):
@@ -322,28 +333,41 @@ def matcher(structure: Structure) -> Callable[[Any], list[Any] | None]:
     ([1, 2, 3], None, [[1], 2, 3])
     """
     names: dict[str, Any] = {}
+    lines, found = unpacking(structure, "t", names)
+    return compiled("match(t)", [*lines, f"return [{', '.join(found)}]"], names)
+
+
+def unpacking(structure: Structure, this: str, names: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What `matcher` does with the variable `this`, as lines of a function that returns None where containers differ,
+    and the variables that then hold the leaves. The lines speak of `names`, which are added to."""
     lines: list[str] = []
     found: list[str] = []
+    names["exact"] = exact
 
     def visit(token: Iterator[Any], this: str) -> None:
         cls = next(token)
         if cls == _LEAF:
             found.append(this)
             return
-        meta, count = next(token), next(token)
+        meta, count = _entry(token)
         kind = _node_kind(cls)
         i = len(names)
-        names[f"cls{i}"], names[f"meta{i}"], names[f"split{i}"] = cls, meta, kind.split
+        names.update({f"cls{i}": cls, f"meta{i}": meta, f"split{i}": kind.split, f"exact{i}": exact(meta)})
         lines.append(f"if type({this}) is not cls{i}: return None")
-        if cls is dict:
-            lines.append(f"if tuple({this}) != meta{i}: return None")
+        if cls is dict:  # the keys are the same objects nearly always
+            lines.append(f"if len({this}) != {count}: return None")
+            names.update({f"key{i}_{k}": key for k, key in enumerate(meta)})
+            same = " and ".join(f"k{k} is key{i}_{k}" for k in range(count)) or "True"
+            lines.append(f"{''.join(f'k{k}, ' for k in range(count))}= {this}" if count else "pass")
+            lines.append(f"if not ({same}) and exact(tuple({this})) != exact{i}: return None")
             children = f"{this}.values()"
         elif issubclass(cls, (list, tuple)):
             lines.append(f"if len({this}) != {count}: return None")
             children = this
         else:
             lines.append(f"of{i}, also{i} = split{i}({this})")
-            lines.append(f"if also{i} != meta{i} or len(of{i}) != {count}: return None")
+            lines.append(f"if len(of{i}) != {count}: return None")
+            lines.append(f"if also{i} is not meta{i} and exact(also{i}) != exact{i}: return None")
             children = f"of{i}"
         parts = [f"{this}_{k}" for k in range(count)]
         if parts:
@@ -351,8 +375,8 @@ def matcher(structure: Structure) -> Callable[[Any], list[Any] | None]:
         for part in parts:
             visit(token, part)
 
-    visit(iter(structure), "t")
-    return _function("match(t)", [*lines, f"return [{', '.join(found)}]"], names)
+    visit(iter(structure), this)
+    return lines, found
 
 
 def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
@@ -370,7 +394,7 @@ def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
         if cls == _LEAF:
             leaves.append(this)
             return this
-        meta, count = next(token), next(token)
+        meta, count = _entry(token)
         parts = [visit(token, f"{this}_{k}") for k in range(count)]
         i = len(names)  # after the parts, whose names it must not take
         if cls is dict:
@@ -386,7 +410,7 @@ def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
 
     last = visit(iter(structure), "t")
     unpack = [f"{', '.join(leaves)}, = leaves"] if leaves else []
-    return _function("build(leaves)", [*unpack, *lines, f"return {last}"], names)
+    return compiled("build(leaves)", [*unpack, *lines, f"return {last}"], names)
 
 
 def is_leaf(value: Any) -> bool:
@@ -395,6 +419,7 @@ def is_leaf(value: Any) -> bool:
     return (_kinds[cls] if cls in _kinds else _meet(cls)) is None
 
 
-def _function(head: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[[Any], Any]:
+def compiled(head: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:
+    """The function `head` (its name and parameters) of these lines, in which `names` are known."""
     exec(f"def {head}:\n" + "".join(f"  {line}\n" for line in lines), names)
     return names[head.partition("(")[0]]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, ParamSpec
 from . import nx, tree
 from .errors import StructureError
 from .nx import Tensor
+from .options import plain
 from .schedules import Schedule
 from .values import Value, made_by, refuse_unnamed
 
@@ -32,12 +33,14 @@ Tree = Any  # nested containers of tensors
 
 
 class Step(NamedTuple):
-    """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state); made
-    is the call that gave it."""
+    """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state). A step
+    that does nothing but multiply says by what, of its state: factor. made is
+    the call that gave it."""
 
     text: str
     init: Callable[[Tree], Tree] | None
     apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+    factor: Callable[[Tree], Any] | None = None
     made: tuple[Callable[..., Update], tuple[Any, ...], dict[str, Any]] | None = None
 
 
@@ -61,6 +64,26 @@ class Update(Value):
 
         StructureError when the state is not one of this pipeline.
         """
+        updates, states = gradients, []
+        for step, own in self._owned(state):
+            updates, new = step.apply(updates, own, params)
+            if step.init is not None:
+                states.append(new)
+        return updates, tuple(reversed(states))
+
+    def learning_rate(self, state: tuple[Tree, ...]) -> Tensor | float | None:
+        """What the next update is multiplied by, against the gradient: the negated product of what `scale` (a number)
+        and `scale_by_schedule` (float32 [], of its count of steps) multiply by; None where the pipeline has neither.
+
+        >>> pipeline = clip(1.0) | scale_by_schedule(lambda step: 0.5**step) | scale(-0.1)
+        >>> pipeline.learning_rate((nx.tensor(2),))
+        float32[] 0.025
+        """
+        factors = [step.factor(own) for step, own in self._owned(state) if step.factor is not None]
+        return -math.prod(factors) if factors else None
+
+    def _owned(self, state: tuple[Tree, ...]) -> list[tuple[Step, Tree]]:
+        """Each step with its own state, () where it has none."""
         wanted = [s.text.split("(")[0] for s in self.steps if s.init is not None]
         if not isinstance(state, tuple) or len(state) != len(wanted):
             got = f"{len(state)}" if isinstance(state, tuple) else type(state).__name__
@@ -69,14 +92,7 @@ class Update(Value):
                 f"pass what this optimizer's init or last update gave"
             )
         oldest_first = iter(reversed(state))
-        updates, states = gradients, []
-        for step in self.steps:
-            if step.init is None:
-                updates, _ = step.apply(updates, (), params)
-            else:
-                updates, new = step.apply(updates, next(oldest_first), params)
-                states.append(new)
-        return updates, tuple(reversed(states))
+        return [(step, () if step.init is None else next(oldest_first)) for step in self.steps]
 
     def __or__(self, other: Update) -> Update:
         return Update(self.steps + other.steps) if isinstance(other, Update) else NotImplemented
@@ -102,13 +118,15 @@ def _made_again(*parts: Any) -> Update:
 
 
 def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
-    """Let a constructor take the pipeline before it as its first argument, and be printed as it was called."""
+    """Let a constructor take the pipeline before it as its first argument, its numbers as `plain` has them, and be
+    printed as it was called."""
 
     @functools.wraps(make)
     def construct(*args: Any, **options: Any) -> Update:
         before = Update()
         if args and isinstance(args[0], Update):
             before, args = args[0], args[1:]
+        args, options = tuple(map(plain, args)), {name: plain(value) for name, value in options.items()}
         made = make(*args, **options)
         if len(made.steps) == 1:
             step = made.steps[0]._replace(text=_call(make.__name__, args, options), made=(construct, args, options))
@@ -171,7 +189,8 @@ def scale(step_size: float) -> Update:
     >>> scale_by_adam(b1=0.95) | scale(-0.01)
     scale_by_adam(b1=0.95) | scale(-0.01)
     """
-    return _each(lambda u: u * step_size)
+    (multiplied,) = _each(lambda u: u * step_size).steps
+    return Update((multiplied._replace(factor=lambda state: step_size),))
 
 
 @combinator
@@ -185,14 +204,17 @@ def scale_by_schedule(schedule: Schedule) -> Update:
     {'w': float32[] 4.}
     """
 
-    def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
+    def factor(count: Tensor) -> Tensor:
         value = schedule(count)
         if callable(value):
             raise TypeError(f"schedule: expected a number, got a function; write {_show(schedule)}(...)")
-        factor = nx.asarray(value)
-        return tree.map(lambda u: u * factor.astype(u.dtype), updates), count + 1
+        return nx.asarray(value)
 
-    return stateful(lambda params: _zero(), apply)
+    def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
+        by = factor(count)
+        return tree.map(lambda u: u * by.astype(u.dtype), updates), count + 1
+
+    return Update((Step("", lambda params: _zero(), apply, factor),))
 
 
 class AdamState(NamedTuple):

@@ -17,7 +17,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-from bench import data  # noqa: E402
+from bench import calls, data  # noqa: E402
 from bench.data import LOOPS, SMALL, Case  # noqa: E402
 from bench.measure import measure  # noqa: E402
 from bench.run import KEEP, caches, summary  # noqa: E402
@@ -212,3 +212,13 @@ def test_joins_a_harness(tmp_path: Any) -> None:
     )
     options = ["bytes", "extra", "flops", "note", "single", "sync_each"]
     assert out.stdout.split() == f"axon True {options} True {' '.join(TABLE)}".split()
+
+
+def test_every_kind_of_call_runs_and_traces_no_more_than_once_a_signature(capsys: Any) -> None:
+    kinds = calls.cases()
+    for _, run in kinds.values():
+        run()
+    said = capsys.readouterr().err
+    for _, run in kinds.values():
+        run()
+    assert said.count("trace 2") == 2 and not capsys.readouterr().err  # where two signatures take turns

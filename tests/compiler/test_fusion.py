@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from axon import nx
-from axon.defn import value_and_grad
+from axon import activations, losses, nx
+from axon.defn import value_and_grad, vjp
 from axon.dtypes import bfloat16, int32
 from axon.nx.tensor import Tensor
 
@@ -55,6 +55,21 @@ def test_rule_3_a_producer_is_not_repeated_by_a_broadcast() -> None:
 def test_rule_4_softmax_and_layer_norm_are_one_row_kernel() -> None:
     assert steps(softmax, f32(20, 30)) == ["row"]
     assert steps(layer_norm, f32(20, 30), f32(30), f32(30)) == ["row"]
+
+
+def test_rule_4_the_softmax_family_and_cross_entropies_are_one_kernel_each() -> None:
+    x, rows = f32(20, 30), f32(20)
+    for f in (activations.softmax, activations.log_softmax):
+        assert steps(f, x) == ["row"]
+        assert steps(lambda x, g, f=f: vjp(f, x)[1](g), x, x) == ["row"]
+    for y, loss in [
+        (x, losses.categorical_cross_entropy),
+        (typed(int32, 20), losses.categorical_cross_entropy),
+        (x, losses.binary_cross_entropy),
+    ]:
+        logits = lambda y, z, loss=loss: loss(y, z, from_logits=True)  # noqa: E731
+        assert steps(logits, y, x) == ["row"]
+        assert len(steps(lambda y, z, g, f=logits: vjp(lambda z: f(y, z), z)[1](g), y, x, rows)) == 1
 
 
 def test_rule_4_a_reduction_that_others_read_too_is_stored_by_the_rows_that_use_it() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,7 +13,7 @@ from axon import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .steps import CODES, Step, close, numbers, run
+from .steps import CODES, Step, close, dtype, numbers, run
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
@@ -80,20 +83,74 @@ def test_integer_products_wrap(name):
         np.testing.assert_array_equal(gemm(layout(a, "columns"), b, name, bias), expected)
 
 
-@pytest.mark.parametrize("symbol", ["gemm.packed", "gemm.onednn"])
+AMX = {"amx-tile", "amx-bf16", "avx512bf16"} <= _core.cpu_features()
+needs_amx = pytest.mark.skipif(not AMX, reason="needs a CPU with AMX")
+
+
 @pytest.mark.parametrize(
-    "left, right", [("rows", "rows"), ("columns", "rows"), ("rows", "columns"), ("columns", "columns")]
+    "symbol, name",
+    [
+        ("gemm.packed", "float32"),
+        ("gemm.onednn", "float32"),
+        ("gemm.packed", "bfloat16"),
+        pytest.param("gemm.amx", "bfloat16", marks=needs_amx),
+    ],
 )
-def test_engines(symbol, left, right):
+@pytest.mark.parametrize(
+    "left, right",
+    [("rows", "rows"), ("columns", "rows"), ("rows", "columns"), ("columns", "columns"), ("gaps", "gaps")],
+)
+def test_engines(symbol, name, left, right):
     rng = np.random.default_rng(2)
     for batch, m, n, k in [
         (1, 64, 48, 100), (4, 33, 65, 17), (2, 5, 700, 3), (1, 19, 3, 517), (1, 33, 300, 1024), (2, 100, 333, 600),
-        (1, 500, 90, 512),
+        (1, 500, 90, 512), (1, 32, 32, 32), (1, 257, 300, 64), (3, 1, 1, 1),
     ]:  # fmt: skip
-        a, b = numbers(rng, (batch, m, k), "float32"), numbers(rng, (batch, k, n), "float32")
-        bias = numbers(rng, (n,), "float32")
-        got = gemm(layout(a, left), layout(b, right), "float32", bias, symbol)
-        close(got, exact(a, b, bias), "float32", k)
+        if symbol == "gemm.onednn" and "gaps" in (left, right):
+            continue  # it wants one contiguous axis
+        a, b, bias = numbers(rng, (batch, m, k), name), numbers(rng, (batch, k, n), name), numbers(rng, (n,), name)
+        for added in (None, bias):
+            got = gemm(layout(a, left), layout(b, right), name, added, symbol)
+            close(got, exact(a, b, added), name, k)
+
+
+@needs_amx
+def test_amx_keeps_infinities_and_nan_where_they_are():
+    a, b = numbers(np.random.default_rng(6), (1, 40, 50), "bfloat16"), np.ones((1, 50, 45), dtype("bfloat16"))
+    a[0, 3, 7], a[0, 33, 49] = np.inf, np.nan
+    got = gemm(a, b, "bfloat16", symbol="gemm.amx").astype("float32")[0]
+    assert np.isposinf(got[3]).all() and np.isnan(got[33]).all()
+    assert np.isfinite(np.delete(got, [3, 33], axis=0)).all()
+
+
+def test_amx_refuses_what_it_does_not_do():
+    a = np.ones((1, 20, 20), "float32")
+    with pytest.raises(ValueError, match="only bfloat16, on a CPU with AMX"):
+        gemm(a, a, "float32", symbol="gemm.amx")
+
+
+DIGEST = """
+import hashlib
+import numpy as np
+from tests.cpu.test_gemm import gemm, numbers
+rng, found = np.random.default_rng(7), hashlib.sha256()
+for m, n, k in [(5, 7, 3), (33, 100, 900), (64, 48, 384), (130, 150, 385), (200, 96, 1000)]:
+    for name in ("float32", "float64", "float16"):
+        a, b, bias = numbers(rng, (2, m, k), name), numbers(rng, (2, k, n), name), numbers(rng, (n,), name)
+        found.update(gemm(a, b, name, bias, "gemm.packed").tobytes())
+print(found.hexdigest())
+"""
+
+
+def test_wider_registers_and_more_threads_give_the_same_bits():
+    settings = [{"AXON_MAX_ISA": cap, "OMP_NUM_THREADS": threads} for cap in ("", "avx2") for threads in ("1", "3")]
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", DIGEST], env={**os.environ, **setting}, capture_output=True, text=True, check=True
+        ).stdout
+        for setting in settings
+    ]
+    assert len(set(found)) == 1
 
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "int32", "int8"])

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axon import nx
 from axon.datasets import batches, digits, fashion_mnist
 from axon.datasets.batches import permutation
+from axon.tree import leaves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
+
+from ..tables import DataFrame, Series
 
 
 @settings(max_examples=40, deadline=None)
@@ -61,12 +65,45 @@ def test_trees_of_arrays_are_cut_leaf_by_leaf() -> None:
         np.testing.assert_array_equal(x["b"][1], -y)
 
 
+def test_rows_of_tables_and_lists_are_paired_by_position() -> None:
+    """A table's own labels of its rows, here in another order, choose nothing."""
+    n, labels = np.arange(20), np.random.default_rng(0).permutation(20)
+    for x, y in (
+        (n[:, None], Series(n, labels)),
+        (DataFrame(n[:, None], labels, ["a"]), Series(n, np.arange(20))),
+        (n[:, None].tolist(), n.tolist()),
+        ({"a": Series(n, labels), "b": n.tolist()}, Series(n, labels + 100)),
+    ):
+        for a, b in batches(x, y, 6, seed=1):
+            for leaf in leaves(a):
+                np.testing.assert_array_equal(leaf.ravel(), b)
+
+
+def test_tensors_stay_where_they_are() -> None:
+    ((x, y),) = batches(nx.arange(4.0), np.arange(4), 4, seed=None)
+    assert isinstance(x, nx.Tensor) and isinstance(y, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"batch_size": 4}, "batches: got an unknown option batch_size; write size="),
+        ({"shuffle": False}, "batches: got an unknown option shuffle; write seed=None to keep the order"),
+        ({"sizes": 4}, "batches: got an unknown option sizes; write size"),
+        ({"quux": 4}, r"got an unknown option quux; write batches\(x, y, size=32, \*, seed=0, drop_last=False\)"),
+    ],
+)
+def test_options_of_other_libraries(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        batches(np.zeros(3), np.zeros(3), **options)
+
+
 @pytest.mark.parametrize(
     ("x", "y", "size", "text"),
     [
         (np.zeros((3, 2)), np.zeros(2), 1, r"expected arrays of one length, got \(3, 2\), \(2,\); pair them"),
         ((np.zeros(3), np.zeros(2)), np.zeros(3), 1, "expected arrays of one length"),
-        ([1.0, 2.0], [1, 0], 1, r"expected arrays \[n, ...\], got numbers; make arrays of lists with np.asarray"),
+        (1.0, 0, 1, r"expected arrays \[n, ...\], got numbers; give one row an example"),
         (np.zeros(3), np.zeros(3), 0, "expected a size of at least 1, got 0"),
         (np.zeros(3), np.zeros(3), 1.5, "expected a size of at least 1, got 1.5"),
         (np.zeros(3), np.zeros(3), None, "expected a size of at least 1, got None"),

@@ -7,14 +7,13 @@ import io
 import sys
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import debug, defn, jit
-from axon.defn.jit import TABLE_SIZE
+from axon.defn import debug, defn, jit, table
 from axon.errors import CompileError, DonationError, NonFiniteError, TraceError
 from axon.nx import Tensor
 
@@ -44,8 +43,12 @@ def test_numbers_are_traced_not_baked_in(compiler: str) -> None:
     x = nx.tensor([1.0, 2.0])
     assert [f(x, a).tolist() for a in (2.0, 3.0, float("inf"))] == [[2, 4], [3, 6], [float("inf")] * 2]
     assert f.traces == 1
-    assert jit(lambda *xs: xs, compiler=compiler)(1, 2.5, True, np.float64(1.5))[3].type == nx.template(())
-    assert [t.tolist() for t in jit(lambda *xs: xs, compiler=compiler)(1, 2.5, True)] == [1, 2.5, True]
+    assert [f(x, a).tolist() for a in (2, True, np.float64(2.5))] == [[2, 4], [1, 2], [2.5, 5]]
+    assert f.traces == 3
+    made = jit(lambda *xs: xs, compiler=compiler)(1, 2.5, True, np.float64(1.5), np.int8(3))
+    assert [(str(t.dtype), t.item()) for t in made] == [
+        ("int32", 1), ("float32", 2.5), ("bool", True), ("float32", 1.5), ("int8", 3)
+    ]  # fmt: skip
 
 
 def test_arrays(compiler: str) -> None:
@@ -94,16 +97,31 @@ def test_one_trace_a_signature(compiler: str) -> None:
     assert f.traces == 4
 
 
-def test_the_table_is_bounded(compiler: str, capsys: Any) -> None:
-    f = jit(lambda x, n: x + n, static="n", compiler="evaluate")
+def test_many_signatures_are_kept() -> None:
+    f = jit(lambda x: x * 2 + 1, compiler="evaluate")
+    for _ in range(3):
+        for n in range(1, 201):
+            f(nx.ones(n))
+    assert f.traces == 200
+
+
+def test_traces_are_bounded_by_memory(compiler: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(table, "_tables", weakref.WeakSet())
+    f, g = jit(lambda x, n: x + n, static="n", compiler=compiler), jit(lambda x: x - 1, compiler=compiler)
     x = nx.tensor(1.0)
-    for n in range(TABLE_SIZE + 5):
-        f(x, n)
-    assert len(f._table) == TABLE_SIZE
-    assert f(x, TABLE_SIZE + 4).item() == TABLE_SIZE + 5
-    assert f.traces == TABLE_SIZE + 5
-    assert f(x, 0).item() == 1  # went first
-    assert f.traces == TABLE_SIZE + 6
+    g(x)
+    size = table.size_of(g._last.graph)  # type: ignore[union-attr]
+    monkeypatch.setattr(table, "BUDGET", 4 * size)
+    for n in (0, 1, 2, 0, 3, 4):  # the second look at 0 makes 1 and 2 older
+        assert f(x, n).item() == 1 + n
+    assert f.traces == 5 and len(f._table) + len(g._table) == 4
+    said = capsys.readouterr().err
+    assert said.count("<lambda>: all traces take") == 2  # one was dropped of each
+    assert [f(x, n).item() for n in (3, 4, 0)] == [4, 5, 1]
+    assert f.traces == 5
+    assert g(x).item() == 0 and f(x, 1).item() == 2
+    assert (f.traces, g.traces) == (6, 1)  # its last entries a function knows without the table
+    assert "all traces" not in capsys.readouterr().err
 
 
 def test_inside_a_trace_definitions_inline(compiler: str) -> None:
@@ -178,16 +196,91 @@ def test_static(compiler: str, static: Any) -> None:
     assert f.traces == 3
 
 
-def test_static_values_of_one_hash_are_told_apart(compiler: str) -> None:
-    f = jit(lambda x, n: x + (10 if n is True else n), static=1, compiler=compiler)
-    assert [f(nx.tensor(1.0), n).item() for n in (1, True, 1.0)] == [2, 11, 2]
+class Options(NamedTuple):
+    value: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    value: Any
+
+
+class Own:
+    """Its equality is that of its part."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Own) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+HOLDERS: list[Any] = [lambda v: v, lambda v: (v,), lambda v: (("a", v), 2), Options, Settings, Own]
+
+
+def part(value: Any) -> Any:
+    """The number inside."""
+    while not isinstance(value, (bool, int, float)):
+        value = value.value if hasattr(value, "value") else value[0] if value[0] != "a" else value[1]
+    return value
+
+
+@pytest.mark.parametrize("hold", HOLDERS)
+def test_static_values_that_are_equal_but_not_alike_are_told_apart(compiler: str, hold: Any) -> None:
+    f = jit(lambda x, s: (nx.asarray(part(s)), nx.copysign(x, float(part(s)))), static="s", compiler=compiler)
+    x = nx.tensor(1.0)
+    for _ in range(2):
+        assert [str(f(x, hold(v))[0].dtype) for v in (1, True, 1.0)] == ["int32", "bool", "float32"]
+        assert [f(x, s=hold(v))[1].item() for v in (0.0, -0.0, 0)] == [1, -1, 1]
+    assert f.traces == 6
+
+
+@pytest.mark.parametrize("hold", [*HOLDERS[:-1], lambda v: frozenset([v])])
+def test_a_static_nan_is_equal_to_itself(hold: Any) -> None:
+    f = jit(lambda x, s: x * 2, static=1, compiler="evaluate")
+    for _ in range(3):
+        f(nx.tensor(1.0), hold(float("nan")))
+    assert f.traces == 1
+
+
+def test_static_sets_are_told_apart() -> None:
+    f = jit(lambda s: [nx.asarray(v) for v in s], static=0, compiler="evaluate")
+    assert [str(f(frozenset([v]))[0].dtype) for v in (1, True, 1.0)] == ["int32", "bool", "float32"]
+
+
+@dataclass
+class Leaky:
+    x: Any
+    slope: Any = field(metadata={"static": True})
+
+
+def test_containers_that_are_equal_but_not_alike_are_told_apart(compiler: str) -> None:
+    f = jit(lambda t: nx.copysign(t.x, t.slope), compiler=compiler)
+    made = [f(Leaky(nx.tensor(1.0), v)).item() for v in (0.0, -0.0, 0.0, float("nan"), float("nan"))]
+    assert made == [1, -1, 1, 1, 1]
     assert f.traces == 3
+    g = jit(lambda t: t, compiler=compiler)
+    assert [type(k) for one in (1, True, 1.0, True) for k in g({one: nx.tensor(1.0)})] == [int, bool, float, bool]
+    assert g.traces == 3
 
 
 def test_static_values_must_be_hashable() -> None:
     f = jit(lambda x, n: x, static="n", compiler="evaluate")
     with pytest.raises(TypeError, match="expected a hashable value for static argument 'n', got a list; pass a tuple"):
         f(nx.tensor(1.0), [1])
+
+
+@pytest.mark.parametrize(("value", "what"), [([1], "list"), (np.ones(2), "ndarray"), (([1],), "tuple")])
+def test_static_fields_must_be_hashable(value: Any, what: str) -> None:
+    f = jit(lambda t: t.x, compiler="evaluate")
+    for call in (f, f.lower):
+        with pytest.raises(
+            TypeError, match=rf"expected hashable static fields in its arguments, got a {what} as Leaky.slo"
+        ):
+            call(Leaky(nx.tensor(1.0), value))
 
 
 def test_options_are_not_tensors() -> None:
@@ -292,7 +385,8 @@ def test_nothing_is_donated_by_a_call_that_fails(compiler: str) -> None:
         ((nx.ones((32, 4)), 1.0), (nx.ones((17, 4)), 1.0), "argument 'x' axis 0 was 32, now 17"),
         ((nx.ones(3), 1.0), (nx.ones((3, 4)), 1.0), "argument 'x' was float32[3], now float32[3,4]"),
         ((nx.ones(3), 1.0), (nx.ones(3, dtype="float64"), 1.0), "argument 'x' was float32[3], now float64[3]"),
-        ((nx.ones(3), 1.0), (nx.ones(3), 1), "argument 'n' was float32[], now int32[]"),
+        ((nx.ones(3), 1.0), (nx.ones(3), 1), "argument 'n' was a Python float, now a Python int"),
+        ((nx.ones(3), True), (nx.ones(3), nx.ones(())), "argument 'n' was a Python bool, now float32[]"),
         (
             ({"a": nx.ones(3), "b": nx.ones(3)}, 1.0),
             ({"a": nx.ones(4), "b": nx.ones(5)}, 1.0),

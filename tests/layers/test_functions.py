@@ -81,9 +81,15 @@ def test_global_pools() -> None:
 
 
 def test_windows_need_images() -> None:
-    for pool in (layers.max_pool, layers.avg_pool, layers.global_avg_pool, layers.global_max_pool):
+    sized = {"kernel_size": 2}
+    for pool, options in (
+        (layers.max_pool, sized),
+        (layers.avg_pool, sized),
+        (layers.global_avg_pool, {}),
+        (layers.global_max_pool, {}),
+    ):
         with pytest.raises(ShapeError, match=r"expected images \[batch, spatial..., channels\], got float32\[2, 3\]"):
-            pool(nx.zeros((2, 3)))
+            pool(nx.zeros((2, 3)), **options)
     with pytest.raises(ShapeError, match="kernel_size as a number or 2 of them"):
         layers.max_pool(nx.zeros((2, 3, 3, 1)), kernel_size=(2, 2, 2))
 

@@ -1,5 +1,6 @@
 """Loops: learning, metrics, events, validation, resuming, interruption; and what they do not do: read back, retrace."""
 
+import copy
 import os
 import re
 import signal
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 from axon import losses, metrics, model, nx, tree
 from axon.datasets import batches
-from axon.io import load, save
-from axon.loop import Loop, early_stop, evaluate
+from axon.io import load
+from axon.loop import early_stop, evaluate
 from axon.model import input
 
 from .trainers import EVALUATE, X, Y, data, mlp, trainer
@@ -56,37 +57,6 @@ def test_a_run_is_a_function_of_its_arguments() -> None:
     for a, b, c in zip(*(tree.leaves(r.state.parameters) for r in (one, two, other)), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
-
-
-def test_going_on_is_as_if_never_stopped() -> None:
-    m = input("x", shape=(None, 4)).batch_norm().dropout(rate=0.2).dense(3, activation="softmax")
-    loop = trainer(m, progress=False)
-    straight = loop.run(data(), epochs=5, **EVALUATE)
-    half = loop.run(data(), epochs=2, **EVALUATE)
-    for _ in range(2):  # the state kept is not used up
-        rest = loop.run(data(), epochs=5, state=half.last, **EVALUATE)
-    assert [h["loss"] for h in rest.history] == [h["loss"] for h in straight.history]
-    for a, b in zip(tree.leaves(straight.last.step), tree.leaves(rest.last.step), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_going_on_from_a_file(tmp_path: Any) -> None:
-    """As docs/design/models.md says, by a loop that has not run before."""
-    straight = trainer(progress=False).run(data(), epochs=4, **EVALUATE)
-    save(tmp_path / "step", trainer(progress=False).run(data(), epochs=2, **EVALUATE).last.step)
-    loop = trainer(progress=False)
-    fresh = loop.run(data(), epochs=0, **EVALUATE).last
-    last = fresh._replace(step=load(tmp_path / "step", like=fresh.step), epoch=2)
-    assert loop.run(data(), epochs=4, state=last, **EVALUATE).history[-1]["loss"] == straight.history[-1]["loss"]
-
-
-def test_going_on_with_other_metrics() -> None:
-    last = trainer(progress=False).run(data(), **EVALUATE).last
-    fewer = Loop.trainer(mlp(), "categorical_cross_entropy", "adam", progress=False).validate(data())
-    for loop in (fewer, fewer.metric(lambda y, p: nx.max(p), "highest")):
-        names = ["loss", *loop.metrics]
-        reported = loop.run(data(), epochs=2, state=last, **EVALUATE).history[-1]
-        assert list(reported) == ["epoch", *names, *(f"validation_{name}" for name in names), "seconds"]
 
 
 def test_the_state_given_is_not_used_up() -> None:
@@ -154,6 +124,22 @@ def test_early_stop() -> None:
     assert len(stopping.run(data(), epochs=20, **EVALUATE).history) == 5
     with pytest.raises(ValueError, match="early_stop: expected one of loss, accuracy, got 'validation_loss'; attach"):
         trainer(progress=False).handle("epoch_completed", early_stop("validation_loss")).run(data(), **EVALUATE)
+
+
+@pytest.mark.parametrize("epochs", [4, 9])
+def test_early_stop_restores_the_best_weights(epochs: int) -> None:
+    """Whether it stops by itself (in epoch 5) or the run's last epoch comes first; and the kept copy stays alive."""
+    kept: dict[int, Any] = {}
+    loop = trainer(progress=False).metric(lambda y, p: nx.max(p), "highest")
+    loop = loop.handle("epoch_completed", lambda s: kept.update({s.epoch: copy.deepcopy(s.step.model)}))
+    stopping = loop.handle("epoch_completed", early_stop("highest", restore=True))  # it grows from epoch 1 on
+    result = stopping.run(data(), epochs=epochs, **EVALUATE)
+    assert len(result.history) == min(epochs, 5)
+    best = min(result.history, key=lambda h: h["highest"])["epoch"]
+    assert best < len(result.history)
+    for a, b in zip(tree.leaves(result.state), tree.leaves(kept[best]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    stopping.run(data(), epochs=epochs + 1, state=result.last, **EVALUATE)
 
 
 def test_iterations_cap_an_epoch() -> None:
@@ -238,13 +224,6 @@ def test_loops_are_values() -> None:
     loop = trainer()
     loop.metric("mean_absolute_error", "error").validate([]).handle("started", lambda s: None)
     assert list(loop.metrics) == ["accuracy"] and loop.validation is None and not loop.handlers
-
-
-def test_a_loss_that_is_nan_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    last = trainer(progress=False).run([(X, Y + 1)], epochs=3, **EVALUATE).last  # class 3 of 3
-    trainer(progress=False).run([(X, Y + 1)], epochs=4, state=last, **EVALUATE)
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1 and said[0].startswith("run: the loss is NaN in epoch 1; are all class numbers in range")
 
 
 def test_what_evaluate_measures() -> None:

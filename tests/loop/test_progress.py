@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from axon import nx
 from axon.loop import log, progress, step
+from axon.model import ModelState
 
 from .trainers import EVALUATE, X, Y, data, trainer
 
@@ -26,12 +27,11 @@ def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.Mo
     clock, written = [0.0], terminal(monkeypatch)
     monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
     reads: list[int] = []
-    monkeypatch.setattr(progress, "read", lambda totals: (reads.append(1), step.read(totals))[1])
     line = progress.Progress(1, 2, 1000, True)
-    totals = step.Totals({"loss": nx.tensor(6.0)}, nx.tensor(3.0))
+    state = step.StepState(ModelState(), (), step.no_totals({}), step.no_watch(), None)
     for i in range(1, 1001):
         clock[0] += 0.001
-        line.update(i, 32, totals)
+        line.update(i, 32, state, lambda state: (reads.append(1), {"loss": 2.0})[1])
     line.finish({"loss": 2.0})
     assert 9 <= len(reads) <= 10
     assert written.getvalue().endswith("epoch 1/2   batch 1000/1000   loss 2.0000   32,000 examples/s\n")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import initializers, layers, model, nx, tree
+from axon.datasets import batches
 from axon.defn import debug, grad, jit
 from axon.errors import DTypeError, NonFiniteError, ShapeError
 from axon.model import Model, ModelState, Prediction, input
@@ -95,17 +96,37 @@ def test_several_inputs() -> None:
     state = model.init(m, **EVALUATE)
     a, b = np.ones((4, 2), np.float32), np.zeros((4, 3), np.float32)
     expected = np.concatenate([a, b], 1)
-    for given in ((a, b), [a, b], {"b": b, "a": a}):
+    for given in ((a, b), [a, b], {"b": b, "a": a}, (a, b.tolist()), {"a": a.tolist(), "b": b.tolist()}):
         np.testing.assert_array_equal(model.predict(m, state, given, **EVALUATE), expected)
-    for wrong in (a, (a,), {"a": a}, {"a": a, "c": b}, (a, b.tolist()), {"a": a, "b": [1.0]}):
+    for wrong in (a, (a,), {"a": a}, {"a": a, "c": b}, a.tolist(), [a, b, b]):
         with pytest.raises(ValueError, match="model: expected inputs a, b, got"):
             model.predict(m, state, wrong, **EVALUATE)
 
 
 @pytest.mark.parametrize("rows", [[[1.0, 2.0, 3.0, 4.0]], [[1.0, 2.0, 3.0, 4.0]] * 2])
-def test_lists_of_numbers_are_no_input(rows: list[list[float]]) -> None:
+def test_a_list_of_numbers_is_an_input(rows: list[list[float]]) -> None:
+    state = model.init(small(), **EVALUATE)
+    found = model.predict(small(), state, rows, **EVALUATE)
+    np.testing.assert_array_equal(found, model.predict(small(), state, np.array(rows), **EVALUATE))
+    loose = input("x", shape=(None, None)).dense(2)
+    assert model.init(loose, rows, **EVALUATE)["dense_0"]["kernel"].shape == (4, 2)
+    with pytest.raises(ValueError, match=r"model: expected inputs x, got list; .*\(np.stack makes one of a list of"):
+        model.predict(small(), state, [np.ones(4), np.ones(4)], **EVALUATE)
     with pytest.raises(ValueError, match="model: expected inputs x, got list; pass one array each"):
-        model.predict(small(), model.init(small(), **EVALUATE), rows, **EVALUATE)
+        model.build(small(), **EVALUATE).predict(state, rows)
+
+
+def test_batches_are_no_input() -> None:
+    state = model.init(small(), **EVALUATE)
+    with pytest.raises(TypeError, match="predict: expected arrays, got a Batches; go through it, and pass the arrays"):
+        model.predict(small(), state, batches(np.ones((8, 4)), np.ones(8)), **EVALUATE)
+
+
+def test_a_key_is_no_number() -> None:
+    with pytest.raises(
+        TypeError, match=r"init: expected a key uint32\[2\], got 42; write key=axon.nx.random.key\(42\)"
+    ):
+        model.init(small(), key=42)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +302,7 @@ def test_the_state_of_another_model() -> None:
             **EVALUATE,
         )
     with pytest.raises(ShapeError, match=r"layer conv_0 .*expected a parameter kernel, found none in the state"):
-        model.predict(input("x", shape=(None, 4, 4, 1)).conv(2), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
+        model.predict(input("x", shape=(None, 4, 4, 1)).conv(2, 1), state, nx.ones((1, 4, 4, 1)), **EVALUATE)
 
 
 @pytest.mark.parametrize(("made", "got"), [(nx.zeros(3), r"float32\[3\]"), (np.zeros((4, 2)), r"float64\[4,2\]")])

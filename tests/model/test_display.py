@@ -28,3 +28,12 @@ def test_an_unknown_shape_is_said_so_until_there_is_a_template() -> None:
     m = input("image", shape=(None, None, 3)).conv(4, kernel_size=3).dense(2)
     assert "conv_0 (conv)" in str(m) and "unknown" in str(m) and "Total" not in str(m)
     assert "(2, 7, 4)" in model.table(m, nx.template((2, 9, 3)))
+
+
+def test_windows_over_anything_but_images_of_two_axes_are_noted() -> None:
+    """[batch, 8, 8] has eight channels, where one was perhaps meant."""
+    lines = str(input("x", shape=(None, 8, 8)).conv(4, kernel_size=3).max_pool(kernel_size=2))
+    assert "conv_0 (conv, 1-d over 8 channels)" in lines and "max_pool_0 (max_pool, 1-d over 4 channels)" in lines
+    lines = str(input("x", shape=(None, 8, 8, 8, 1)).avg_pool(kernel_size=2))
+    assert "avg_pool_0 (avg_pool, 3-d over 1 channels)" in lines
+    assert "conv_0 (conv) " in str(input("x", shape=(None, 8, 8, 1)).conv(4, kernel_size=3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import nx, testing
-from axon.defn import grad, vjp
+from axon.defn import grad, jit, vjp
 
 X = np.random.default_rng(0).standard_normal((3, 4, 5)) * 3 + 1
 AXES = [None, 0, -1, (0, 2), ()]
@@ -64,6 +64,22 @@ def test_gradients_at_the_edges(row, x, y, expected):
     np.testing.assert_allclose([g.item() for g in pullback(nx.tensor(1.0))], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "run", [lambda f: f, jit, lambda f: jit(f, compiler="evaluate")], ids=["eager", "native", "evaluate"]
+)
+@pytest.mark.parametrize("axis", [-1, 0, (0, 1)], ids=str)
+def test_slopes_of_logsumexp_at_infinities(axis, run):
+    """Those of its limit, softmax; where everything is masked, 0."""
+    inf = np.inf
+    for row, slope in [
+        ([-inf, -inf], [0, 0]), ([-inf, 1], [0, 1]), ([inf, 0], [1, 0]), ([inf, 3e38], [1, 0]), ([inf, -inf], [1, 0]),
+        ([inf, inf], [0.5, 0.5]), ([2, 2], [0.5, 0.5]),
+    ]:  # fmt: skip
+        x = nx.tensor([row] if axis != 0 else [[v] for v in row], "float32")
+        found = run(grad(lambda x: nx.sum(nx.logsumexp(x, axis=axis))))(x)
+        np.testing.assert_allclose(found.numpy().ravel(), slope, rtol=1e-6, err_msg=str(row))
+
+
 def test_integers_correction_and_nothing():
     assert nx.mean(nx.tensor([1, 2, 4], "uint8")).item() == pytest.approx(7 / 3)
     assert nx.var(nx.asarray(X), correction=1).item() == pytest.approx(np.var(X, ddof=1))
@@ -77,6 +93,13 @@ def test_counts_and_closeness():
     for x, y in [(a, b), (a[:2], b[:2]), (a[:1], a[:1] + 1), (a[1:2], -a[1:2])]:
         for equal_nan in (False, True):
             assert bool(nx.all_close(x, y, equal_nan=equal_nan)) == np.allclose(x, y, equal_nan=equal_nan)
+
+
+def test_closeness_of_integers_does_not_wrap():
+    for dtype, a, b in [("uint8", 0, 255), ("int8", -128, 127), ("int32", -(2**31), 2**31 - 1)]:
+        assert not nx.all_close(nx.tensor([a], dtype), nx.tensor([b], dtype), rtol=0, atol=1)
+    assert not nx.all_close(nx.tensor([2**24]), nx.tensor([2**24 + 1]), rtol=0, atol=0)
+    assert nx.all_close(nx.tensor([True]), nx.tensor([True]))
 
 
 def test_large_values():

@@ -37,6 +37,7 @@ FLOATS = {
     "erfc": np.vectorize(math.erfc, otypes=[float]),
     "erf_inv": scipy.special.erfinv,
     "fma": lambda x, y, z: x * y + z,
+    "gap": lambda x, y: np.where(x == y, 0, x - y),
     "round": np.rint,
     "where": np.where,
 }

@@ -84,3 +84,10 @@ def test_errors():
         nx.window_sum(nx.ones(3), window=4)
     with pytest.raises(ShapeError, match="above 0"):
         nx.window_max(nx.ones(3), window=0)
+
+
+@pytest.mark.parametrize("pad", [True, False])
+def test_means_of_halves_do_not_overflow(pad):
+    x = nx.full((8,), 60000.0, "float16")
+    assert nx.window_mean(x, window=4, count_include_pad=pad).tolist() == [60000.0] * 5
+    assert nx.window_mean(nx.full((3000,), 1.0, "bfloat16"), window=3000, count_include_pad=pad).tolist() == [1.0]

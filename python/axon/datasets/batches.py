@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import nx, tree
+from ..arrays import arrays
 from ..errors import ShapeError
+from ..names import guided
 
 
 def permutation(size: int, seed: int, epoch: int = 0) -> np.ndarray:
@@ -24,6 +26,7 @@ def permutation(size: int, seed: int, epoch: int = 0) -> np.ndarray:
     return np.argsort(np.asarray(nx.random.bits(key, (size,))), kind="stable")
 
 
+@tree.atom
 @dataclass(frozen=True, repr=False)
 class Batches:
     """The batches of two trees of arrays. Iterating gives those of epoch 0; `epoch(n)` gives those of another.
@@ -38,11 +41,16 @@ class Batches:
     drop_last: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("x", "y"):  # arrays: rows are chosen by position, whatever labels the data has for them
+            object.__setattr__(self, name, arrays("batches", getattr(self, name), name))
         shapes = [np.shape(array) for array in tree.leaves((self.x, self.y))]
-        if () in shapes:
-            raise ShapeError("batches: expected arrays [n, ...], got numbers; make arrays of lists with np.asarray")
+        if () in shapes or not shapes:
+            raise ShapeError(
+                f"batches: expected arrays [n, ...], got {'numbers' if shapes else 'none'}; give one row an example"
+            )
         if len({shape[0] for shape in shapes}) > 1:
-            raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; pair them")
+            advice = "np.stack makes one array of a list of them" if isinstance(self.x, list) else "pair them"
+            raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; {advice}")
         if not isinstance(self.size, Integral) or self.size < 1:
             raise ValueError(f"batches: expected a size of at least 1, got {self.size!r}")
 
@@ -71,11 +79,19 @@ class Batches:
             yield tree.map(operator.itemgetter(chosen), (self.x, self.y))
 
 
+@guided(
+    batch_size="size=",
+    shuffle="seed=None to keep the order of the arrays, seed=<number> to shuffle",
+    random_state="seed=",
+    drop_remainder="drop_last=",
+)
 def batches(x: Any, y: Any, size: int = 32, *, seed: int | None = 0, drop_last: bool = False) -> Batches:
-    """Batches of numpy arrays x [n, ...] and y [n, ...], shuffled anew every epoch from `seed` (None: not shuffled).
+    """Batches of x [n, ...] and y [n, ...], shuffled anew every epoch from `seed` (None: not shuffled).
 
-    x and y may be trees of arrays: a dict by name or a tuple, for a model of several inputs. Arrays keep their dtypes.
-    ShapeError when the arrays differ in length, ValueError when the size is below 1.
+    x and y are arrays of any library, which become NumPy arrays of their dtype, or lists of numbers (int32, float32);
+    or a dict by name or a tuple of such, for a model of several inputs. Rows are paired by position: a table's own
+    labels for its rows count for nothing. ShapeError when the arrays differ in length, DTypeError for what holds no
+    numbers, TypeError for what is no array, ValueError when the size is below 1.
 
     >>> [len(y) for x, y in batches(np.zeros((10, 2)), np.arange(10), 4)]
     [4, 4, 2]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .. import config, dtypes, tree
+from .. import tree
 from ..errors import AxonError
+from ..exact import Exact
 from ..nx.creation import asarray
-from ..nx.op import scalar_type
+from ..nx.number import WIDE, scalar_type
+from ..nx.op import Given
 from ..nx.tensor import Tensor, TensorType
 
 Place = int | str  # of an argument: the position of a positional parameter, the name of any other
@@ -21,11 +23,19 @@ class Signature(NamedTuple):
     """All that a trace depends on."""
 
     structure: tree.Structure  # of the positional arguments, or of (positional, keywords) where there are keywords
-    types: tuple[TensorType, ...]
+    types: tuple[Given, ...]  # of the leaves: bool, int or float for a number
     keywords: bool
-    static: tuple[
-        tuple[Place, type, Any], ...
-    ]  # place, type, value: rising positions, then names; the type tells 1 from True
+    static: tuple[tuple[Place, Exact], ...]  # rising positions, then names
+
+
+class Form(NamedTuple):
+    """How a call of so many positional arguments and keywords of these names is put in canonical form. Arguments are
+    named by expressions, `args[0]` and `kwargs['x']`."""
+
+    positional: tuple[str, ...]
+    named: Mapping[str, str]
+    static: tuple[tuple[Place, str], ...]
+    arrange: Callable[[Any, Any], tuple[Any, tuple[Any, ...]]]  # (args, kwargs) -> tree of the dynamic, the static
 
 
 class Arguments:
@@ -58,42 +68,62 @@ class Arguments:
             found.add(self.names.index(place) if place in self.names else place)
         return frozenset(found)
 
-    def sort(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool, tuple[Any, ...]]:
-        """Arguments in their one canonical form: the tree of the dynamic ones, whether it has keywords, the static."""
+    def form(self, count: int, names: Sequence[str]) -> Form:
+        """The form of a call with `count` positional arguments and these keywords."""
+        args, kwargs = [f"args[{i}]" for i in range(count)], {name: f"kwargs[{name!r}]" for name in names}
         if kwargs:
             bound = self._signature.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
-        static: list[tuple[Place, type, Any]] = []
-        if self.static:
-            given: dict[Place, Any] = {**dict(enumerate(args)), **kwargs}
-            for place in [p for p in given if p in self.static]:
-                try:
-                    hash(given[place])
-                except TypeError:
-                    raise TypeError(
-                        f"{self.label}: expected a hashable value for static argument {self.name(place)!r}, got a "
-                        f"{type(given[place]).__name__}; pass a tuple, or leave it out of static"
-                    ) from None
-                static.append((place, type(given[place]), given[place]))
-            args = tuple([a for i, a in enumerate(args) if i not in self.static])
-            kwargs = {k: v for k, v in kwargs.items() if k not in self.static}
-        return ((args, kwargs) if kwargs else args), bool(kwargs), tuple(static)
+        given: dict[Place, str] = {**dict(enumerate(args)), **kwargs}
+        static = tuple((place, source) for place, source in given.items() if place in self.static)
+        positional = tuple(source for i, source in enumerate(args) if i not in self.static)
+        named = {name: source for name, source in kwargs.items() if name not in self.static}
+        dynamic = f"({''.join(f'{source}, ' for source in positional)})"
+        if named:
+            dynamic = f"({dynamic}, {{{', '.join(f'{name!r}: {source}' for name, source in named.items())}}})"
+        line = f"return {dynamic}, ({''.join(f'{source}, ' for _, source in static)})"
+        return Form(positional, named, static, tree.compiled("arrange(args, kwargs)", [line], {}))
+
+    def exactly(self, form: Form, static: Sequence[Any]) -> tuple[tuple[Place, Exact], ...]:
+        """The static arguments as a signature has them."""
+        found = tuple([(place, Exact(value)) for (place, _), value in zip(form.static, static)])
+        for place, value in found:
+            try:
+                hash(value)
+            except TypeError:
+                raise TypeError(
+                    f"{self.label}: expected a hashable value for static argument {self.name(place)!r}, got a "
+                    f"{type(value.value).__name__}; pass a tuple, or leave it out of static"
+                ) from None
+        return found
+
+    def flatten(self, dynamic: Any) -> tuple[list[Any], tree.Structure]:
+        """`tree.flatten` of dynamic arguments, whose structure must be one that can be looked up."""
+        leaves, structure = tree.flatten(dynamic)
+        try:
+            hash(structure)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.label}: expected hashable static fields in its arguments, got {_unhashable(structure)}; give a "
+                f"tuple or another immutable value, or let the field be a leaf"
+            ) from error
+        return leaves, structure
 
     def restore(self, signature: Signature, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of the Python function, with these leaves."""
         made = tree.unflatten(signature.structure, leaves)
         positional, named = made if signature.keywords else (made, {})
         args, kwargs = list(positional), dict(named)
-        for place, _, value in signature.static:
+        for place, static in signature.static:
             if isinstance(place, int):
-                args.insert(place, value)
+                args.insert(place, static.value)
             else:
-                kwargs[place] = value
+                kwargs[place] = static.value
         return args, kwargs
 
     def leaf_places(self, signature: Signature) -> list[tuple[Place, tree.Path]]:
         """The argument that each leaf belongs to, and its path inside it."""
-        static = {place for place, _, _ in signature.static}
+        static = {place for place, _ in signature.static}
         dynamic = [i for i in range(len(static) + len(signature.structure)) if i not in static]
         found: list[tuple[Place, tree.Path]] = []
         for path in signature.structure.paths():
@@ -111,15 +141,16 @@ class Arguments:
         return self.names[place] if isinstance(place, int) and place < len(self.names) else place
 
     def donated(self, signature: Signature) -> list[bool]:
-        """Whether each leaf is donated."""
-        return [place in self._donate for place, _ in self.leaf_places(signature)]
+        """Whether each leaf is donated. A number has no memory to give."""
+        places = self.leaf_places(signature)
+        return [p in self._donate and isinstance(t, TensorType) for (p, _), t in zip(places, signature.types)]
 
-    def lift(self, leaves: Sequence[Any], signature: Callable[[], Signature]) -> list[Tensor]:
-        """Leaves as tensors: Python scalars with rank 0, arrays of any library sharing memory where they can."""
-        made: list[Tensor] = []
+    def lift(self, leaves: Sequence[Any], signature: Callable[[], Signature], *also: type) -> list[Any]:
+        """Leaves as tensors and numbers (and what is of the types `also`): arrays share memory where they can."""
+        made: list[Any] = []
         for i, leaf in enumerate(leaves):
             try:
-                made.append(leaf if type(leaf) is Tensor else _lift(leaf))
+                made.append(leaf if type(leaf) is Tensor or type(leaf) in also else _lift(leaf))
             except (AxonError, TypeError, ValueError) as error:
                 raise TypeError(
                     f"{self.label}: expected tensors, arrays or numbers, got a {type(leaf).__name__} as argument "
@@ -129,28 +160,37 @@ class Arguments:
         return made
 
 
-_SCALARS = {
-    bool: TensorType(dtypes.bool_, ()),
-    int: TensorType(dtypes.int32, ()),
-    float: TensorType(dtypes.float32, ()),
-}
+def _unhashable(structure: tree.Structure) -> str:
+    """The first metadata of a structure that has no hash: of a dataclass, which field."""
+    for cls, meta in pairwise(structure):
+        if isinstance(meta, Exact):
+            names = [
+                f".{f.name}" for f in getattr(cls, "__dataclass_fields__", {}).values() if f.metadata.get("static")
+            ]
+            parts = zip(names, meta.value) if names else [("", meta.value)]
+            for name, value in parts:
+                try:
+                    hash(Exact(value))
+                except TypeError:
+                    return f"a {type(value).__name__} as {cls.__name__}{name}"
+    raise AssertionError(structure)
 
 
-@cache
-def _of_numpy() -> tuple[type, Mapping[Any, dtypes.DType]]:
-    import numpy as np
-
-    return np.ndarray, {d.numpy: d for d in dtypes.ALL}
+def type_of(lifted: Any) -> Given:
+    """What a signature says of a tensor, a tensor's type or a number."""
+    return lifted.type if type(lifted) is Tensor else lifted if type(lifted) is TensorType else type(lifted)
 
 
-def _lift(value: Any) -> Tensor:
-    """`asarray`, with short ways for what steps are fed with."""
-    cls = scalar_type(value)
-    if cls is not None and (cls is not int or -(2**31) <= value < 2**31):
-        backend = config.lookup("backend", config.default_backend)
-        return Tensor(_SCALARS[cls], backend, backend.constant(value, _SCALARS[cls]))
-    ndarray, known = _of_numpy()
-    if type(value) is ndarray and (dtype := known.get(value.dtype)) is not None:
-        backend = config.lookup("backend", config.default_backend)
-        return Tensor(TensorType(dtype, value.shape), backend, backend.from_numpy(value))
+def wide(given: Given) -> TensorType:
+    """The type in which a program takes what a signature has."""
+    return given if isinstance(given, TensorType) else TensorType(WIDE[given], ())
+
+
+def _lift(value: Any) -> Any:
+    """A number as Python's own, anything else as a tensor."""
+    python = scalar_type(value)
+    if python is int and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{value} is no int64; pass a tensor of uint64, a float, or a static argument")
+    if python is not None:
+        return python(value)
     return asarray(value)

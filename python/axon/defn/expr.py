@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..exact import exact
 from ..nx.op import TABLE, Inference, Op, sized
 from ..nx.tensor import TensorType
 
@@ -127,7 +128,7 @@ class Builder:
         """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
         if op.kind == "effect":
             return Node(op, inputs, attrs, types, source)
-        key = (op, inputs, tuple((k, _exact(v)) for k, v in attrs.items()), types)
+        key = (op, inputs, tuple([(k, exact(v)) for k, v in attrs.items()]), types)
         found = self._interned.get(key)
         if found is None:
             found = self._interned[key] = Node(op, inputs, attrs, types, source)
@@ -139,13 +140,6 @@ class Builder:
         op = TABLE[name]
         settled = op.infer([v.type for v in inputs], attrs)
         return Value(self.node(op, inputs, settled.attrs, settled.out), 0)
-
-
-def _exact(value: Any) -> Any:
-    """A literal as a key that tells 0.0 from -0.0, 1 from 1.0 from True, and finds NaN equal to itself."""
-    if isinstance(value, (bool, int, float)):
-        return (type(value), repr(value))
-    return tuple([_exact(v) for v in value]) if type(value) is tuple else value
 
 
 def rewrite(

@@ -5,44 +5,30 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from threading import Lock, RLock
+from collections.abc import Callable, Sequence
+from threading import RLock
 from types import MethodType
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 from weakref import WeakSet
 
 from .. import config, tree
+from ..dtypes import DType
 from ..errors import TraceError, note
-from ..nx.backend import Backend, tracing
+from ..nx.backend import tracing
+from ..nx.number import Number, scalar_of
 from ..nx.tensor import Tensor, TensorType
 from ..values import Value, named, refuse_unnamed
 from . import debugging
-from .arguments import Arguments, Places, Signature
+from .arguments import Arguments, Form, Places, Signature, type_of, wide
+from .call import Calls, Entry, Limits, data, moved, number
 from .donation import Donated, refuse_shared
-from .expr import Graph
 from .lowered import Lowered
 from .receipt import change
+from .table import Table, size_of
 from .trace import Traced, trace
 
-TABLE_SIZE = 64  # executables kept a function; the least recently used goes first
 _ONE = tree.structure(0)
 _definitions: WeakSet[Definition] = WeakSet()
-
-
-class Entry(NamedTuple):
-    """One trace and its executable, with what a call needs at hand."""
-
-    signature: Signature
-    match: Callable[[Any], list[Any] | None]  # arguments -> leaves
-    plain: bool  # neither keywords nor static arguments
-    captured: tuple[Tensor, ...]
-    donated: tuple[int, ...]  # numbers of the donated leaves
-    graph: Graph
-    executable: Any
-    backend: Backend
-    out_types: tuple[TensorType, ...]
-    build: Callable[[Any], Any] | None  # results -> their tree; None where the result is one tensor
 
 
 class Definition(Value):
@@ -66,8 +52,9 @@ class Definition(Value):
         options = {"compiler": compiler, "donate": donate, "static": static, "max_traces": max_traces, "device": device}
         self._options = options  # as given
         self._compiler, self._device, self._max_traces = compiler, device, max_traces
-        self._table: OrderedDict[Signature, Entry] = OrderedDict()
-        self._recent: Entry | None = None
+        self._calls: dict[Any, Calls] = {}  # by the number of positional arguments and the names of the others
+        self._table: Table[Entry] = Table(self.label)
+        self._last: Entry | None = None
         self._told: set[Any] = set()
         self._unlock()
         _definitions.add(self)
@@ -75,7 +62,7 @@ class Definition(Value):
 
     def _unlock(self) -> None:
         """Also in a forked child, where a thread that made an entry is no more."""
-        self._lock, self._building = Lock(), RLock()  # of the table, short; of making an entry, long
+        self._building = RLock()  # of making an entry
 
     def __repr__(self) -> str:
         return f"<defn {self.label}, {self.traces} traces>"
@@ -92,105 +79,84 @@ class Definition(Value):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tracing.get() is not None:
             return self.function(*args, **kwargs)
-        entry = self._recent
-        if entry is not None and entry.plain and not kwargs and debugging.check.get() is None:
-            leaves = entry.match(args)
-            if leaves is not None:
-                backend = entry.backend
-                data = [
-                    x.data
-                    for x, t in zip(leaves, entry.signature.types)
-                    if type(x) is Tensor and x.backend is backend and (x.type is t or x.type == t)
-                ]
-                if len(data) == len(leaves):
-                    return self._run(entry, leaves, data)
-        return self._call(args, kwargs)
+        calls = self._calls.get((len(args), *kwargs)) or self._meet(len(args), kwargs)
+        if debugging.check.get() is None:
+            for take, entry in calls.recent:
+                found = take(args, kwargs, entry.backend, entry.types, entry.static)
+                if found is not None:
+                    self._last = entry
+                    return self._run(entry, *found)
+        return self._call(calls, args, kwargs)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The general call: static arguments, keywords, arrays, numbers, a signature other than the last."""
-        signature, leaves, tensors = self._settle(args, kwargs)
+    def _call(self, calls: Calls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The general call: a signature other than the last two, arguments that are to be converted."""
+        dynamic, static = calls.form.arrange(args, kwargs)
+        leaves, structure = calls.leaves(dynamic) or self._arguments.flatten(dynamic)
+        given, signature = self._settle(calls.form, static, leaves, structure)
         if debugging.check.get() is not None:
-            return self._debug(signature, tensors)
+            return self._debug(signature, given)
         entry = self._find(signature)
-        backend = entry.backend
-        data = [
-            t.data if t.backend is backend else _moved(t, backend, unasked=x is not t)
-            for x, t in zip(leaves, tensors, strict=True)
-        ]
-        return self._run(entry, tensors, data)
+        calls.remember(entry)
+        return self._run(entry, data(given, leaves, entry.backend), given)
 
-    def _settle(self, args: Any, kwargs: dict[str, Any]) -> tuple[Signature, list[Any], list[Tensor]]:
-        keywords, static = False, ()
-        if kwargs or self._arguments.static:
-            args, keywords, static = self._arguments.sort(args, kwargs)
-        recent = self._recent
-        leaves = recent.match(args) if recent is not None and recent.signature.keywords is keywords else None
-        if recent is not None and leaves is not None and all(map(tree.is_leaf, leaves)):
-            structure = recent.signature.structure
-        else:
-            leaves, structure = tree.flatten(args)
-        tensors = self._arguments.lift(leaves, lambda: Signature(structure, (), keywords, static))
-        return Signature(structure, tuple([t.type for t in tensors]), keywords, static), leaves, tensors
+    def _meet(self, count: int, names: Any) -> Calls:
+        return self._calls.setdefault((count, *names), Calls(self._arguments.form(count, names)))
 
-    def _run(self, entry: Entry, tensors: list[Tensor], data: list[Any]) -> Any:
+    def _settle(
+        self, form: Form, static: Sequence[Any], leaves: Sequence[Any], structure: tree.Structure, *also: type
+    ) -> tuple[list[Any], Signature]:
+        """The leaves as tensors and numbers, and the signature."""
+        exact = self._arguments.exactly(form, static) if static else ()
+        keywords = bool(form.named)
+        given = self._arguments.lift(leaves, lambda: Signature(structure, (), keywords, exact), *also)
+        return given, Signature(structure, tuple([type_of(x) for x in given]), keywords, exact)
+
+    def _run(self, entry: Entry, data: tuple[Any, ...], given: Sequence[Any]) -> Any:
         backend = entry.backend
         if entry.captured:
-            data += [t.data if t.backend is backend else _moved(t, backend) for t in entry.captured]
+            data += tuple([t.data if t.backend is backend else moved(t, backend) for t in entry.captured])
+        if entry.limits:
+            _check(entry.limits, given)
         if entry.donated:
-            inputs = [*tensors, *entry.captured]
-            refuse_shared(self.label, inputs, entry.donated, lambda: self._arguments.leaf_names(entry.signature))
-        results = entry.executable(tuple(data))
+            inputs = [*given, *entry.captured]
+            tensors = [i for i in entry.donated if type(given[i]) is Tensor]
+            refuse_shared(self.label, inputs, tensors, lambda: self._arguments.leaf_names(entry.signature))
+        results = entry.executable(data)
         for i in entry.donated:
-            tensors[i].backend, tensors[i].data = self._gone, None
+            if type(given[i]) is Tensor:
+                given[i].backend, given[i].data = self._gone, None
         if entry.build is None:
             return Tensor(entry.out_types[0], backend, results[0])
         return entry.build([Tensor(t, backend, d) for t, d in zip(entry.out_types, results)])
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments would run, to look at; TensorTypes may stand for tensors."""
-        keywords, static = False, ()
-        if kwargs or self._arguments.static:
-            args, keywords, static = self._arguments.sort(args, kwargs)
-        leaves, structure = tree.flatten(args)
-        given = [x for x in leaves if not isinstance(x, TensorType)]
-        lifted = self._arguments.lift(given, lambda: Signature(structure, (), keywords, static))
-        found = iter(lifted)
-        types = tuple([x if isinstance(x, TensorType) else next(found).type for x in leaves])
-        entry = self._find(Signature(structure, types, keywords, static))
-        inputs = [*lifted, *entry.captured]
-        whole = len(inputs) == len(entry.graph.inputs) and all(t.backend is entry.backend for t in inputs)
-        return Lowered(entry.graph, entry.executable, tuple([t.data for t in inputs]) if whole else None)
+        calls = self._calls.get((len(args), *kwargs)) or self._meet(len(args), kwargs)
+        dynamic, static = calls.form.arrange(args, kwargs)
+        leaves, structure = calls.leaves(dynamic) or self._arguments.flatten(dynamic)
+        given, signature = self._settle(calls.form, static, leaves, structure, TensorType)
+        entry = self._find(signature)
+        inputs = [*given, *entry.captured]
+        whole = all(type(t) is not TensorType and (type(t) is not Tensor or t.backend is entry.backend) for t in inputs)
+        return Lowered(entry.graph, entry.executable, data(inputs, inputs, entry.backend) if whole else None)
 
     def _find(self, signature: Signature) -> Entry:
         """The entry of a signature. Threads trace each signature once, and wait for no other thread's trace else."""
-        recent = self._recent
-        if recent is not None and recent.signature == signature:
-            return recent
-        entry = self._known(signature)
+        entry = self._table.get(signature)
         if entry is None:
             with self._building:
-                entry = self._known(signature)  # another thread may have made it meanwhile
+                entry = self._table.get(signature)  # another thread may have made it meanwhile
                 if entry is None:
                     self._announce(signature)
                     entry = self._build(signature)
                     self.traces += 1
-                    with self._lock:
-                        self._table[signature] = entry
-                        if len(self._table) > TABLE_SIZE:
-                            self._table.popitem(last=False)
-        self._recent = entry
+                    self._table.add(signature, entry, size_of(entry.graph))
+        self._last = entry
         return entry
-
-    def _known(self, signature: Signature) -> Entry | None:
-        with self._lock:
-            entry = self._table.get(signature)
-            if entry is not None:
-                self._table.move_to_end(signature)
-            return entry
 
     def _build(self, signature: Signature) -> Entry:
         start = time.perf_counter()
-        traced = self._trace(signature)
+        traced, limits = self._trace(signature)
         spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
         name = self._compiler or config.default_compiler
@@ -198,11 +164,12 @@ class Definition(Value):
         donate = (*donated, *[False] * len(traced.captured))
         executable = compiler.compile(traced.graph, donate=donate, label=self.label, trace_seconds=spent)
         return Entry(
-            signature=signature,
-            match=tree.matcher(signature.structure),
-            plain=not signature.keywords and not signature.static,
+            types=signature.types,
+            static=tuple(exact.value for _, exact in signature.static),
             captured=traced.captured,
             donated=tuple(i for i, flag in enumerate(donated) if flag),
+            limits=limits,
+            signature=signature,
             graph=traced.graph,
             executable=executable,
             backend=executable.backend,
@@ -210,18 +177,22 @@ class Definition(Value):
             build=None if traced.structure == _ONE else tree.builder(traced.structure),
         )
 
-    def _trace(self, signature: Signature) -> Traced:
+    def _trace(self, signature: Signature) -> tuple[Traced, Limits]:
+        met: list[dict[DType, str]] = [{} for _ in signature.types]
+
         def over(*leaves: Tensor) -> Any:
-            args, kwargs = self._arguments.restore(signature, leaves)
+            given = [x if isinstance(t, TensorType) else Number(x, m) for x, t, m in zip(leaves, signature.types, met)]
+            args, kwargs = self._arguments.restore(signature, given)
             return self.function(*args, **kwargs)
 
-        return trace(over, signature.types)
+        traced = trace(over, tuple([wide(t) for t in signature.types]))
+        return traced, tuple([(i, name, dtype) for i, found in enumerate(met) for dtype, name in found.items()])
 
     def _announce(self, signature: Signature) -> None:
         """Say in one line, once a kind of change, why a second or later trace is made; refuse it past max_traces."""
-        if self._recent is None:
+        if self._last is None:
             return
-        found = change(self._recent.signature, signature, self._arguments)
+        found = change(self._last.signature, signature, self._arguments)
         if self._max_traces is not None and self.traces >= self._max_traces:
             raise TraceError(
                 f"{self.label}: expected at most {self._max_traces} traces, got a call that needs another: "
@@ -231,17 +202,24 @@ class Definition(Value):
             self._told.add(found.kind)
             note(f"{self.label}: trace {self.traces + 1}: {found.words}")
 
-    def _debug(self, signature: Signature, tensors: list[Tensor]) -> Any:
-        traced = self._trace(signature)
+    def _debug(self, signature: Signature, given: Sequence[Any]) -> Any:
+        traced, limits = self._trace(signature)
+        _check(limits, given)
+        backend = config.lookup("backend", config.default_backend)
+        tensors = [
+            x if type(x) is Tensor else Tensor(wide(t), backend, number(x, backend))
+            for x, t in zip(given, signature.types)
+        ]
         return tree.unflatten(traced.structure, debugging.run(traced.graph, [*tensors, *traced.captured]))
 
 
 os.register_at_fork(after_in_child=lambda: [d._unlock() for d in _definitions])
 
 
-def _moved(t: Tensor, backend: Backend, unasked: bool = False) -> Any:
-    """The data of a tensor that is elsewhere: arrays and numbers may move unasked, tensors may not."""
-    return backend.from_numpy(t.numpy()) if unasked else backend.adopt(t).data
+def _check(limits: Limits, given: Sequence[Any]) -> None:
+    """Refuse a number that the dtype it meets does not hold, as it is refused outside definitions."""
+    for i, name, dtype in limits:
+        scalar_of(name, given[i], dtype)
 
 
 def jit(
@@ -255,7 +233,8 @@ def jit(
 ) -> Definition:
     """The function, traced and compiled at the first call for each signature: containers, dtypes, shapes, axis names.
 
-    Arguments are trees of tensors, arrays or numbers (traced as bool, int32 or float32 of rank 0, never constants).
+    Arguments are trees of tensors, arrays or numbers. A number's value is no part of the signature, and never changes
+    the dtype of a tensor that it meets, as outside; DTypeError of an integer that this dtype does not hold.
     static: parameters passed as they are; hashable, each value has its own trace. donate: parameters whose memory the
     call may reuse; using such a tensor afterwards raises DonationError. max_traces: TraceError instead of one trace
     more. compiler: "native" or "evaluate"; device: "cpu", or one that a "compiler:device" is registered for. Inside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..nx.op import Given
 from ..nx.tensor import TensorType
 from .arguments import Arguments, Signature
 
@@ -17,12 +18,12 @@ class Change(NamedTuple):
 
 def change(before: Signature, after: Signature, arguments: Arguments) -> Change:
     """The first difference, in the order static arguments, containers, leaves."""
-    old_static, new_static = ({place: (cls, value) for place, cls, value in s.static} for s in (before, after))
+    old_static, new_static = (dict(s.static) for s in (before, after))
     for place in {**old_static, **new_static}:
         old, new = old_static.get(place), new_static.get(place)
         if old != new:
             name = arguments.name(place)
-            was, now = ("left out" if v is None else repr(v[1]) for v in (old, new))
+            was, now = ("left out" if v is None else repr(v) for v in (old, new))
             return Change(("static", name), f"static argument {name!r} was {was}, now {now}")
     old_leaves, new_leaves = (dict(zip(arguments.leaf_names(s), s.types, strict=True)) for s in (before, after))
     for name in {**old_leaves, **new_leaves}:
@@ -37,7 +38,10 @@ def change(before: Signature, after: Signature, arguments: Arguments) -> Change:
     return Change(found[0].kind, found[0].words + more)
 
 
-def _leaf_change(name: str, old: TensorType, new: TensorType) -> Change:
+def _leaf_change(name: str, old: Given, new: Given) -> Change:
+    if not isinstance(old, TensorType) or not isinstance(new, TensorType):
+        was, now = (str(t) if isinstance(t, TensorType) else f"a Python {t.__name__}" for t in (old, new))
+        return Change(("type", name), f"argument {name!r} was {was}, now {now}")
     differing = [i for i, (a, b) in enumerate(zip(old.shape, new.shape, strict=False)) if a != b]
     if old.dtype is new.dtype and old.names == new.names and old.ndim == new.ndim and len(differing) == 1:
         axis = differing[0]

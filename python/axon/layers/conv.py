@@ -10,7 +10,7 @@ from .declare import Parameter, layer
 from .window import Padding, Sizes, each
 
 
-def _kernel(x: TensorType, units: int, kernel_size: Sizes = 1, groups: int = 1) -> tuple[int, ...]:
+def _kernel(x: TensorType, units: int, kernel_size: Sizes, groups: int = 1) -> tuple[int, ...]:
     size, channels = each(kernel_size, x, "kernel_size"), x.shape[-1]
     if groups < 1 or channels % groups:
         raise ShapeError(f"expected groups that divide the {channels} input channels, got groups={groups}; 1 is none")
@@ -32,7 +32,8 @@ def conv(
     kernel_dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The cross-correlation of images with `units` kernels, plus bias.
+    """The cross-correlation of images with `units` kernels of `kernel_size` (a number, or one each spatial axis), plus
+    bias.
 
     Shapes: x [batch, spatial..., in], kernel [spatial..., in / groups, units], bias [units]; result [batch, spatial...,
     units]. padding: "valid", "same" (the size divided by the stride, rounded up), or a number or (low, high) for each

@@ -6,6 +6,7 @@ from .. import nx
 from ..errors import ShapeError
 from ..initializers import ones, zeros
 from ..nx import Tensor, TensorType
+from ..options import plain_options
 from .declare import Mode, Parameter, Stateful, layer
 
 
@@ -21,6 +22,7 @@ def _channels(x: Tensor | TensorType, axis: int) -> tuple[int]:
     mean=Parameter(_channels, zeros(), kind="state"),
     var=Parameter(_channels, ones(), kind="state"),
 )
+@plain_options
 def batch_norm(
     x: Tensor,
     gamma: Tensor,

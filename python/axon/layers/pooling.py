@@ -10,12 +10,13 @@ from .window import Padding, Sizes, over_images, spatial_axes
 
 @layer()
 def max_pool(
-    x: Tensor, *, kernel_size: Sizes = 1, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
+    x: Tensor, *, kernel_size: Sizes, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
 ) -> Tensor:
     """The largest element of each window.
 
-    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
-    `strides` says how far apart they begin. padding: as for `conv`.
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of
+    `kernel_size` (a number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin.
+    padding: as for `conv`.
 
     >>> max_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [1., 3.]
@@ -25,12 +26,13 @@ def max_pool(
 
 @layer()
 def avg_pool(
-    x: Tensor, *, kernel_size: Sizes = 1, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
+    x: Tensor, *, kernel_size: Sizes, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
 ) -> Tensor:
     """The mean of each window, whose padding counts as zeros.
 
-    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows lie side by side unless
-    `strides` says how far apart they begin. padding: as for `conv`.
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of
+    `kernel_size` (a number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin.
+    padding: as for `conv`.
 
     >>> avg_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [0.5, 2.5]

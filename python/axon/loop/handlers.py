@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 from ..errors import CLEAR
@@ -14,10 +16,12 @@ from .state import EVENTS, Event, State
 Handle = Callable[[State], "State | None"]  # None keeps the state
 
 
-def at_least_one(name: str, value: int | None) -> None:
-    """Refuse a count below 1; None is no count."""
-    if value is not None and value < 1:
-        raise ValueError(f"{name} of at least 1, got {value}")
+def at_least(least: int, name: str, value: int | None) -> None:
+    """Refuse a count below `least` (ValueError) or what is no integer (TypeError); None is no count."""
+    if value is not None and not isinstance(value, Integral):
+        raise TypeError(f"{name}, an integer, got {value!r}")
+    if value is not None and value < least:
+        raise ValueError(f"{name} of at least {least}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Handler:
             raise ValueError(f"handle: expected one of {', '.join(EVENTS)}, got {self.event!r}")
         if not callable(self.handle):
             raise TypeError(f"handle: expected a function of the loop's state, got {self.handle!r}")
-        at_least_one("handle: expected every", self.every)
+        for name, least in (("every", 1), ("after", 0), ("before", 0)):
+            at_least(least, f"handle: expected {name}", getattr(self, name))
 
     def __call__(self, count: int, state: State) -> State:
         """The state after the event's `count`-th time (from 1)."""
@@ -88,11 +93,13 @@ def log(message: Callable[[State], str]) -> Handle:
 
 
 @remembered
-def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = "min") -> Handle:
+def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = "min", restore: bool = False) -> Handle:
     """A handler that ends the loop when a metric has not got better (lower, or higher with mode "max") more than
     `patience` times in a row.
 
-    ValueError for another mode, and when it is called for a metric that the loop does not have.
+    With restore, the run ends with the weights (the ModelState) of the best epoch, also where its last epoch is reached
+    first; a copy of them is kept. It is for "epoch_completed". ValueError for another mode, a patience below 0, and
+    when it is called for a metric that the loop does not have.
 
     >>> from axon import Loop, input, nx
     >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
@@ -102,6 +109,7 @@ def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = 
     """
     if mode not in ("min", "max"):
         raise ValueError(f'early_stop: expected mode "min" or "max", got {mode!r}')
+    at_least(0, "early_stop: expected patience", patience)
     sign = 1.0 if mode == "min" else -1.0
     name = f"early_stop {metric}"
 
@@ -112,10 +120,16 @@ def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = 
                 f"early_stop: expected one of {', '.join(metrics)}, got {metric!r}; attach it to the loop, "
                 f"and handle the event as often as it is measured (every=n)"
             )
-        best, bad = state.memory.get(name, (float("inf"), 0))
+        best, bad, model = state.memory.get(name, (float("inf"), 0, None))
         value = sign * metrics[metric]
-        best, bad = (value, 0) if value < best else (best, bad + 1)
-        state = state.remember(name, (best, bad))
+        if value < best:
+            best, bad, model = value, 0, copy.deepcopy(state.step.model) if restore else None
+        else:
+            bad += 1
+        state = state.remember(name, (best, bad, model))
+        ends = bad > patience or (state.epoch >= state.epochs and not state.mid_epoch)
+        if ends and model is not None:
+            state = state._replace(step=state.step._replace(model=copy.deepcopy(model)))
         return state.halt() if bad > patience else state
 
     return handle

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import CLEAR
-from .step import Totals, read
+from .step import StepState, found_bad
 
+Numbers = Mapping[str, float]
 INTERVAL = 0.1  # seconds between two refreshes, so that reading the metrics costs nothing that can be felt
 
 
-def in_words(metrics: Mapping[str, float]) -> list[str]:
+def in_words(metrics: Numbers) -> list[str]:
     """Each metric's name and value, four digits behind the point where these say something.
 
     >>> in_words({"loss": 0.25, "mean_squared_error": 2e-5})
@@ -47,21 +48,24 @@ class Progress:
         self._batch = self._examples = 0
         self._began = self._last = self._now = time.perf_counter()
 
-    def update(self, batch: int, examples: int, totals: Totals) -> None:
-        """Count a batch; refresh the line if it is on a terminal and a tenth of a second old."""
+    def update(self, batch: int, examples: int, step: StepState, measured: Callable[[StepState], Numbers]) -> int:
+        """Count a batch; refresh the line if it is on a terminal and a tenth of a second old. The number of the epoch's
+        first bad loss, if it was looked for and found."""
         self._batch, self._now = batch, time.perf_counter()
         self._examples += examples
-        if self._live and self._now - self._last >= INTERVAL:
-            self._last = self._now
-            columns = shutil.get_terminal_size().columns
-            self._write(self.text(read(totals))[: columns - 1])  # a line that wraps could not be rewritten
+        if not self._live or self._now - self._last < INTERVAL:
+            return 0
+        self._last = self._now
+        columns = shutil.get_terminal_size().columns
+        self._write(self.text(measured(step))[: columns - 1])  # a line that wraps could not be rewritten
+        return found_bad(step.watch)
 
-    def finish(self, metrics: Mapping[str, float]) -> None:
+    def finish(self, metrics: Numbers) -> None:
         """Print the epoch's last line; its rate is that of the batches alone."""
         if self._shown:
             self._write(self.text(metrics) + "\n")
 
-    def text(self, metrics: Mapping[str, float]) -> str:
+    def text(self, metrics: Numbers) -> str:
         """The line: epoch, batch, metrics, examples a second."""
         batch = f"{self._batch:>{len(str(self._batches))}}/{self._batches}" if self._batches else str(self._batch)
         rate = self._examples / max(self._now - self._began, 1e-9)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
-from ..datasets.batches import Batches
 from ..defn import Definition
-from ..errors import note
+from ..errors import NonFiniteError, note
 from ..model import ModelState
+from .data import Batch, NoBatches, Source
 from .handlers import Dispatcher
 from .progress import Progress, own_line_for_errors
 from .state import State
-from .step import Totals, no_totals, read
-
-Batch = tuple[Any, Any]
-Data = Iterable[Batch]
+from .step import Metrics, StepState, Totals, found_bad, no_totals, no_watch, read
 
 
 class Steps(NamedTuple):
@@ -34,98 +32,145 @@ class Steps(NamedTuple):
     evaluate: Definition  # (Totals, ModelState, x, y) -> Totals
 
 
-class Runner(NamedTuple):
-    """All that stays the same while a loop runs."""
+@dataclass
+class Runner:
+    """A run under way: what stays the same while it goes on, and the last state from which another run could."""
 
     steps: Steps
-    data: Data
+    data: Source
     iterations: int | None  # at most so many batches an epoch
-    validation: tuple[Data, int] | None  # data, every how many epochs
+    validation: tuple[Source, int] | None  # data, every how many epochs
     fire: Dispatcher
     progress: bool
-    names: tuple[str, ...]  # of the loss and the metrics
+    metrics: Metrics  # the loss among them
+    explain: Callable[[State, Batch | None], str]  # what made the loss infinite or NaN
+    look: Callable[[ModelState, Any, Any], str]  # what of a batch may have done so
+    reached: State
 
-    def all(self, now: State) -> State:
+    def all(self) -> State:
         """Run the epochs that are left."""
-        with own_line_for_errors(self.progress), interrupts() as interrupted:
-            now = self.fire("started", now)
-            while now.status == "running" and now.epoch < now.epochs:
-                now = _obeyed(self.epoch(now, interrupted), interrupted)
-        if now.status == "running":
-            return self.fire("completed", now._replace(status="completed"))
-        return self.fire("halted", now) if now.status == "halted" else now
+        began, epoch = self.reached.step_count, self.reached.epoch
+        try:
+            with own_line_for_errors(self.progress), interrupts() as interrupted:
+                now = self.fire("started", self.reached)
+                while now.status == "running" and now.epoch + (not now.mid_epoch) <= now.epochs:
+                    try:
+                        now = _obeyed(self.epoch(now, interrupted), interrupted)
+                    except NoBatches as error:
+                        if now.epoch == epoch:
+                            raise
+                        now = _ended(now, error)
+                    self.reached = now
+                if now.status == "running":
+                    now = self.fire("completed", now._replace(status="completed"))
+                elif now.status in ("halted", "diverged"):
+                    now = self.fire("halted", now)
+                return now
+        except BaseException as error:
+            if self.reached.step_count > began:
+                attach(error, self.reached)
+            raise
 
     def epoch(self, now: State, interrupted: Callable[[], bool]) -> State:
-        """Run one epoch: the batches, the validation, one entry of history."""
-        now = now._replace(
-            epoch=now.epoch + 1,
-            iteration=0,
-            validation={},
-            step=now.step._replace(totals=no_totals(self.names)),
-        )
-        now = self.fire("epoch_started", now)
+        """Run one epoch, or the rest of one: the batches, the validation, one entry of history."""
+        spent = 0.0
+        if now.mid_epoch:  # the part that was run has an entry where the run did not end by an error
+            spent = sum(h["seconds"] for h in now.history if h["epoch"] == now.epoch)
+            now = now._replace(history=tuple([h for h in now.history if h["epoch"] != now.epoch]))
+        else:
+            fresh = now.step._replace(totals=no_totals(self.metrics), watch=no_watch())
+            now = self.fire("epoch_started", now._replace(epoch=now.epoch + 1, iteration=0, validation={}, step=fresh))
         batches = min(filter(None, (self.iterations, operator.length_hint(self.data))), default=None)
         line = Progress(now.epoch, now.epochs, batches, self.progress)
         began, now = time.perf_counter(), _obeyed(self.batches(now, line, interrupted), interrupted)
-        means, seconds = read(now.step.totals), time.perf_counter() - began
+        measured, seconds = self.measured(now.step), spent + time.perf_counter() - began
+        if bad := found_bad(now.step.watch):
+            now = now._replace(status="diverged")
+            note(self.explain(now, self.batch(now.epoch, bad)))
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
-            data = self.validation[0]
-            found = measure("validate", self.steps.evaluate, now.step.model, data, self.names, interrupted)
-            now = _obeyed(now, interrupted)
+            try:
+                found = measure(self.steps.evaluate, now.step.model, self.validation[0], self.metrics, interrupted)
+                now = _obeyed(now, interrupted)
+            except NoBatches as error:
+                now, found = _ended(now, error), {}
             if now.status == "running":  # else it was cut off
                 now = now._replace(validation={f"validation_{name}": value for name, value in found.items()})
-        line.finish({**means, **now.validation})
-        if math.isnan(means["loss"]) and not any(math.isnan(h["loss"]) for h in now.history):
-            note(
-                f"run: the loss is NaN in epoch {now.epoch}; are all class numbers in range, is the learning rate too "
-                f"high? `with axon.debug():` around the run names the op"
-            )
-        now = now._replace(history=(*now.history, {"epoch": now.epoch, **means, **now.validation, "seconds": seconds}))
+        line.finish({**measured, **now.validation})
+        entry = {"epoch": now.epoch, **measured, **now.validation, "seconds": seconds}
+        now = now._replace(history=(*now.history, entry), mid_epoch=now.status not in ("running", "halt_epoch"))
+        self.reached = now
         if now.status == "halt_epoch":
             return self.fire("epoch_halted", now._replace(status="running"))
         return self.fire("epoch_completed", now) if now.status == "running" else now
 
     def batches(self, now: State, line: Progress, interrupted: Callable[[], bool]) -> State:
-        """Run the steps of one epoch."""
-        for x, y in of_epoch("run", self.data, now.epoch):
-            now = self.fire("iteration_started", now._replace(iteration=now.iteration + 1))
-            now = now._replace(step=self.steps.train(now.step, x, y))
+        """Run the steps of one epoch that are left: those of a run that never stopped."""
+        batches = self.data.epoch(now.epoch)
+        for _ in range(now.iteration):
+            if next(batches, None) is None:
+                raise ValueError(
+                    f"run: expected the {now.iteration} batches that the state has behind it in this epoch, got fewer; "
+                    f"pass the data it was trained on, or leave the epoch by state._replace(mid_epoch=False)"
+                )
+        left = None if self.iterations is None else max(self.iterations - now.iteration, 0)
+        for x, y in islice(batches, left):
+            count = examples(x)
+            number, total = now.iteration + 1, now.step_count + (count > 0)
+            now = self.fire("iteration_started", now._replace(iteration=number, step_count=total, mid_epoch=True))
+            now = now._replace(step=self.step(now.step, x, y))
+            self.reached = now
             now = self.fire("iteration_completed", now)
-            line.update(now.iteration, examples(x), now.step.totals)
-            if interrupted() or now.status != "running" or now.iteration == self.iterations:
+            bad = line.update(now.iteration, count, now.step, self.measured)
+            if bad or interrupted() or now.status != "running":
                 break
         return now
 
+    def step(self, state: StepState, x: Any, y: Any) -> StepState:
+        """One step; under `debug` its error also says what is wrong with the batch."""
+        try:
+            return self.steps.train(state, x, y)
+        except NonFiniteError as error:
+            if found := self.look(state.model, x, y):
+                error.add_note(found)
+            raise
+
+    def batch(self, epoch: int, number: int) -> Batch | None:
+        """One batch of an epoch, by its number from 1; None where the data cannot be passed over again."""
+        if not self.data.again:
+            return None
+        try:
+            return next(islice(self.data.epoch(epoch), number - 1, None), None)
+        except Exception:  # the user's, while the run's result is what counts
+            return None
+
+    def measured(self, step: StepState) -> dict[str, float]:
+        """What history and the progress line show of a step's state."""
+        rate = {} if step.rate is None else {"learning_rate": float(step.rate)}
+        return {**read(step.totals), **rate}
+
+
+def attach(error: BaseException, reached: State) -> None:
+    """Give an error that ends a run the state from which another can go on."""
+    with suppress(AttributeError):  # an exception with slots
+        error.last = reached  # type: ignore[attr-defined]
+        where = f"iteration {reached.iteration} of epoch {reached.epoch}"
+        error.add_note(f"run: {where} was completed before; run(..., state=error.last) goes on from there")
+
 
 def measure(
-    name: str,
     step: Callable[..., Totals],
     state: ModelState,
-    data: Data,
-    names: Iterable[str],
+    data: Source,
+    metrics: Metrics,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
-    """The means over all examples of some data, by an evaluation step; over those so far when interrupted."""
-    totals = no_totals(names)
-    for x, y in of_epoch(name, data, 0):
+    """The metrics of some data, by an evaluation step; of what was seen so far when interrupted."""
+    totals = no_totals(metrics)
+    for x, y in data.epoch(0):
         totals = step(totals, state, x, y)
         if interrupted():
             break
     return read(totals)
-
-
-def of_epoch(name: str, data: Data, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over."""
-    batch = None
-    for batch in data.epoch(epoch) if isinstance(data, Batches) else data:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
-            raise TypeError(
-                f"{name}: expected batches (x, y), got {got}; arrays are cut into them by axon.datasets.batches(x, y)"
-            )
-        yield batch  # type: ignore[misc]
-    if batch is None:
-        raise ValueError(f"{name}: expected batches, got none from {data!r}; pass a list, not a used-up generator")
 
 
 def examples(x: Any) -> int:
@@ -136,6 +181,12 @@ def examples(x: Any) -> int:
 
 def _obeyed(now: State, interrupted: Callable[[], bool]) -> State:
     return now._replace(status="interrupted") if interrupted() else now
+
+
+def _ended(now: State, error: NoBatches) -> State:
+    """The state that ends the loop because data has run out, with what was reached."""
+    note(f"{error}; the run ends after epoch {now.epoch}")
+    return now.halt()
 
 
 @contextmanager

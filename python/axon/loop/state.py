@@ -11,14 +11,17 @@ Event = Literal[
     "completed",
 ]  # fmt: skip
 EVENTS: tuple[Event, ...] = Event.__args__  # type: ignore[attr-defined]
-Status = Literal["running", "halt_epoch", "halted", "interrupted", "completed"]
+Status = Literal["running", "halt_epoch", "halted", "interrupted", "diverged", "completed", "ready"]
 
 
 class State(NamedTuple):
     """An immutable value; a handler that wants to change it returns another.
 
-    epoch, iteration: from 1, the ones under way. step: tensors, valid until the next step uses them up. validation: the
-    last validation's metrics. history: one dict a finished epoch. memory: what handlers keep from event to event.
+    epoch: from 1, the one under way; iteration: how many steps were taken in it; step_count: how many in all. step:
+    tensors, valid until the next step uses them up: `copy.deepcopy(state.step.model)` keeps the weights. validation:
+    the last validation's metrics. history: one dict an epoch. memory: what handlers keep from event to event.
+    mid_epoch: whether the epoch is not over: a run that goes on from here takes the rest of its batches. rate: the
+    optimizer's learning rate where it is a number.
     """
 
     epoch: int
@@ -29,11 +32,21 @@ class State(NamedTuple):
     history: tuple[dict[str, float], ...] = ()
     memory: dict[str, Any] = {}  # noqa: RUF012
     status: Status = "running"
+    step_count: int = 0
+    mid_epoch: bool = False
+    rate: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The epoch's running means and the last validation's: waits for the device, so ask for it rarely."""
+        """The epoch's metrics so far (NaN before its first batch) and the last validation's: waits for the device, so
+        ask for it rarely."""
         return {**read(self.step.totals), **self.validation}
+
+    @property
+    def learning_rate(self) -> float | None:
+        """What the last step was taken with (before any, what the first will be); None where the optimizer cannot say,
+        as a pair of functions. Waits for the device, so ask for it rarely."""
+        return self.rate if self.step.rate is None else float(self.step.rate)
 
     def halt_epoch(self) -> State:
         """The state that ends this epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -60,6 +61,9 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     def init_fn(template: Any = None, key: Tensor | None = None) -> ModelState:
         specs = {name: layout.parameters for name, layout in infer(model, template).items() if layout.parameters}
 
+        if isinstance(key, Integral):
+            raise TypeError(f"init: expected a key uint32[2], got {key}; write key=axon.nx.random.key({key})")
+
         def init(key: Tensor) -> ModelState:
             return first_state(specs, key)
 
@@ -93,10 +97,11 @@ def init(model: Model, template: Any = None, *, key: Tensor | None = None, compi
 
 
 def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
-    """The model's output for inference; `inputs` as for `build`'s predict_fn, in the shapes the model declares.
+    """The model's output for inference; `inputs` as for `build`'s predict_fn, in the shapes the model declares, or
+    lists of numbers.
 
-    TypeError unless `model` is a Model and `state` a ModelState; ValueError, ShapeError or DTypeError name an input
-    that does not fit.
+    TypeError unless `model` is a Model and `state` a ModelState, and for inputs that are no arrays, such as batches;
+    ValueError, ShapeError or DTypeError name an input that does not fit.
 
     >>> from axon.model import input
     >>> model = input("x", shape=(None, 3)).dense(2)
@@ -104,8 +109,10 @@ def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | Non
     (1, 2)
     """
     check_model(model, "predict")
+    from ..arrays import arrays
+
     check_state(state, "predict")  # before the call's own check, which knows trees alone
-    return _built(model, compiler).predict(state, inputs)
+    return _built(model, compiler).predict(state, arrays("predict", inputs))
 
 
 def _built(model: Model, compiler: str | None) -> ModelFunctions:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from .graph import Model, Shape
-from .shapes import infer, needs_template
+from .shapes import Layout, infer, needs_template
 
 
 def table(model: Model, template: Any = None) -> str:
@@ -31,7 +32,8 @@ def table(model: Model, template: Any = None) -> str:
     for node, name in model.names.items():
         layout = layouts.get(name)
         read = ", ".join(model.names[p] for p in node.parents)
-        shown = f"{name} ({node.op}: {read})" if len(node.parents) > 1 else f"{name} ({node.op})"
+        more = f": {read}" if len(node.parents) > 1 else _windows(node, model, layouts)
+        shown = f"{name} ({node.op}{more})"
         if layout is None:
             rows.append((shown, "unknown", "unknown"))
             continue
@@ -49,6 +51,15 @@ def table(model: Model, template: Any = None) -> str:
     return "\n".join(
         ["-" * width, "Model".center(width).rstrip(), rule, lines[0], rule, *lines[1:], "-" * width, *totals]
     )
+
+
+def _windows(node: Model, model: Model, layouts: Mapping[str, Layout]) -> str:
+    """Over what a layer with a window moves it, where that is not an image of two axes: [batch, 8, 8] is easily meant
+    as one channel."""
+    if "kernel_size" not in node.options or not layouts:
+        return ""
+    *_, channels = shape = layouts[model.names[node.parents[0]]].shape
+    return "" if len(shape) == 4 else f", {len(shape) - 2}-d over {channels} channels"
 
 
 def _shape(shape: Shape) -> str:

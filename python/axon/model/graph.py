@@ -8,7 +8,6 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral
 from types import MappingProxyType, MethodType
@@ -20,7 +19,10 @@ from ..dtypes import DType, float32
 from ..dtypes import dtype as to_dtype
 from ..initializers import find_initializer
 from ..layers import Layer
+from ..names import none_of
+from ..options import plain
 from ..values import Value, refuse_unnamed
+from .unknown import no_layer
 
 Shape = tuple[int | None, ...]
 
@@ -175,9 +177,7 @@ def function(name: str) -> Callable[..., Model]:
     """
     row = layers.TABLE.get(name)
     if row is None:
-        near = get_close_matches(name, layers.TABLE, n=1)
-        advice = f"did you mean {near[0]}?" if near else "axon.predict runs a model, axon.Loop trains it"
-        raise AttributeError(f"model: no layer is called {name!r}; {advice}")
+        raise AttributeError(f"model: {no_layer(name, layers.TABLE)}")
     return _of_table(row)
 
 
@@ -217,7 +217,8 @@ def model_function(row: Layer) -> Callable[..., Model]:
                 given[option] = find_initializer(given[option], f"{row.name}: {option}")
         activation, name = given.pop("activation", None), given.pop("name", None)
         defaults = {k: v for k, v in {**row.building, **row.options}.items() if v is not layers.REQUIRED}
-        node = Model(row.name, row, parents, MappingProxyType(defaults | given), name, user_line())
+        chosen = {option: plain(value) for option, value in {**defaults, **given}.items()}
+        node = Model(row.name, row, parents, MappingProxyType(chosen), name, user_line())
         return node if activation is None else _activate(node, activation)
 
     make.__signature__ = signature  # type: ignore[attr-defined]
@@ -231,8 +232,7 @@ def _activate(node: Model, activation: str | Callable[..., Any]) -> Model:
         return function(activation)(node)
     if not callable(activation):
         raise ValueError(
-            f"{node.op}: expected activation to be one of {', '.join(activations.__all__)}, or a function of a tensor, "
-            f"got {activation!r}"
+            none_of(f"{node.op}: activation", activations.__all__, activation, " or a function of a tensor")
         )
     row: Layer | None = getattr(activation, "row", None)  # a model function's own
     return model_function(row or layers.describe(activation))(node)

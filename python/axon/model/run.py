@@ -90,8 +90,8 @@ def by_name(model: Model, inputs: Any) -> dict[str, Any]:
     ):
         got = ", ".join(map(str, given)) if isinstance(inputs, Mapping) else type(inputs).__name__
         raise ValueError(
-            f"model: expected inputs {', '.join(names)}, got {got}; pass one array each (nx.tensor makes one of "
-            f"numbers), alone, in a tuple, or in a dict by name"
+            f"model: expected inputs {', '.join(names)}, got {got}; pass one array each (np.stack makes one of "
+            f"a list of arrays), alone, in a tuple, or in a dict by name"
         )
     return given
 

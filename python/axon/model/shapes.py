@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from .. import nx
 from ..defn.trace import trace
 from ..dtypes import DType
-from ..dtypes import dtype as to_dtype
 from ..errors import AxonError, ShapeError
 from ..layers import Spec
 from ..nx import Tensor, TensorType
@@ -45,7 +44,7 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
         dtype: DType = node.options["dtype"]
         if name in given:
             value = given[name]
-            type_ = value if isinstance(value, TensorType) else TensorType(to_dtype(value.dtype), tuple(value.shape))
+            type_ = value if isinstance(value, TensorType) else nx.asarray(value).type
             check_shape(node, name, type_)
             types[name] = TensorType(dtype, type_.shape)
             continue
@@ -62,7 +61,9 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
     if template is not None:
-        return _inferred(model, template)
+        from ..arrays import arrays
+
+        return _inferred(model, arrays("template", template))
     if "_layouts" not in model.__dict__:  # kept by the model itself, which never changes
         model.__dict__["_layouts"] = _inferred(model, None)
     return model.__dict__["_layouts"]

@@ -60,6 +60,7 @@ from .elementwise import divide as divide
 from .elementwise import floor as floor
 from .elementwise import floor_divide as floor_divide
 from .elementwise import fma as fma
+from .elementwise import gap as gap
 from .elementwise import hypot as hypot
 from .elementwise import imag as imag
 from .elementwise import maximum as maximum
@@ -176,6 +177,7 @@ from .transcendental import sin as sin
 from .transcendental import sinh as sinh
 from .transcendental import tan as tan
 from .transcendental import tanh as tanh
+from .wide import widened as widened
 from .windows import window_max as window_max
 from .windows import window_mean as window_mean
 from .windows import window_min as window_min

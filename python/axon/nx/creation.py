@@ -19,7 +19,8 @@ from ..runtime import in_our_memory
 from .backend import home, on, tracing
 from .elementwise import astype, fma, where
 from .logic import equal, greater_equal
-from .op import SCALARS, Inference, composed, lifted, naming, row, scalar_of, scalar_type
+from .number import SCALARS, Number, scalar_of, scalar_type
+from .op import Inference, composed, lifted, naming, row
 from .rules import axis_of, integer, names_of, shape_of
 from .tensor import Tensor, TensorType
 
@@ -101,8 +102,8 @@ def tensor(
     import numpy as np
 
     backend = home()
-    if isinstance(data, Tensor):
-        data = data if dtype is None else astype(data, dtype)
+    if isinstance(data, (Tensor, Number)) or _unknown(data):
+        data = asarray(data, dtype)
         names = data.names if names is None else names
         if tracing.get() is not None and device is None:
             return _renamed(data, names)
@@ -142,6 +143,10 @@ def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | N
     """`asarray` of what is no tensor, for the function `name`, which errors speak of."""
     import numpy as np
 
+    if type(data) is Number:
+        return data.cast(name, to_dtype(data.python if dtype is None else dtype))
+    if _unknown(data):
+        return _stacked(name, data, dtype)
     weak = None if hasattr(data, "dtype") else scalar_type(data)
     if weak is not None and copy is None:  # a trace knows its value
         target = to_dtype(weak if dtype is None else dtype)
@@ -283,6 +288,31 @@ def _odd(data: Any) -> str | None:
 def restored(bits: Any, dtype: str, names: Sequence[str | None] | None, device: str) -> Tensor:
     """A tensor that was pickled, over the memory of its bits."""
     return _renamed(asarray(bits.view(to_dtype(dtype).numpy), device=device), names)
+
+
+def _unknown(data: Any) -> bool:
+    """Whether lists hold a number given to the definition that is being traced."""
+    return type(data) is Number or (
+        isinstance(data, (list, tuple)) and tracing.get() is not None and any(map(_unknown, data))
+    )
+
+
+def _stacked(name: str, data: Any, dtype: DTypeLike | None) -> Tensor:
+    """What `_array` makes of nested lists of numbers, where some are not known yet."""
+    from .layout import stack
+
+    if not isinstance(data, (list, tuple)):
+        return convert(name, data, dtype)
+    if dtype is None:
+        kinds = [scalar_type(x) for x in _flat(data)]
+        if None in kinds:
+            raise DTypeError(f"{name}: expected numbers, got {data!r:.60}; use stack to join tensors")
+        dtype = max(kinds, key=SCALARS.index)  # type: ignore[arg-type]
+    return stack([_stacked(name, item, dtype) for item in data])
+
+
+def _flat(data: Any) -> list[Any]:
+    return [x for item in data for x in _flat(item)] if isinstance(data, (list, tuple)) else [data]
 
 
 def _renamed(x: Tensor, names: Any) -> Tensor:

@@ -43,6 +43,20 @@ def subtract(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
+@elementwise(
+    dtype=floating,
+    vjp=lambda g, z, x, y: (g, -g),
+    eager=lambda xp, x, y: xp.where(x == y, 0, x - y),
+)
+def gap(x: Operand, y: Operand, /) -> Tensor:
+    """x - y, and 0 between equal infinities: how far a value is below a maximum of which it is one.
+
+    >>> nx.gap(nx.tensor([float("inf"), 2.0]), nx.tensor([float("inf"), 3.0]))
+    float32[2] [ 0., -1.]
+    """
+    ...
+
+
 @operator("mul", reflected=True)
 @elementwise(dtype=numeric, vjp=lambda g, z, x, y: (g * y, g * x))
 def multiply(x: Operand, y: Operand, /) -> Tensor:

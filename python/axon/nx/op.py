@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from ..dtypes import DType, result_type
 from ..errors import DTypeError, ShapeError
 from .backend import beside, select
+from .number import SCALARS, Number, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SCALARS = (bool, int, float)
 LIMIT = 1 << 43  # elements of a tensor: at 8 bytes each, the 2**46 that the runtime allows a buffer
 Given = TensorType | type  # what inference sees: a type, or bool/int/float for a Python scalar
 
@@ -99,11 +99,6 @@ def operand_types(operands: Sequence[Given]) -> list[TensorType]:
     return [o if isinstance(o, TensorType) else TensorType(result_type(o), ()) for o in operands]
 
 
-def scalar_type(value: Any) -> type | None:
-    """bool, int or float if the value is a Python scalar (numpy.float64 is a Python float), else None."""
-    return next((t for t in SCALARS if isinstance(value, t)), None)
-
-
 def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Run a row: settle types, convert operands, dispatch. Returns a Tensor, or a tuple where the row has several."""
     given, types, tensors = [], [], []
@@ -120,6 +115,8 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     backend = select(tensors)
     args = []
     for o, dtype in zip(given, settled.operands, strict=True):
+        if type(o) is Number:
+            o = o.cast(op.name, dtype)
         if not isinstance(o, Tensor):
             type_ = TensorType(dtype, ())
             o = Tensor(type_, backend, backend.constant(scalar_of(op.name, o, dtype), type_))
@@ -138,16 +135,6 @@ def _convert(name: str, value: Any, dtype: DType | None = None) -> Tensor:
     from .creation import convert
 
     return convert(name, value, dtype)
-
-
-def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
-    """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
-    if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
-        raise DTypeError(
-            f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got {value}; give "
-            f"a wider dtype, or cast the tensor it meets with astype first"
-        )
-    return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
 
 
 Declare = Callable[[Callable[P, R]], Callable[P, R]]
@@ -270,15 +257,25 @@ def operator(name: str, *, reflected: bool = False) -> Declare:
         def single(self: Tensor, *options: Any) -> Any:
             return run(self, *options)
 
-        def binary(self: Tensor, other: Any) -> Any:
+        def binary(self: Any, other: Any) -> Any:
             return run(self, other) if _is_operand(called, other) else NotImplemented
 
-        def swapped(self: Tensor, other: Any) -> Any:
+        def swapped(self: Any, other: Any) -> Any:
             return run(other, self) if _is_operand(called, other) else NotImplemented
 
+        def of_number(self: Number, *other: Any) -> Any:
+            numbers = all(map(scalar_type, other))
+            return operate(run, f"__{name}__", called, (self, *other)) if numbers else binary(self, *other)
+
+        def swapped_number(self: Number, other: Any) -> Any:
+            numbers = scalar_type(other)
+            return operate(run, f"__{name}__", called, (other, self)) if numbers else swapped(self, other)
+
         setattr(Tensor, f"__{name}__", single if unary else binary)
+        setattr(Number, f"__{name}__", of_number)
         if reflected:
             setattr(Tensor, f"__r{name}__", swapped)
+            setattr(Number, f"__r{name}__", swapped_number)
         return function
 
     return attach
@@ -289,7 +286,7 @@ def _is_operand(name: str, value: Any) -> bool:
         raise TypeError(
             f"{name}: expected a tensor, array or number, got a {type(value).__name__}; give nx.tensor of it"
         )
-    return isinstance(value, (Tensor, *SCALARS)) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    return isinstance(value, (Tensor, Number, *SCALARS)) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
 
 
 DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]

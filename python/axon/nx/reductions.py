@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import DTypeLike
+from ..dtypes import DTypeLike, float64
 from .elementwise import abs, astype, divide, where
 from .layout import concat, flatten
 from .logic import equal, isfinite, isnan, less_equal, logical_and, logical_or, not_equal
@@ -14,6 +14,7 @@ from .movement import broadcast_to, expand_dims, permute_dims, reshape, take_sli
 from .op import composed
 from .rules import accumulating, choosing, locating, logical, numeric, position, reduction
 from .tensor import Tensor
+from .wide import widened
 
 Axis = int | str | Sequence[int | str] | None
 
@@ -193,11 +194,15 @@ def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) ->
 
 @composed
 def all_close(x: Tensor, y: Tensor, /, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Whether all |x - y| <= atol + rtol |y|; infinities are close to themselves, NaN too if equal_nan.
+    """Whether all |x - y| <= atol + rtol |y|; infinities are close to themselves, NaN too if equal_nan. Integers are
+    compared as float64 numbers, halves as float32 ones.
 
     >>> nx.all_close(nx.tensor([1.0, 2.0]), nx.tensor([1.0, 2.00001]))
     bool[] True
     """
+    if not (x.dtype.is_float or y.dtype.is_float):
+        x, y = astype(x, float64), astype(y, float64)
+    (x, y), _ = widened(x, y)
     near = less_equal(abs(x - y), atol + rtol * abs(y))
     same = logical_or(equal(x, y), logical_and(isfinite(y), near))
     return all(logical_or(same, logical_and(isnan(x), isnan(y))) if equal_nan else same)

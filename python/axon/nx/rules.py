@@ -128,14 +128,14 @@ def index_dtype(dtype: DType, name: str = "indexing") -> DType:
 # Axes and attributes
 
 
-def integer(name: str, what: str, value: Any) -> int:
-    """A Python int out of anything that is an integer; TypeError otherwise."""
+def integer(name: str, what: str, value: Any, advice: str = "shapes and axes are static") -> int:
+    """A Python int out of anything that is an integer; TypeError otherwise, which ends with the advice."""
     if isinstance(value, bool):
         raise TypeError(f"{name}: expected an integer for {what}, got {value}; write 0 or 1")
     try:
         return operator.index(value)
     except TypeError as error:
-        raise TypeError(f"{name}: expected an integer for {what}, got {value!r}; shapes and axes are static") from error
+        raise TypeError(f"{name}: expected an integer for {what}, got {value!r}; {advice}") from error
 
 
 def integers(name: str, what: str, values: Any, count: int | None = None) -> tuple[int, ...]:

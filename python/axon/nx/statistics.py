@@ -6,14 +6,15 @@ from __future__ import annotations
 import math
 
 from ..dtypes import float32
-from .elementwise import divide, sqrt, square, subtract, where
-from .logic import isfinite
+from .elementwise import divide, gap, sqrt, square, subtract, where
+from .logic import isinf, less, logical_and
 from .movement import stop_grad
 from .op import composed
 from .reductions import Axis, max, sum
 from .rules import axes_of
 from .tensor import Tensor
 from .transcendental import exp, log
+from .wide import widened
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -71,14 +72,16 @@ def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 def logsumexp(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log of the sum of exp over axes (None is all), without overflow on the way; -inf over nothing.
 
+    The gradient is softmax, its limit too: 0 where all is -inf, and all of it to what is inf, in equal shares.
+
     >>> nx.logsumexp(nx.tensor([1000.0, 1000.0]))
     float32[] 1000.6932
     """
-    wide = _wide(x)
+    (wide,), rounded = widened(x)
     top = stop_grad(max(wide, axis=axis, keepdims=True)) if _count("logsumexp", x, axis) else 0.0
-    top = where(isfinite(top), top, 0)
-    total = log(sum(exp(subtract(wide, top)), axis=axis, keepdims=True)) + top
+    total = log(sum(exp(gap(wide, top)), axis=axis, keepdims=True))
+    found = where(logical_and(isinf(top), less(top, 0)), top, total + top)
     if keepdims:
-        return _result(total, x)
+        return rounded(found)
     gone = axes_of("logsumexp", x.type, axis)
-    return _result(total.squeeze(gone) if gone else total, x)
+    return rounded(found.squeeze(gone) if gone else found)

@@ -14,7 +14,8 @@ from .creation import asarray, convert, full
 from .elementwise import where
 from .indexing import scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
-from .op import lifted, scalar_type
+from .number import Number, scalar_type
+from .op import lifted
 from .tensor import Shape, Tensor
 
 
@@ -97,7 +98,7 @@ def settle(x: Tensor, key: Any) -> Key:
 
 
 def _is_int(item: Any) -> bool:
-    if isinstance(item, (Tensor, bool)):
+    if isinstance(item, (Tensor, Number, bool)):
         return False
     return hasattr(item, "__index__") and not getattr(item, "ndim", 0)
 

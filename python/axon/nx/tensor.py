@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import tree
 from ..dtypes import DType
-from ..errors import ShapeError
+from ..errors import ShapeError, TraceError
 from ..runtime import in_our_memory
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Tensor(Methods):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         import numpy as np
 
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+        return np.array(self._for_others("np.asarray"), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions take the values, and give arrays; for the shape, no values are needed."""
@@ -124,8 +124,19 @@ class Tensor(Methods):
 
         if function in (np.shape, np.ndim, np.size):
             return function.__wrapped__(*args, **kwargs)
-        args, kwargs = tree.map(lambda x: x.numpy() if isinstance(x, Tensor) else x, (tuple(args), kwargs))
+        name = f"np.{function.__name__}"
+        args, kwargs = tree.map(lambda x: x._for_others(name) if isinstance(x, Tensor) else x, (tuple(args), kwargs))
         return function(*args, **kwargs)
+
+    def _for_others(self, name: str) -> np.ndarray:
+        """The values for a function of another library, called `name`, which a trace does not see."""
+        if not getattr(self.backend, "closed", True):
+            raise TraceError(
+                f"{name}: expected an array, got a traced {self.type}: losses, metrics and all that is compiled have "
+                f"no values yet; write nx functions (nx.mean, not np.mean), and call other libraries on what predict "
+                f"gives"
+            )
+        return self.numpy()
 
     def __buffer__(self, flags: int) -> memoryview:
         """The memory, shared and read-only, for Python's buffer protocol (asked from Python 3.12 on)."""

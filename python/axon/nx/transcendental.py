@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from . import special
-from .elementwise import hypot, rsqrt, where
-from .logic import Operand, equal
+from .elementwise import gap, hypot, rsqrt
+from .logic import Operand
 from .rules import elementwise, floating
 from .tensor import Tensor
 
@@ -91,8 +91,7 @@ def log10(x: Operand, /) -> Tensor:
 
 
 def _weight(x: Tensor, total: Tensor) -> Tensor:
-    """exp(x - total), where equal infinities have no distance."""
-    return exp(where(equal(x, total), 0, x - total))
+    return exp(gap(x, total))
 
 
 @smooth(vjp=lambda g, z, x, y: (g * _weight(x, z), g * _weight(y, z)))

@@ -8,7 +8,7 @@ from ..dtypes import DType, DTypeLike, promote
 from ..dtypes import dtype as to_dtype
 from ..dtypes import result_type as result_of
 from ..errors import DTypeError
-from .op import scalar_type
+from .number import scalar_type
 
 LAYOUT = {"float16": (10, 15), "bfloat16": (7, 127), "float32": (23, 127), "float64": (52, 1023)}  # mantissa bits, bias
 KINDS = {

@@ -17,6 +17,7 @@ from .movement import pad, slice_, spread
 from .op import composed
 from .rules import Settled, integers, window
 from .tensor import Shape, Tensor, TensorType
+from .wide import widened
 
 Padding = str | int | Sequence[int | Sequence[int]]
 Pairs = tuple[tuple[int, int], ...]
@@ -194,7 +195,9 @@ def window_mean(
     float32[5] [0.5, 1.5, 2.5, 3.5, 4. ]
     """
     options: dict[str, Any] = {"window": window, "strides": strides, "padding": padding, "dilation": dilation}
-    total = window_sum(x if x.dtype.is_float else x.astype(float32), **options)
+    (wide,), rounded = widened(x)
     if count_include_pad:
-        return divide(total, math.prod(integers("window_mean", "window", window, x.ndim)))
-    return divide(total, window_sum(ones_like(x, dtype=total.dtype), **options))
+        count: Tensor | int = math.prod(integers("window_mean", "window", window, x.ndim))
+    else:
+        count = window_sum(ones_like(wide), **options)
+    return rounded(divide(window_sum(wide, **options), count))

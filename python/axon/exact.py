@@ -1,0 +1,104 @@
+"""`exact`: the key of a value where what is looked up depends on the value itself: static arguments, the metadata of
+trees, the attributes of graph nodes.
+
+Python's == is no such key: 1, True and 1.0 are equal, and 0.0 and -0.0, at any depth of what is compared by its parts,
+while a NaN is not equal to itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable
+from numbers import Number
+from types import NoneType
+from typing import Any
+
+Key = Callable[[Any], Hashable]
+
+
+def exact(value: Any) -> Hashable:
+    """A key that two values share if they are equal and their parts are of the same types, zeros of the same sign, NaN
+    being equal to itself. Parts are those of tuples, frozensets, dataclasses and instances of other classes that say
+    what equal means. A key of what is unhashable is unhashable.
+
+    >>> exact((1, 0.0)) == exact((1, 0.0)), exact((1, 0.0)) == exact((True, -0.0))
+    (True, False)
+    """
+    cls = type(value)
+    key = _keys.get(cls)
+    if key is None:
+        key = _keys[cls] = _meet(cls)
+    return key(value)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _bits(value: Any) -> Hashable:
+    """Of a float: repr tells every two apart but NaN, which has one."""
+    return float, float.__repr__(value)
+
+
+def _parts(value: Any) -> Hashable:
+    return tuple, *[exact(part) for part in value]
+
+
+# The key of each type met. What stands for itself is equal to nothing of another type that does.
+_keys: dict[type, Key] = {
+    **dict.fromkeys((str, bytes, int, NoneType, type), _itself),
+    bool: lambda value: (bool, value),
+    float: _bits,
+    complex: lambda value: (complex, _bits(value.real), _bits(value.imag)),
+    tuple: _parts,
+    frozenset: lambda value: (frozenset, frozenset(map(exact, value))),
+}
+
+
+def _meet(cls: type) -> Key:
+    """The key of a type met for the first time: what it inherits from one of the types above, and its attributes."""
+    if object.__eq__ is cls.__eq__ or object.__hash__ is cls.__hash__ or issubclass(cls, type):  # looked up by identity
+        return _itself
+    if hasattr(cls, "dtype") and hasattr(cls, "tobytes") and cls.__hash__ is not None:  # NumPy's scalars
+        return lambda value: (cls, value.dtype.str, value.tobytes())
+    base = next((_keys[b] for b in (float, int, str, bytes, tuple, frozenset) if issubclass(cls, b)), None)
+    if base is not None:
+        return lambda value: (cls, base(value), _attributes(value))
+    if dataclasses.is_dataclass(cls) and cls.__hash__ is not None:
+        names = tuple(f.name for f in dataclasses.fields(cls) if f.compare)
+        return lambda value: (cls, *[exact(getattr(value, name)) for name in names])
+    if issubclass(cls, Number):  # decimals have signed zeros and NaN, too
+        return lambda value: (cls, repr(value))
+    return lambda value: (cls, value, _attributes(value))
+
+
+def _attributes(value: Any) -> Hashable:
+    """The exact attributes of an instance; none where one of them cannot be a key."""
+    state: Any = object.__getstate__(value)  # of __dict__, or of it and __slots__
+    found: dict[str, Any] = {}
+    for attributes in state if isinstance(state, tuple) else (state,):
+        found |= attributes or {}
+    try:
+        key = tuple([(name, exact(part)) for name, part in found.items()])
+        hash(key)
+    except (TypeError, RecursionError):
+        return ()
+    return key
+
+
+class Exact:
+    """A value that is equal to another's only if they are exactly equal."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.key = value, exact(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exact) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return repr(self.value)

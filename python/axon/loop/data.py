@@ -1,0 +1,126 @@
+"""Where a loop's batches come from: data of any form, gone through once an epoch; its arrays are made here."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from ..arrays import arrays
+from ..datasets.batches import Batches
+
+Batch = tuple[Any, Any]
+Data = Iterable[Batch] | Callable[[], Iterable[Batch]]
+Look = Callable[[Any, Any], None]  # at a batch, to refuse it
+
+AT_ONCE = 1 << 26  # bytes of targets that are looked at before the first step; more are looked at batch by batch
+
+
+class NoBatches(ValueError):
+    """Data had no batch left."""
+
+
+class Source:
+    """Data as one form: what iterates over batches (x, y), or a function that makes it anew each epoch.
+
+    `passes`: how many epochs will go through it, each to its end unless `iterations` are given. The batches of the
+    first epoch are looked at. ValueError for an iterator that is to be gone through several times, TypeError for what
+    cannot be gone through.
+    """
+
+    def __init__(
+        self, name: str, data: Data, look: Look | None = None, *, passes: int = 1, iterations: int | None = None
+    ) -> None:
+        self.name, self.data, self._look = name, data, look
+        self._once = iter(data) if isinstance(data, Iterator) else None
+        self._held: list[Batch] = []  # taken from the iterator, and put back
+        if not _iterates(data):
+            self._check_function()
+        if self._once is not None and passes > 1 and iterations is None:
+            raise ValueError(
+                f"{name}: expected data for {passes} epochs, got a {type(data).__name__}, which is used up after one; "
+                f"pass a list, or the function that makes the {type(data).__name__}, called anew each epoch"
+            )
+        if look is not None and isinstance(data, Batches) and getattr(data.y, "nbytes", AT_ONCE) < AT_ONCE:
+            look(data.x, data.y)
+            self._look = None
+
+    def _check_function(self) -> None:
+        if not callable(self.data):
+            raise TypeError(
+                f"{self.name}: expected batches (x, y), got a {type(self.data).__name__}; arrays are cut into them by "
+                f"axon.datasets.batches(x, y)"
+            )
+        try:
+            inspect.signature(self.data).bind()
+        except TypeError as error:
+            raise TypeError(
+                f"{self.name}: expected a function without arguments that makes the batches, got one with them "
+                f"({error}); write lambda: function(...)"
+            ) from None
+        except ValueError:  # a function written in C
+            pass
+
+    def __length_hint__(self) -> int:
+        """How many batches are left, 0 where that is not known."""
+        return len(self._held) + operator.length_hint(self.data)
+
+    @property
+    def again(self) -> bool:
+        """Whether data can be gone through from its beginning at any time."""
+        return self._once is None
+
+    def first(self) -> Batch:
+        """The first batch, which the next epoch gives again."""
+        batch = next(self.epoch(1))
+        if self._once is not None:
+            self._held = [batch]
+        return batch
+
+    def peek(self) -> None:
+        """Refuse now what the first batch would show later, where looking at it costs nothing."""
+        if isinstance(self.data, (Sequence, Batches, Iterator)) or hasattr(self.data, "__array__"):
+            self.first()
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over. NoBatches when
+        there are none."""
+        data = self.data
+        if not _iterates(data):
+            data = data()  # type: ignore[operator]
+            if not _iterates(data):
+                raise TypeError(
+                    f"{self.name}: expected a function that makes the batches, got one that gives a "
+                    f"{type(data).__name__}; yield (x, y), or return a list of them"
+                )
+        if isinstance(data, Batches):
+            data = data.epoch(number)
+        held, self._held = self._held, []
+        found = chain(held, self._once or iter(data))  # type: ignore[arg-type]
+        for batch in found:
+            return self._looked_at(chain([batch], found))
+        raise NoBatches(
+            f"{self.name}: expected batches, got none from {self.data!r}; pass a list, or the function that makes a "
+            f"generator, not a used-up one"
+        )
+
+    def _looked_at(self, found: Iterable[Any]) -> Iterator[Batch]:
+        for batch in found:
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
+                raise TypeError(
+                    f"{self.name}: expected batches (x, y), got {got}; arrays are cut into them by "
+                    f"axon.datasets.batches(x, y)"
+                )
+            x, y = arrays(self.name, batch[0]), arrays(self.name, batch[1], "y")
+            if self._look is not None:
+                self._look(x, y)
+            yield x, y
+        self._look = None
+
+
+def _iterates(data: Any) -> bool:
+    """Whether a value, and not what it makes when called, gives batches: a class does not, though its instances may."""
+    return hasattr(type(data), "__iter__") or hasattr(type(data), "__getitem__")

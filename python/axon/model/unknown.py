@@ -1,0 +1,44 @@
+"""What is said of a layer that does not exist: the name that was meant, what does it instead, or how to write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..names import nearest
+
+# Layers that other libraries have and this one does not, yet.
+_MISSING = frozenset(
+    "attention bidirectional bilinear conv_transpose cross_attention depthwise_conv einsum embed embedding "
+    "global_lp_pool group_norm gru instance_norm layer_norm linear_attention lp_pool lstm masking max_unpool "
+    "multi_head_attention pad permute positional_encoding prelu recurrent repeat_vector reshape resize rms_norm rnn "
+    "self_attention separable_conv spectral_norm squeeze stack time_distributed transformer transpose unflatten "
+    "upsample upsampling zero_padding".split()
+)
+# What is no layer here, and what is written for it.
+_INSTEAD = {
+    **dict.fromkeys(
+        ("fit", "train", "compile"), "axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"
+    ),
+    "evaluate": "axon.loop.evaluate(model, state, batches) measures a model",
+    **dict.fromkeys(("predict", "forward", "apply"), "axon.predict(model, state, x) runs a model"),
+    **dict.fromkeys(("summary", "describe", "layers"), "print(model) shows its layers"),
+    **dict.fromkeys(
+        ("save", "parameters", "weights", "state_dict"), "a model's tensors are a state: axon.init makes it"
+    ),
+}
+
+
+def no_layer(name: str, known: Iterable[str]) -> str:
+    """The text of an error for a layer of this name.
+
+    >>> no_layer("lstm", ["dense"])
+    "no layer is called 'lstm' yet; write one with axon.layers.layer"
+    """
+    known = list(known)
+    plain = re.sub(r"_|[123]d", "", name.lower())
+    if plain in {missing.replace("_", "") for missing in _MISSING}:
+        return f"no layer is called {name!r} yet; write one with axon.layers.layer"
+    near = nearest(name, known)
+    advice = _INSTEAD.get(name) or (f"did you mean {near}?" if near else f"the layers are {', '.join(sorted(known))}")
+    return f"no layer is called {name!r}; {advice}"

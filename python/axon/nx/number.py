@@ -1,0 +1,119 @@
+"""Python's numbers as operands: they never change the dtype of a tensor that they meet. `Number` is one whose value is
+not known yet, a number that was given to a definition being traced."""
+
+from __future__ import annotations
+
+import operator as operators
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..dtypes import DType, bool_, float64, int64
+from ..dtypes import dtype as to_dtype
+from ..errors import DTypeError
+from .tensor import Tensor
+
+SCALARS = (bool, int, float)
+WIDE = {bool: bool_, int: int64, float: float64}  # the dtype in which a definition is given a number
+_ANY_DTYPE = {"shape", "ndim", "size", "item", "tolist", "numpy"}  # attributes that are those of the number in any dtype
+_PYTHON = {"b": bool, "i": int, "f": float}
+
+
+class Number:
+    """What stands for a Python number inside a definition, and does what the number does outside: beside a tensor it is
+    cast to the tensor's dtype, beside numbers Python's operators give a number again, a function takes it for float32
+    (int32). The attributes of a tensor are those of the tensor that it is by itself."""
+
+    __slots__ = ("met", "python", "wide")
+    __array_ufunc__ = None  # numpy's operators defer to ours
+    __hash__ = object.__hash__
+
+    def __init__(self, wide: Tensor, met: dict[DType, str] | None = None) -> None:
+        self.wide = wide
+        self.python: type = _PYTHON[wide.dtype.kind]
+        self.met = met  # of an argument: the integer dtypes that have to hold it, and the first function that asked
+
+    def cast(self, name: str, dtype: DType) -> Tensor:
+        """The number in a dtype, for the function `name`."""
+        from .elementwise import astype
+
+        if self.met is not None and dtype.is_integer:
+            self.met.setdefault(dtype, name)
+        return astype(self.wide, dtype)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor that it is by itself."""
+        from .creation import asarray
+
+        return asarray(self)
+
+    @property
+    def dtype(self) -> DType:
+        return to_dtype(self.python)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.wide if name in _ANY_DTYPE else self.tensor, name)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype}[] traced"  # as the tensor that it is by itself prints
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.tensor[key]  # type: ignore[index]
+
+    # Python asks for a value, which a traced tensor refuses.
+
+    def __bool__(self) -> bool:
+        return bool(self.wide)
+
+    def __int__(self) -> int:
+        return int(self.wide)
+
+    def __float__(self) -> float:
+        return float(self.wide)
+
+    def __index__(self) -> int:
+        return self.wide.__index__()
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        return self.wide.__array__(*args, **options)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.wide, spec) if spec else repr(self)
+
+
+def is_known(value: Any) -> bool:
+    """Whether Python can look at a value now: a tensor's, or that of a number given to a definition, it leaves alone."""
+    return not isinstance(value, (Tensor, Number))
+
+
+def scalar_type(value: Any) -> type | None:
+    """bool, int or float if the value is a Python number (numpy.float64 is a Python float), else None."""
+    if type(value) is Number:
+        return value.python
+    return next((t for t in SCALARS if isinstance(value, t)), None)
+
+
+def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
+    """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
+    if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
+        raise DTypeError(
+            f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got {value}; give "
+            f"a wider dtype, or cast the tensor it meets with astype first"
+        )
+    return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
+
+
+def operate(function: Callable[..., Tensor], operator: str, name: str, operands: Sequence[Any]) -> Number:
+    """What Python's operator gives of numbers: a number, of the type that Python gives for values like these."""
+    kind = type(getattr(operators, operator)(*[o.python(1) if type(o) is Number else o for o in operands]))
+    floats = kind is float or float in map(scalar_type, operands)
+    made = function(*[_as(name, o, float64 if floats else int64) for o in operands])
+    return Number(Number(made).cast(name, WIDE[kind]))
+
+
+def _as(name: str, value: Any, dtype: DType) -> Tensor:
+    from .creation import convert
+
+    return convert(name, value, dtype)

@@ -1,0 +1,53 @@
+"""Options that are numbers: a NumPy scalar, or an array or tensor of rank 0, stands for the Python number in it.
+
+Python's numbers never change the dtype of what they meet; the others have dtypes of their own, so that a momentum read
+from a file would turn a step's bfloat16 state into float32.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from .errors import TraceError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plain(value: Any) -> Any:
+    """The Python number that a scalar of any library holds; other values, and traced tensors, as they are.
+
+    >>> import numpy
+    >>> plain(numpy.float32(0.5)), plain(numpy.array(3)), plain("relu")
+    (0.5, 3, 'relu')
+    """
+    if not hasattr(value, "dtype") or getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
+        return value
+    try:
+        return value.item()
+    except TraceError:
+        return value
+
+
+def plain_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it.
+
+    >>> import numpy
+    >>> plain_options(lambda x, rate: (x, rate))(1.0, rate=numpy.float32(0.5))
+    (1.0, 0.5)
+    """
+    parameters = inspect.signature(function).parameters.values()
+    tensors = frozenset(p.name for p in parameters if "Tensor" in str(p.annotation))
+    body: Callable[..., R] = function
+    keeps = tuple(p.name in tensors for p in parameters if p.kind < p.KEYWORD_ONLY)
+
+    @functools.wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        settled: Any = [a if keep else plain(a) for a, keep in zip(args, keeps)]
+        given: Any = {name: value if name in tensors else plain(value) for name, value in options.items()}
+        return body(*settled, *args[len(settled) :], **given)
+
+    return run

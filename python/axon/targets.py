@@ -1,0 +1,198 @@
+"""What the named losses and metrics ask of a model's end and of targets. Compiled code cannot raise: this is looked at
+when a step is made, and on the host while targets are arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from . import activations, losses, metrics
+from .defn.trace import trace
+from .model import Model, needs_template
+from .model.shapes import infer
+from .nx import Tensor
+
+# Layers that give logits or values, so that no cross-entropy can be meant of their output as it is.
+LINEAR = frozenset({"dense", "conv", "batch_norm", "linear", "log_softmax"})
+_PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid", "exp"})
+_NO_PROBABILITIES = (LINEAR | set(activations.__all__)) - _PROBABILITIES  # whose output is no probability
+_ROUNDING = 1e-2  # how far from 1 a row of float16 shares may sum
+
+
+class End(NamedTuple):
+    """A model's last layer: its op, its name, the shape of its output."""
+
+    op: str
+    name: str
+    shape: tuple[int | None, ...]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.name} ({self.op})"
+
+
+class Asks(NamedTuple):
+    """What one loss or metric asks: targets(name, y, end, options) refuses values, `end` is the activation whose output
+    it takes for probabilities (a loss works from its logits), `also` are others that give such, and the output has
+    `columns` at least."""
+
+    targets: Callable[[str, Any, End, Mapping[str, Any]], None]
+    end: str | None = None
+    also: frozenset[str] = frozenset()
+    columns: int = 1
+
+
+def distributions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Class numbers, or rows of shares that sum to 1, as `losses.are_classes` tells them apart."""
+    if _are_classes(name, y, end, options) or y.ndim != len(end.shape) or y.shape[-1:] != end.shape[-1:] or not y.ndim:
+        return
+    least, sums = float(y.min()), y.sum(axis=-1, dtype="float64")
+    worst = sums.flat[abs(sums - 1).argmax()]
+    if not (least >= 0 and abs(worst - 1) <= _ROUNDING):
+        got = f"one that sums to {worst:g}" if least >= 0 else f"values from {least:g}"
+        raise ValueError(
+            f"{name}: expected rows of shares that sum to 1, such as one-hot rows, got {got}; where an example may "
+            f"have several classes, or none, end in sigmoid and use binary_cross_entropy"
+        )
+
+
+def _are_classes(name: str, y: Any, end: End, options: Mapping[str, Any]) -> bool:
+    """Whether y holds class numbers, which must be in range."""
+    if options.get("sparse") is False or y.dtype.kind not in "iu" or y.ndim != len(end.shape) - 1:
+        return False
+    count, low, high = int(end.shape[-1] or 0), int(y.min()), int(y.max())
+    if low >= 0 and high < count:
+        return True
+    advice = "renumber them: classes, y = np.unique(labels, return_inverse=True)"
+    if low > 0 and high == count:
+        advice = "write y - 1"
+    elif low >= 0:
+        advice = f"give the last layer {high + 1} units, or {advice}"
+    raise ValueError(f"{name}: expected classes 0..{count - 1} for {count} outputs, got {low}..{high}; {advice}")
+
+
+def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Labels 0 and 1, or probabilities."""
+    low, high = float(y.min()), float(y.max())
+    if low >= 0 and high <= 1:
+        return
+    whole = bool((y.astype("float64") % 1 == 0).all())
+    advice = "scale them into that range, or train a regression by mean_squared_error"
+    if whole and (low, high) == (-1, 1):
+        advice = "write (y + 1) / 2"
+    elif whole and (low, high) == (1, 2):
+        advice = "write y - 1"
+    elif whole and low >= 0 and end.shape[-1:] == (1,):
+        advice = f"for {int(high) + 1} classes end in softmax and use categorical_cross_entropy"
+    raise ValueError(f"{name}: expected targets in [0, 1], got {low:g}..{high:g}; {advice}")
+
+
+def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Class numbers or rows of values in [0, 1]; beside one output, which is a probability or told to be a logit,
+    labels 0 and 1: a regression has no accuracy."""
+    if end.shape[-1:] == (1,):
+        if end.op in _NO_PROBABILITIES | {"softmax"} and not options.get("from_logits"):
+            raise ValueError(
+                f"{name}: expected one output that ends in sigmoid, got {end.shown}; of a regression measure "
+                f"mean_absolute_error, of a logit partial(metrics.accuracy, from_logits=True)"
+            )
+        shares(name, y, end, options)
+    elif not _are_classes(name, y, end, options) and y.shape[-1:] == end.shape[-1:]:
+        shares(name, y, end, options)
+
+
+# A row for each function that asks something; what is not here takes whatever it is given.
+ASKS: dict[Callable[..., Any], Asks] = {
+    losses.categorical_cross_entropy: Asks(distributions, "softmax", frozenset({"exp"}), columns=2),
+    losses.binary_cross_entropy: Asks(shares, "sigmoid", frozenset({"hard_sigmoid", "exp"})),
+    metrics.accuracy: Asks(hits),
+    metrics.precision: Asks(shares),
+    metrics.recall: Asks(shares),
+}
+
+
+class Asked(NamedTuple):
+    """A row of ASKS met as a loss or metric: its name, and the options that partial gave it."""
+
+    name: str
+    asks: Asks
+    options: Mapping[str, Any]
+
+
+def asked_by(function: Any) -> Asked | None:
+    """What a loss or metric asks, which may be a partial of a named one; None for a function of the user's."""
+    plain, options = (function.func, function.keywords) if isinstance(function, partial) else (function, {})
+    asks = ASKS.get(plain) if isinstance(plain, Hashable) else None  # type: ignore[call-overload]
+    return None if asks is None else Asked(plain.__name__, asks, options)
+
+
+def check_end(model: Model, loss: Callable[..., Any]) -> None:
+    """Refuse a model whose last layer gives what the loss cannot mean. ValueError."""
+    asked = asked_by(loss)
+    if asked is None or asked.asks.end is None:
+        return
+    name, wanted, got = asked.name, asked.asks.end, f"{model.names[model]} ({model.op})"
+    ends = {wanted, *asked.asks.also}
+    if asked.options.get("from_logits"):
+        if model.op in ends:
+            raise ValueError(
+                f"{name}: expected logits, by from_logits=True, got a model that ends in {got}; leave from_logits out: "
+                f"a model that ends in {wanted} is trained from its logits"
+            )
+    elif model.op in LINEAR:
+        raise ValueError(
+            f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; add .{wanted}(), which "
+            f"trains from these logits, or write a loss with from_logits=True"
+        )
+    elif model.op in (_NO_PROBABILITIES | _PROBABILITIES) - ends:
+        instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == model.op)
+        raise ValueError(
+            f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; write {wanted} in its "
+            f"place{instead}"
+        )
+
+
+def check_columns(loss: Callable[..., Any], shape: Sequence[int | None]) -> None:
+    """Refuse too few outputs for a loss. ValueError."""
+    asked = asked_by(loss)
+    if asked is not None and shape and (shape[-1] or 0) < asked.asks.columns:
+        raise ValueError(
+            f"{asked.name}: expected {asked.asks.columns} outputs or more, got {shape[-1]}; for two classes and one "
+            f"output end in sigmoid and use binary_cross_entropy"
+        )
+
+
+class Check:
+    """check(x, y): refuse a batch's targets that the loss or a metric of a loop cannot take. Microseconds a batch."""
+
+    def __init__(self, model: Model, functions: Iterable[Callable[..., Any]]) -> None:
+        self._model, self._end = model, None
+        self._functions = [f for f in functions if asked_by(f)]
+
+    def __call__(self, x: Any, y: Any) -> None:
+        if isinstance(y, Tensor) and y.device == "numpy":
+            y = y.numpy()
+        if not self._functions or isinstance(y, Tensor) or not hasattr(y, "astype") or not y.size:
+            return
+        if self._end is None:
+            model, name = self._model, self._model.names[self._model]
+            layout = infer(model, x if needs_template(model) else None)[name]
+            self._end = End(model.op, name, layout.shape)
+        for function in self._functions:
+            check_columns(function, self._end.shape)
+            name, asks, options = asked_by(function)  # type: ignore[misc]
+            asks.targets(name, y, self._end, options)
+
+
+def compares_all_pairs(loss: Callable[..., Any], y_true: Any, y_pred: Tensor) -> bool:
+    """Whether a loss of the user's broadcasts targets against predictions that a reshape would pair: [n] and [n, 1] to
+    [n, n]."""
+    if not isinstance(y_true, Tensor) or y_true.shape == y_pred.shape or y_true.size != y_pred.size:
+        return False
+    shapes = {y_true.shape, y_pred.shape}
+    found: dict[tuple[int, ...], set[tuple[int, ...]]] = {}  # shape broadcast to -> shapes it was made of
+    for node in trace(loss, (y_true.type, y_pred.type)).graph.nodes:
+        if node.op.name == "broadcast_to":
+            found.setdefault(node.types[0].shape, set()).update(v.type.shape for v in node.inputs)
+    return any(joint not in shapes and parts >= shapes for joint, parts in found.items())
