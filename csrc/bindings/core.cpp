@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "bindings/arrays.h"
 #include "bindings/buffer.h"
 #include "bindings/program.h"
 #include "bindings/tile.h"
@@ -59,7 +60,8 @@ PYBIND11_MODULE(_core, module) {
       .def_property_readonly("symbol", [](const axon::Kernel& kernel) { return kernel.origin().symbol; })
       .def("swap", &axon::Kernel::swap, py::arg("other"),
            "From the next step on, programs with this kernel call what `other` calls now: the same bits, sooner.");
-  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr())) throw py::error_already_set();
+  if (!add_buffer_type(module.ptr()) || !add_program_type(module.ptr()) || !add_array_memory(module.ptr()))
+    throw py::error_already_set();
 
   py::class_<FloatingPointScope>(module, "DefaultFloatingPoint", "A block in the default floating-point mode.")
       .def(py::init<>())
@@ -84,7 +86,8 @@ PYBIND11_MODULE(_core, module) {
         if (count < 1 || count > 1024) throw py::value_error("set_threads: expected 1 to 1024 threads");
         axon::set_threads(count);
       },
-      py::arg("count"));
-  module.def("memory", &memory, "Bytes of buffers and arenas: live, peak since reset_peak(), cached for reuse.");
+      py::arg("count").noconvert());
+  module.def("memory", &memory, "Bytes of buffers and runs: live, peak since reset_peak(), cached for reuse.");
   module.def("reset_peak", &axon::reset_memory_peak);
+  module.def("release_memory", &axon::release_cached_memory, "Give what is cached back to the system.");
 }

@@ -73,7 +73,8 @@ nb::object export_memory(const nb::object& object) {
 }
 
 Import import_array(const nb::object& object, bool bits = false) {
-  // nanobind would call __dlpack__ itself, and drop what it raises: an interrupt, or why there is no export.
+  // nanobind would call __dlpack__ itself, drop what it raises (an interrupt, or why there is no export), and then ask the
+  // library in ways that export what it has just refused. Of an exporter that refuses only its buffer is looked at.
   nb::object source = object;
   std::string why;
   try {
@@ -81,11 +82,16 @@ Import import_array(const nb::object& object, bool bits = false) {
   } catch (nb::python_error& error) {
     if (!error.matches(PyExc_Exception)) throw;
     why = std::string(" (") + nb::str(error.value()).c_str() + ")";
+    source = nb::steal(PyMemoryView_FromObject(object.ptr()));
+    if (!source.is_valid()) PyErr_Clear();
   }
-  nb::ndarray<> writable;
-  if (nb::try_cast(source, writable)) return {Array(writable), false, ""};
-  Array readonly;
-  if (nb::try_cast(source, readonly)) return {readonly, true, ""};
+  // A flag of PyTorch's that its capsules do not tell of: the values are those of the memory times -1.
+  if (nb::hasattr(object, "is_neg") && nb::cast<bool>(object.attr("is_neg")())) {
+    source.reset();
+    why = " (it is a negative view: resolve_neg() gives its values)";
+  }
+  if (nb::ndarray<> writable; source.is_valid() && nb::try_cast(source, writable)) return {Array(writable), false, ""};
+  if (Array readonly; source.is_valid() && nb::try_cast(source, readonly)) return {readonly, true, ""};
   // NumPy exports no dtype that it did not define itself: bfloat16 travels as the integers of its bits.
   const nb::str dtype(nb::getattr(object, "dtype", nb::str("")));
   if (!bits && dtype.equal(nb::str("bfloat16")) && nb::hasattr(object, "view")) {
@@ -106,7 +112,9 @@ nb::tuple from_dlpack(nb::object object) {
     throw nb::value_error(("from_dlpack: expected memory of the CPU, got device type " +
                            std::to_string(array.device_type()) + "; copy it to the CPU first").c_str());
   const DType* dtype = find_dtype(array.dtype());
-  if (dtype == nullptr) throw nb::type_error("from_dlpack: expected a dtype of axon (bool to complex128)");
+  if (dtype == nullptr)
+    throw nb::type_error((std::string("from_dlpack: expected a dtype of axon (bool to complex128), got ") +
+                          nb::str(nb::getattr(object, "dtype", nb::str("another"))).c_str() + "; convert it first").c_str());
   nb::list shape, strides;
   bool dense = true, empty = false;
   int64_t last = 0, expected = 1;
@@ -156,8 +164,8 @@ nb::object to_dlpack(nb::object buffer, const std::string& dtype_name, const std
 NB_MODULE(_exchange, module) {
   module.doc() = "DLPack exchange with other array libraries, without a copy.";
   nb::class_<Imported>(module, "Imported", nb::type_slots(imported_slots), "Memory of another library's array.");
-  module.def("from_dlpack", &from_dlpack, "array"_a,
+  module.def("from_dlpack", &from_dlpack, "array"_a.none(),
              "(Buffer, dtype name, shape, strides or None): the memory of an array with __dlpack__, shared.");
-  module.def("to_dlpack", &to_dlpack, "buffer"_a, "dtype"_a, "shape"_a,
+  module.def("to_dlpack", &to_dlpack, "buffer"_a, "dtype"_a, "shape"_a.noconvert(),
              "An object with __dlpack__ and __dlpack_device__ over the memory of a Buffer, shared.");
 }

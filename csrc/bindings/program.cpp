@@ -96,7 +96,7 @@ PyObject* program_context_bytes(PyObject* object, PyObject*) {
 
 PyMethodDef methods[] = {
     {"context_bytes", program_context_bytes, METH_NOARGS,
-     "context_bytes() -> int\n\nBytes that a run takes besides its outputs: arena, scratch, and what library steps hold."},
+     "context_bytes() -> int\n\nBytes that a run takes besides its outputs: arena, scratch, and what library steps work in."},
     {"profile", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(program_profile)), METH_FASTCALL | METH_KEYWORDS,
      "profile(args, donated=()) -> (outputs, seconds)\n\nRun once, taking the time of each step of the outermost list."},
     {nullptr, nullptr, 0, nullptr}};

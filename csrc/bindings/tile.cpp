@@ -89,7 +89,8 @@ void add_tiles(py::module_& module) {
   type
       .def("__call__", &Tile::call, "tile(*inputs, output): compute every element of output.")
       .def_property_readonly("name", [](const Tile& tile) { return tile.entry->name; });
-  module.def("tile", &find_tile, py::arg("name"), py::arg("input_dtypes"), py::arg("output_dtype"),
+  module.def("tile", &find_tile, py::arg("name"), py::arg("input_dtypes").noconvert(),
+             py::arg("output_dtype").noconvert(),
              "The compiled loop of a scalar over dense arrays; dtypes as numbers (bool 0 ... float64 12).");
 }
 

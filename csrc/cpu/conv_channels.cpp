@@ -37,8 +37,8 @@ class OneDnnChannels : public LibraryStep {
             "kernel reorder");
       const Plan reorder(made);
       pieces_.push_back({first, end - first, forward ? first : first * s.out_channels,
-                         Memory(static_cast<int64_t>(dnnl_memory_desc_get_size(plan.kernel))),
-                         Memory(pixels_ * (end - first) * bytes_),
+                         Scratch(static_cast<int64_t>(dnnl_memory_desc_get_size(plan.kernel))),
+                         Scratch(pixels_ * (end - first) * bytes_),
                          {reorder.get(), {{DNNL_ARG_FROM, plain.get()}, {DNNL_ARG_TO, plan.kernel}}}, plan.primitive()});
     }
   }
@@ -51,7 +51,7 @@ class OneDnnChannels : public LibraryStep {
   struct Piece {
     int64_t first, channels;  // of the result
     int64_t plain;            // where its part of the kernel begins, in elements
-    Memory kernel, result;
+    Scratch kernel, result;
     Primitive reorder, conv;
   };
 

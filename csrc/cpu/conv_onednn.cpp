@@ -108,7 +108,7 @@ class OneDnnConv : public LibraryStep {
       kernel.bytes = static_cast<int64_t>(dnnl_memory_desc_get_size(layout));
       const bool reordered = dnnl_memory_desc_equal(layout, plain.get()) == 0;
       const int64_t copies = to_plain_ ? static_cast<int64_t>(pieces_.size()) : 1;
-      if (reordered || copies > 1) kernel.memory = Memory(kernel.bytes * copies);
+      if (reordered || copies > 1) kernel.memory = Scratch(kernel.bytes * copies);
       if (reordered)
         kernel.reorder.emplace(to_plain_ ? layout : plain.get(), to_plain_ ? plain.get() : layout, s.groups > 1 ? 1 : 0);
     }
@@ -134,13 +134,13 @@ class OneDnnConv : public LibraryStep {
   };
   struct Kernel {  // in a layout that some of the primitives like best
     int64_t bytes = 0;
-    Memory memory;  // none where the layout is the plain one; a kernel gradient's for each piece
+    Scratch memory;  // none where the layout is the plain one; a kernel gradient's for each piece
     std::optional<Reorder> reorder;
   };
 
   dnnl_status_t compute(char* const* operands, Piece& piece, int64_t index) noexcept {
     const Kernel& own = kernels_[piece.kernel];
-    char* const kernel = own.memory.data() != nullptr ? own.memory.data() : operands[to_plain_ ? 2 : 1];
+    char* const kernel = own.memory.nbytes() > 0 ? own.memory.data() : operands[to_plain_ ? 2 : 1];
     switch (s_.direction) {
       case ConvDirection::input_gradient: return piece.conv.try_run({operands[0] + piece.y, kernel, operands[2] + piece.x});
       case ConvDirection::kernel_gradient:

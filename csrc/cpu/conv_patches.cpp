@@ -8,7 +8,7 @@
 #include "cpu/conv_gather.h"
 #include "cpu/copy.h"
 #include "cpu/gemm_tile.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 #include "runtime/regions.h"
 
 namespace axon::cpu {
@@ -50,10 +50,10 @@ template <class Stored, class Tiling> class PatchesConv : public LibraryStep {
     patches_ = up(rows_ * depth, 16) * 16;
     sums_ = kSumInPlace ? 0 : rows_ * columns_;
     scratch_ = up(patches_ + sums_ + tile_scratch<Tiling, T>(rows_, columns_, depth), 16) * 16;
-    memory_ = Memory(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
+    memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
     if (transposed_) {
       const int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups;
-      kernel_ = Memory(product(s.kernel) * in * s.out_channels * static_cast<int64_t>(sizeof(Stored)));
+      kernel_ = Scratch(product(s.kernel) * in * s.out_channels * static_cast<int64_t>(sizeof(Stored)));
       // [positions, in, groups, out] to [groups, positions, out, in]
       transpose_ = StridedCopy(sizeof(Stored), {s.groups, product(s.kernel), out, in},
                                {out, in * s.out_channels, 1, s.out_channels},
@@ -110,7 +110,7 @@ template <class Stored, class Tiling> class PatchesConv : public LibraryStep {
   bool transposed_;
   int64_t out_pixel_, columns_, positions_, row_, rows_;
   int64_t patches_, sums_, scratch_;  // elements of a thread's memory
-  Memory memory_, kernel_;
+  Scratch memory_, kernel_;
   StridedCopy transpose_;
 };
 
@@ -131,8 +131,8 @@ template <class Stored, class Tiling> class PatchesKernelGradient : public Libra
     slices_ = std::clamp<int64_t>(16 / std::max<int64_t>(1, blocks_ * s.groups), 1, std::max<int64_t>(1, pieces / 4));
     patches_ = up(each_ * std::min(row_, kRows), 16) * 16;
     scratch_ = up(patches_ + tile_scratch<Tiling, T>(kRows, columns_, each_), 16) * 16;
-    memory_ = Memory(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
-    sums_ = Memory(slices_ * row_ * s.out_channels * static_cast<int64_t>(sizeof(T)));
+    memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
+    sums_ = Scratch(slices_ * row_ * s.out_channels * static_cast<int64_t>(sizeof(T)));
   }
 
   void run(char* const* operands) override {
@@ -179,7 +179,7 @@ template <class Stored, class Tiling> class PatchesKernelGradient : public Libra
   int threads_;
   int64_t columns_, positions_, row_, blocks_, each_, slices_;
   int64_t patches_, scratch_;  // elements of a thread's memory
-  Memory memory_, sums_;
+  Scratch memory_, sums_;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "cpu/features.h"
 #include "cpu/gemm.h"
 #include "cpu/transpose.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 #include "runtime/regions.h"
 
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says it of its own AVX-512 intrinsics
@@ -171,8 +171,8 @@ class AmxGemm : public LibraryStep {
     a_batches_ = s.a_batch == 0 ? 1 : s.batch;
     b_batches_ = s.b_batch == 0 ? 1 : s.batch;
     const int64_t panels = a_batches_ * row_panels_ + b_batches_ * column_panels_;
-    packed_ = Memory(panels * panel_ * static_cast<int64_t>(sizeof(uint16_t)));
-    sums_ = Memory(threads_ * kRows * kColumns * static_cast<int64_t>(sizeof(float)));
+    packed_ = Scratch(panels * panel_ * static_cast<int64_t>(sizeof(uint16_t)));
+    sums_ = Scratch(threads_ * kRows * kColumns * static_cast<int64_t>(sizeof(float)));
   }
 
   void run(char* const* operands) override {
@@ -236,7 +236,7 @@ class AmxGemm : public LibraryStep {
   int64_t row_panels_, column_panels_;  // of a and b
   int64_t panel_;                       // words of a packed panel
   int64_t a_batches_, b_batches_;       // 1 where all batches share a matrix
-  Memory packed_, sums_;
+  Scratch packed_, sums_;
 };
 
 }  // namespace

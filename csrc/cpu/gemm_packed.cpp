@@ -5,7 +5,7 @@
 
 #include "cpu/gemm.h"
 #include "cpu/gemm_tile.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 #include "runtime/regions.h"
 
 namespace axon::cpu {
@@ -22,7 +22,7 @@ template <class Stored, class Tiling> class PackedGemm : public LibraryStep {
     const int64_t rows = up(s_.m, row_cuts_), columns = std::min(kTileColumns<T>, column_begin(1));
     product_ = tile_scratch<Tiling, T>(rows, column_begin(1), s_.k);
     scratch_ = up(product_ + (kSumInPlace ? 0 : rows * columns), 16) * 16;
-    memory_ = Memory(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
+    memory_ = Scratch(scratch_ * threads_ * static_cast<int64_t>(sizeof(T)));
   }
 
   void run(char* const* operands) override {
@@ -91,7 +91,7 @@ template <class Stored, class Tiling> class PackedGemm : public LibraryStep {
   int threads_;
   int64_t row_cuts_ = 1, column_cuts_ = 1;
   int64_t product_, scratch_;  // elements of a thread's memory: for the product, and with the sums kept apart
-  Memory memory_;
+  Scratch memory_;
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include "cpu/gemm.h"
 #include "cpu/vector.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 #include "runtime/regions.h"
 
 namespace axon::cpu {
@@ -103,7 +103,7 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
     columns_ = std::clamp<int64_t>(aligned, std::min(least_columns(), kColumns), kColumns);
     left_ = (s_.m * s_.k + 15) / 16 * 16;
     each_ = left_ + s_.m * kColumns;
-    memory_ = Memory(each_ * threads_ * static_cast<int64_t>(sizeof(T)));
+    memory_ = Scratch(each_ * threads_ * static_cast<int64_t>(sizeof(T)));
   }
 
   void run(char* const* operands) override {
@@ -154,7 +154,7 @@ template <class Stored> class SkinnyGemm : public LibraryStep {
   int threads_;
   bool swapped_ = false;
   int64_t columns_, left_, each_;
-  Memory memory_;
+  Scratch memory_;
 };
 
 }  // namespace

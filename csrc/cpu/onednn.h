@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cpu/dtype.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 
 namespace axon::cpu::onednn {
 
@@ -33,7 +33,7 @@ dnnl_data_type_t data_type(DType dtype);
 // Memory of these sizes and element strides, or of whatever layout the primitive likes best when strides are empty.
 Description describe(DType dtype, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides);
 
-// A scratchpad of ours, so that a run allocates nothing.
+// A scratchpad of ours: what a run takes is known before it.
 Attributes user_scratchpad();
 
 // oneDNN plans and runs on one thread while this lives.
@@ -61,7 +61,7 @@ class Primitive {
   Held<dnnl_stream_t, dnnl_stream_destroy> stream_;
   std::vector<Held<dnnl_memory_t, dnnl_memory_destroy>> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
-  Memory scratchpad_;
+  Scratch scratchpad_;
 };
 
 }  // namespace axon::cpu::onednn

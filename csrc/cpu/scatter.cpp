@@ -7,7 +7,7 @@
 
 #include "cpu/arguments.h"
 #include "cpu/vector.h"
-#include "runtime/allocator.h"
+#include "runtime/library.h"
 #include "runtime/regions.h"
 
 namespace axon::cpu {
@@ -57,7 +57,7 @@ template <class Stored, class Index> class ScatterAdd : public LibraryStep {
     if (s_.outer < wanted) inner_cuts_ = std::clamp<int64_t>(s_.inner / 16, 1, wanted);
     if (s_.outer * inner_cuts_ < wanted) axis_cuts_ = std::clamp<int64_t>(s_.axis, 1, wanted / std::max<int64_t>(1, s_.outer * inner_cuts_));
     threads_ = static_cast<int>(wanted);
-    if (kHalf) sums_ = Memory(s_.outer * s_.axis * s_.inner * static_cast<int64_t>(sizeof(Sum)));
+    if (kHalf) sums_ = Scratch(s_.outer * s_.axis * s_.inner * static_cast<int64_t>(sizeof(Sum)));
   }
 
   void run(char* const* operands) override {
@@ -98,7 +98,7 @@ template <class Stored, class Index> class ScatterAdd : public LibraryStep {
   ScatterShape s_;
   int64_t inner_cuts_ = 1, axis_cuts_ = 1;
   int threads_ = 1;
-  Memory sums_;
+  Scratch sums_;
 };
 
 std::unique_ptr<LibraryStep> make_scatter(const ScatterShape& shape) {

@@ -1,4 +1,4 @@
-// Memory for buffers and arenas: 64-byte aligned, huge pages for large blocks, freed blocks kept for reuse.
+// Memory for buffers and runs: 64-byte aligned, huge pages for large blocks, freed blocks kept for reuse.
 // A fresh mapping costs a page fault every 4 KiB, so a copy into it runs at a fifth of the speed of one into memory that
 // was used before: hence the cache, and hence huge pages.
 #pragma once
@@ -10,6 +10,8 @@
 namespace axon {
 
 constexpr int64_t kAlignment = 64;
+
+constexpr int64_t aligned(int64_t nbytes) { return (nbytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 struct OutOfMemory : std::bad_alloc {
   explicit OutOfMemory(int64_t nbytes) { std::snprintf(text, sizeof text, "%lld bytes", static_cast<long long>(nbytes)); }
@@ -31,29 +33,35 @@ struct MemoryStatistics {
 MemoryStatistics memory_statistics();
 void reset_memory_peak();
 
-// Bytes that this thread has taken as Memory so far: what is made meanwhile holds the difference.
-extern thread_local int64_t memory_taken;
+// Gives what is kept for reuse back to the system. What is kept later depends on what is used from now on.
+void release_cached_memory();
 
 // Memory owned by one C++ object.
 class Memory {
  public:
   Memory() = default;
-  explicit Memory(int64_t nbytes) : data_(allocate(nbytes)), nbytes_(nbytes) { memory_taken += nbytes; }
-  Memory(Memory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), nbytes_(std::exchange(other.nbytes_, 0)) {}
+  explicit Memory(int64_t nbytes);
+  // For a short time: a larger block that lies idle is taken before new memory is.
+  static Memory lent(int64_t nbytes);
+
+  Memory(Memory&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), nbytes_(std::exchange(other.nbytes_, 0)), block_(other.block_) {}
   Memory& operator=(Memory other) noexcept {
     std::swap(data_, other.data_);
     std::swap(nbytes_, other.nbytes_);
+    std::swap(block_, other.block_);
     return *this;
   }
-  ~Memory() {
-    if (data_ != nullptr) axon::release(data_, nbytes_);
-  }
+  ~Memory();
   char* data() const { return data_; }
   int64_t nbytes() const { return nbytes_; }
 
  private:
+  Memory(int64_t nbytes, bool lent);
+
   char* data_ = nullptr;
   int64_t nbytes_ = 0;
+  int64_t block_ = 0;  // bytes of the block it lies in
 };
 
 }  // namespace axon

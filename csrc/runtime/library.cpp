@@ -2,13 +2,19 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "runtime/allocator.h"
 
 namespace axon {
 namespace {
+
+thread_local ScratchArea* planned = nullptr;  // where a step that is being made finds its scratch memory
 
 struct Registry {
   std::mutex mutex;
@@ -42,6 +48,28 @@ LibraryRegistration::LibraryRegistration(const char* symbol, LibraryFactory fact
   std::lock_guard lock(registry().mutex);
   if (!registry().factories.emplace(symbol, factory).second)
     throw std::runtime_error(std::string("library step registered twice: ") + symbol);
+}
+
+Scratch::Scratch(int64_t nbytes) : area_(planned), nbytes_(nbytes) {
+  if (planned == nullptr) throw std::logic_error("Scratch: expected the constructor of a library step");
+  if (nbytes < 0) throw OutOfMemory(nbytes);
+  offset_ = planned->next_;
+  planned->next_ = offset_ + aligned(nbytes);
+}
+
+char* Scratch::data() const { return area_ == nullptr ? nullptr : area_->memory_ + offset_; }
+
+std::unique_ptr<LibraryStep> ScratchArea::make(LibraryFactory factory, const LibraryCall& call) {
+  struct Planning {
+    explicit Planning(ScratchArea* area) : outer(std::exchange(planned, area)) {}
+    ~Planning() { planned = outer; }
+    ScratchArea* outer;
+  };
+  const Planning planning(this);
+  next_ = 0;
+  std::unique_ptr<LibraryStep> step = factory(call);
+  nbytes_ = std::max(nbytes_, next_);
+  return step;
 }
 
 LibraryFactory find_library_factory(const char* symbol) {

@@ -111,13 +111,16 @@ struct Description {
 
 // What one run needs for itself. Made for a number of threads, which a set_threads or a fork outdates.
 struct Context {
-  Memory arena, scratch, staging;
-  int64_t nbytes = 0;  // of all memory it holds, the library objects' too
+  Memory work;           // the arena, then what threads, moves and library steps work in; lent while there is a run
+  int64_t nbytes = 0;    // that it takes
+  char* base = nullptr;  // what the pointers into it were made for
+  char *scratch = nullptr, *staging = nullptr;
   int64_t scratch_stride = 0;
   int threads = 1;
   uint64_t generation = 0;
   std::vector<char*> pointers;  // of each slot
   std::vector<char*> table;     // of each operand of each step
+  ScratchArea library;
   std::vector<std::unique_ptr<LibraryStep>> objects;
 };
 
@@ -141,13 +144,13 @@ class Program {
   const Slot& input(int32_t i) const { return description_.slots[static_cast<size_t>(input_slots_[static_cast<size_t>(i)])]; }
   const Slot& output(int32_t j) const { return description_.slots[static_cast<size_t>(output_slots_[static_cast<size_t>(j)])]; }
 
-  // A context that was given back, or null.
+  // A context that was given back, with memory for a run, or null.
   std::unique_ptr<Context> reuse() const;
   // A context nobody else uses. Making one plans the library steps; throws what they throw, with the step's label.
   std::unique_ptr<Context> acquire() const;
   void give_back(std::unique_ptr<Context> context) const;
 
-  // Bytes that a run takes besides its outputs. Makes the context of the first run.
+  // Bytes that a run takes besides its outputs. Plans the context of the first run.
   int64_t context_bytes() const;
 
   // Runs the steps. inputs[i] and outputs[j] have the sizes of their slots. A failed step raises with its label; outputs
@@ -157,6 +160,10 @@ class Program {
  private:
   friend class Layout;
   friend class Run;
+
+  std::unique_ptr<Context> idle() const;
+  std::unique_ptr<Context> plan() const;
+  void lend_memory(Context& context) const;
 
   Description description_;
   std::vector<int32_t> input_slots_, output_slots_;

@@ -20,8 +20,6 @@ int64_t nanoseconds(clockid_t clock) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-int64_t round_up(int64_t nbytes) { return (nbytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 // One region over the units of all calls of a kernel step.
 struct KernelRegion {
   const KernelStep& step;
@@ -30,7 +28,7 @@ struct KernelRegion {
   std::atomic<int> status{0};
 
   void operator()(int64_t begin, int64_t end, int thread) noexcept {
-    char* scratch = context.scratch.data() + thread * context.scratch_stride;
+    char* scratch = context.scratch + thread * context.scratch_stride;
     size_t i = static_cast<size_t>(std::upper_bound(step.ends.begin(), step.ends.end(), begin) - step.ends.begin());
     while (begin < end) {
       const KernelCall& call = step.calls[i];
@@ -125,16 +123,16 @@ class Run {
   }
 
   void moves(const Moves& moves) {
-    char* stage = context_.staging.data();
+    char* stage = context_.staging;
     if (moves.staged)
       for (const Move& move : moves.list) {
         std::memcpy(stage, pointer(move.source), nbytes(move));
-        stage += round_up(static_cast<int64_t>(nbytes(move)));
+        stage += aligned(static_cast<int64_t>(nbytes(move)));
       }
-    stage = context_.staging.data();
+    stage = context_.staging;
     for (const Move& move : moves.list) {
       const char* source = moves.staged ? stage : pointer(move.source);
-      stage += moves.staged ? round_up(static_cast<int64_t>(nbytes(move))) : 0;
+      stage += moves.staged ? aligned(static_cast<int64_t>(nbytes(move))) : 0;
       if (pointer(move.destination) != source) std::memmove(pointer(move.destination), source, nbytes(move));
     }
   }
@@ -156,7 +154,7 @@ class Run {
   int64_t next_poll_;
 };
 
-std::unique_ptr<Context> Program::reuse() const {
+std::unique_ptr<Context> Program::idle() const {
   std::lock_guard lock(mutex_);
   while (!free_.empty()) {
     std::unique_ptr<Context> context = std::move(free_.back());
@@ -166,48 +164,72 @@ std::unique_ptr<Context> Program::reuse() const {
   return nullptr;
 }
 
-std::unique_ptr<Context> Program::acquire() const {
-  if (std::unique_ptr<Context> free = reuse()) return free;
-  const int64_t before = memory_taken;
+std::unique_ptr<Context> Program::plan() const {
   auto context = std::make_unique<Context>();
   context->generation = threads_generation();
   context->threads = threads();
-  context->arena = Memory(description_.arena_bytes);
-  context->scratch_stride = round_up(scratch_bytes_);
-  context->scratch = Memory(context->scratch_stride * context->threads);
-  context->staging = Memory(staging_bytes_);
+  context->scratch_stride = aligned(scratch_bytes_);
   context->pointers.resize(description_.slots.size());
   context->table.resize(static_cast<size_t>(table_size_));
-  const RunOptions none;
-  Run binder(*this, *context, none);
-  for (size_t i = 0; i < description_.slots.size(); ++i)
-    if (const Slot& slot = description_.slots[i]; slot.kind == Slot::Kind::arena)
-      binder.bind(static_cast<int32_t>(i), context->arena.data() + slot.a);
   const DefaultFloatingPoint mode;
   const AllThreads threads;  // a library plans for as many threads as it sees
   for (const LibraryStepCall* call : library_calls_) {
     std::vector<int64_t> sizes;
     for (const int32_t slot : call->slots) sizes.push_back(description_.slots[static_cast<size_t>(slot)].nbytes);
     try {
-      context->objects.push_back(find_library_factory(call->symbol.c_str())({sizes, call->ints, call->floats}));
+      context->objects.push_back(context->library.make(find_library_factory(call->symbol.c_str()), {sizes, call->ints, call->floats}));
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& error) {
       throw std::invalid_argument(call->label + ": " + error.what());
     }
   }
-  context->nbytes = memory_taken - before;
+  context->nbytes = aligned(description_.arena_bytes) + context->scratch_stride * context->threads + aligned(staging_bytes_) +
+                    context->library.nbytes();
+  return context;
+}
+
+// Memory belongs to a run, not to a context: otherwise every program of a process, one for each shape that a function has
+// met, would keep its own.
+void Program::lend_memory(Context& context) const {
+  alignas(kAlignment) static char nothing[kAlignment];
+  if (context.nbytes > 0) context.work = Memory::lent(context.nbytes);
+  char* const base = context.nbytes > 0 ? context.work.data() : nothing;
+  if (base == context.base) return;
+  context.base = base;
+  context.scratch = base + aligned(description_.arena_bytes);
+  context.staging = context.scratch + context.scratch_stride * context.threads;
+  context.library.place(context.staging + aligned(staging_bytes_));
+  const RunOptions none;
+  Run binder(*this, context, none);
+  for (size_t i = 0; i < description_.slots.size(); ++i)
+    if (const Slot& slot = description_.slots[i]; slot.kind == Slot::Kind::arena)
+      binder.bind(static_cast<int32_t>(i), base + slot.a);
+}
+
+std::unique_ptr<Context> Program::reuse() const {
+  std::unique_ptr<Context> context = idle();
+  if (context != nullptr) lend_memory(*context);
+  return context;
+}
+
+std::unique_ptr<Context> Program::acquire() const {
+  std::unique_ptr<Context> context = idle();
+  if (context == nullptr) context = plan();
+  lend_memory(*context);
   return context;
 }
 
 int64_t Program::context_bytes() const {
-  std::unique_ptr<Context> context = acquire();
+  std::unique_ptr<Context> context = idle();
+  if (context == nullptr) context = plan();
   const int64_t nbytes = context->nbytes;
   give_back(std::move(context));
   return nbytes;
 }
 
 void Program::give_back(std::unique_ptr<Context> context) const {
+  context->work = Memory();
   std::lock_guard lock(mutex_);
   if (context->generation == threads_generation() && free_.size() < kContextsKept) free_.push_back(std::move(context));
 }

@@ -1,5 +1,9 @@
 #include "runtime/allocator.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -28,6 +32,41 @@ TEST("a freed block serves the next request of its class, and only of its class"
   CHECK(second == first);
   axon::release(second, 1024);
   axon::release(larger, 1500);
+}
+
+TEST("what is kept is bounded by what was in use, and the longest idle goes first") {
+  axon::release_cached_memory();
+  CHECK(axon::memory_statistics().cached == 0);
+  constexpr int64_t mb = 1 << 20;
+  { const Memory most(128 * mb); }
+  CHECK(axon::memory_statistics().cached == 128 * mb);
+  for (int64_t nbytes = 3 * mb; nbytes < 100 * mb; nbytes += nbytes / 8) const Memory memory(nbytes);
+  const int64_t cached = axon::memory_statistics().cached;
+  CHECK(cached > 90 * mb && cached <= 160 * mb);  // a quarter more than 128
+  char* last = axon::allocate(90 * mb);
+  axon::release(last, 90 * mb);
+  CHECK(axon::memory_statistics().cached <= 160 * mb);
+  const Memory again(90 * mb);
+  CHECK(again.data() == last);
+  axon::release_cached_memory();
+  CHECK(axon::memory_statistics().cached == 0);
+}
+
+TEST("a run is lent a larger block that lies idle, a buffer is not") {
+  axon::release_cached_memory();
+  constexpr int64_t mb = 1 << 20;
+  char* large = nullptr;
+  {
+    const Memory memory(40 * mb);
+    large = memory.data();
+  }
+  {
+    const Memory run = Memory::lent(11 * mb), buffer(11 * mb);
+    CHECK(run.data() == large && buffer.data() != large && run.nbytes() == 11 * mb);
+  }
+  CHECK(axon::memory_statistics().cached == 51 * mb);
+  const Memory memory(40 * mb);
+  CHECK(memory.data() == large);
 }
 
 TEST("live and peak count what was asked for") {
@@ -65,4 +104,26 @@ TEST("threads share the allocator") {
       }
     });
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST("a child of fork has memory, whatever other threads were doing") {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) const Memory memory(1000);
+  });
+  int failed = 0;
+  for (int i = 0; i < 30; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(30);  // instead of waiting for ever
+      { const Memory memory(1000); }
+      _exit(0);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    failed += status != 0;
+  }
+  stop = true;
+  busy.join();
+  CHECK(failed == 0);
 }

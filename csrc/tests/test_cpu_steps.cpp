@@ -3,6 +3,7 @@
 #include <numeric>
 #include <random>
 
+#include "runtime/allocator.h"
 #include "runtime/library.h"
 #include "runtime/regions.h"
 #include "test.h"
@@ -21,7 +22,11 @@ void run(const char* symbol, const Ints& ints, std::vector<std::vector<T>>& oper
     pointers.push_back(reinterpret_cast<char*>(operand.data()));
   }
   const axon::AllThreads threads;
-  axon::find_library_factory(symbol)({nbytes, ints, {}})->run(pointers.data());
+  axon::ScratchArea area;
+  const std::unique_ptr<axon::LibraryStep> step = area.make(axon::find_library_factory(symbol), {nbytes, ints, {}});
+  const axon::Memory scratch(area.nbytes());
+  area.place(scratch.data());
+  step->run(pointers.data());
 }
 
 template <class T>

@@ -43,6 +43,18 @@ struct Halve : LibraryStep {
 std::atomic<int> Halve::made{0};
 AXON_LIBRARY("test.halve", Halve)
 
+// out = in, by way of scratch memory.
+struct Through : LibraryStep {
+  explicit Through(const LibraryCall& call) : count(static_cast<size_t>(call.nbytes[0])), unused(960), scratch(call.nbytes[0]) {}
+  void run(char* const* operands) override {
+    std::memcpy(scratch.data(), operands[0], count);
+    std::memcpy(operands[1], scratch.data(), count);
+  }
+  size_t count;
+  Scratch unused, scratch;
+};
+AXON_LIBRARY("test.through", Through)
+
 Step kernel(axon_kernel function, std::vector<int32_t> slots, int64_t value, int64_t units, const char* label = "kernel") {
   KernelStep step{std::make_shared<Kernel>(function), {}, 16, 0, label};
   step.calls.push_back({std::move(slots), {value}, {}, units});
@@ -103,6 +115,22 @@ TEST("a library step is planned once a context, and anew for another number of t
   set_threads(threads());
   CHECK(run(program, "\10") == "\4");
   CHECK(Halve::made == 2);
+}
+
+TEST("memory belongs to a run, and steps share what they work in") {
+  const Program program(description({input(0, 1), arena(0, 1), output(0, 1)},
+                                    {kernel(add, {0, 1}, 2, 1), library({1, 1}), {LibraryStepCall{"test.through", {1, 2}, {}, {}, "through"}}}, 4096));
+  const int64_t live = memory_statistics().live;
+  CHECK(program.context_bytes() == 4096 + 1024);
+  CHECK(memory_statistics().live == live);
+  reset_memory_peak();
+  CHECK(run(program, "\10") == "\5" && run(program, "\10") == "\5");
+  CHECK(memory_statistics().live == live && memory_statistics().peak == live + 4096 + 1024);
+  // Elsewhere than before: the pointers follow.
+  std::unique_ptr<Context> first = program.acquire();
+  CHECK(run(program, "\20") == "\11");
+  program.give_back(std::move(first));
+  CHECK(run(program, "\20") == "\11");
 }
 
 TEST("a while moves its carry until the predicate is false") {

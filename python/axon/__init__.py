@@ -72,6 +72,8 @@ from .model import softplus as softplus
 from .model import softsign as softsign
 from .model import subtract as subtract
 from .model import tanh as tanh
+from .runtime import memory as memory
+from .runtime import release_memory as release_memory
 
 if TYPE_CHECKING:
     from . import datasets as datasets

@@ -16,6 +16,7 @@ from .dtypes import DType
 from .names import none_of
 from .nx import Tensor
 from .options import plain_options
+from .values import remembered
 
 __all__ = [
     "full", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
@@ -43,6 +44,7 @@ def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
     return nx.astype(make(nx.float32 if nx.dtype(dtype).is_half else dtype), dtype)
 
 
+@remembered
 @plain_options
 def full(value: float) -> Initializer:
     """A tensor filled with one value.
@@ -53,6 +55,7 @@ def full(value: float) -> Initializer:
     return lambda shape, dtype, key: nx.full(shape, value, dtype=dtype)
 
 
+@remembered
 def zeros() -> Initializer:
     """A tensor of zeros.
 
@@ -62,6 +65,7 @@ def zeros() -> Initializer:
     return full(0)
 
 
+@remembered
 def ones() -> Initializer:
     """A tensor of ones.
 
@@ -71,6 +75,7 @@ def ones() -> Initializer:
     return full(1)
 
 
+@remembered
 @plain_options
 def uniform(scale: float = 0.01) -> Initializer:
     """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
@@ -82,6 +87,7 @@ def uniform(scale: float = 0.01) -> Initializer:
     return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
 
 
+@remembered
 @plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not
@@ -129,6 +135,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[-2] * field, shape[-1] * field
 
 
+@remembered
 @plain_options
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
@@ -159,6 +166,7 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
     return init
 
 
+@remembered
 @plain_options
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
@@ -169,6 +177,7 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@remembered
 @plain_options
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
@@ -179,6 +188,7 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "truncated_normal")
 
 
+@remembered
 @plain_options
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -189,6 +199,7 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "uniform")
 
 
+@remembered
 @plain_options
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -199,6 +210,7 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
     return variance_scaling(scale, "fan_avg", "truncated_normal")
 
 
+@remembered
 @plain_options
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
@@ -209,6 +221,7 @@ def he_uniform(scale: float = 2.0) -> Initializer:
     return variance_scaling(scale, "fan_in", "uniform")
 
 
+@remembered
 @plain_options
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from . import nx
 from .nx import Tensor
 from .options import plain_options
+from .values import remembered
 
 __all__ = ["constant", "cosine_decay", "exponential_decay", "polynomial_decay"]
 
 Schedule = Callable[[Tensor], Tensor]
 
 
+@remembered
 @plain_options
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
@@ -24,6 +26,7 @@ def constant(init_value: float = 0.01) -> Schedule:
     return lambda step: nx.full_like(_real(step), init_value)
 
 
+@remembered
 @plain_options
 def exponential_decay(
     init_value: float = 0.01,
@@ -53,6 +56,7 @@ def exponential_decay(
     return rate
 
 
+@remembered
 @plain_options
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
@@ -70,6 +74,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
     return rate
 
 
+@remembered
 @plain_options
 def polynomial_decay(
     init_value: float = 0.01,

@@ -21,6 +21,7 @@ from .errors import StructureError
 from .nx import Tensor
 from .options import plain
 from .schedules import Schedule
+from .values import Value, made_by, refuse_unnamed
 
 __all__ = [
     "Update", "add_decayed_weights", "apply_updates", "clip", "clip_by_global_norm", "identity", "scale",
@@ -33,16 +34,18 @@ Tree = Any  # nested containers of tensors
 
 class Step(NamedTuple):
     """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state). A step
-    that does nothing but multiply says by what, of its state: factor."""
+    that does nothing but multiply says by what, of its state: factor. made is
+    the call that gave it."""
 
     text: str
     init: Callable[[Tree], Tree] | None
     apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
     factor: Callable[[Tree], Any] | None = None
+    made: tuple[Callable[..., Update], tuple[Any, ...], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, repr=False)
-class Update:
+class Update(Value):
     """A pipeline of steps; also the pair (init, update) it unpacks to, and text that reads as it was written.
 
     >>> init, update = scale(-0.1)
@@ -98,8 +101,20 @@ class Update:
         yield self.init
         yield self.update
 
+    def __reduce__(self) -> Any:
+        for step in self.steps:
+            parts = {"function": step[1:3]} if step.made is None else {"argument": step.made[1:]}
+            refuse_unnamed(f"update: {step.text}", parts)
+        return _made_again, tuple(step if step.made is None else step.made for step in self.steps)
+
     def __repr__(self) -> str:
         return " | ".join(s.text for s in self.steps) or "identity()"
+
+
+def _made_again(*parts: Any) -> Update:
+    """A pipeline of steps and of calls that make one."""
+    steps = (p if isinstance(p, Step) else made_by(*p).steps[0] for p in parts)
+    return Update(tuple(steps))
 
 
 def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
@@ -114,7 +129,8 @@ def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
         args, options = tuple(map(plain, args)), {name: plain(value) for name, value in options.items()}
         made = make(*args, **options)
         if len(made.steps) == 1:
-            made = Update((made.steps[0]._replace(text=_call(make.__name__, args, options)),))
+            step = made.steps[0]._replace(text=_call(make.__name__, args, options), made=(construct, args, options))
+            made = Update((step,))
         return before | made
 
     return construct

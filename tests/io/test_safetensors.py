@@ -104,3 +104,58 @@ def test_names_that_cannot_be_told_apart(tmp_path: Path) -> None:
     save(tmp_path / "x", {"a": nx.ones(1), "a.b": nx.ones(1)})
     with pytest.raises(ValueError, match="expected a to be a tensor or a folder"):
         load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("kind", ["absolute", "relative", "chain", "dangling", "folder"])
+def test_links_are_followed(tmp_path: Path, kind: str) -> None:
+    """What opening the path would write to is written, and the link stays."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    real, link = tmp_path / "a" / "real", tmp_path / "b" / "link"
+    if kind != "dangling":
+        save(real, {"w": nx.zeros(2)})
+    if kind == "chain":
+        (tmp_path / "b" / "middle").symlink_to(real)
+    if kind == "folder":
+        link.symlink_to(tmp_path / "a")
+        path = link / "real"
+    else:
+        path = link
+        link.symlink_to({"relative": "../a/real", "chain": "middle"}.get(kind, real))
+    save(path, {"w": nx.ones(2)})
+    assert link.is_symlink() and load(real)["w"].tolist() == [1, 1] and load(path)["w"].tolist() == [1, 1]
+    assert os.listdir(tmp_path / "a") == ["real"]
+
+
+def test_an_old_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    save(path, {"w": nx.zeros(2)})
+    path.chmod(0o640)
+    save(path, {"w": nx.ones(2)})
+    assert path.stat().st_mode & 0o777 == 0o640 and load(path)["w"].tolist() == [1, 1]
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    save(os.devnull, {"w": nx.zeros(2)})
+    assert not os.path.isfile(os.devnull)
+    save(tmp_path / ("x" * 250), {"w": nx.ones(2)})  # a name with no room for more
+    assert load(os.fsencode(tmp_path / ("x" * 250)))["w"].tolist() == [1, 1]
+
+
+def test_errors_name_the_path_that_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.symlink("loop", "loop")
+    os.mkdir("folder")
+    cases = {"no-such-folder/x": FileNotFoundError, "loop": OSError, "folder": IsADirectoryError}
+    for path, error in cases.items():
+        with pytest.raises(error) as caught:
+            save(path, {"w": nx.ones(1)})
+        assert caught.value.filename == path and str(caught.value).endswith(f": '{path}'")
+    assert sorted(os.listdir()) == ["folder", "loop"]
+
+
+def test_swapped_arguments() -> None:
+    with pytest.raises(TypeError, match=r"^save: expected \(path, tree\), got dict as the path"):
+        save({"w": nx.ones(1)}, "x")  # pyright: ignore
+    with pytest.raises(TypeError, match=r"^load: expected a path, got ModelState as the path"):
+        load(model.ModelState({}))  # pyright: ignore

@@ -1,6 +1,7 @@
 """Tensors out of values and nothing, and the way back: numpy, DLPack, Python."""
 
 import array
+import copy
 import pickle
 import sys
 from decimal import Decimal
@@ -9,7 +10,7 @@ from fractions import Fraction
 import ml_dtypes
 import numpy as np
 import pytest
-from axon import nx
+from axon import dtypes, nx
 from axon.defn import jit, scan
 from axon.errors import DTypeError, ShapeError, TraceError
 
@@ -81,8 +82,37 @@ def test_python_and_numpy_protocols():
     assert (np.ones((2, 2)) * x).tolist() == [[1, 2], [3, 4]] and isinstance(np.ones((2, 2)) * x, nx.Tensor)
     assert {x: 1}[x] == 1
     assert (nx.tensor(1) == None) is False  # noqa: E711
-    copy = pickle.loads(pickle.dumps(nx.rename(x, ["a", None])))
-    assert copy.tolist() == x.tolist() and copy.names == ("a", None)
+    back = pickle.loads(pickle.dumps(nx.rename(x, ["a", None])))
+    assert back.tolist() == x.tolist() and back.names == ("a", None)
+
+
+@pytest.mark.parametrize("dtype", [d.name for d in dtypes.ALL])
+def test_pickles_share_memory_out_of_band(dtype):
+    """One buffer a tensor, of its size, and none of its values within the pickle."""
+    x = nx.rename(nx.arange(6000).reshape((2, 3000)).astype(dtype), [None, "n"])
+    sent: list[pickle.PickleBuffer] = []
+    text = pickle.dumps(x, protocol=5, buffer_callback=sent.append)
+    assert [b.raw().nbytes for b in sent] == [x.nbytes] and len(text) < 500
+    memory = [np.frombuffer(b.raw(), "u1").copy() for b in sent]
+    back = pickle.loads(text, buffers=memory)
+    assert back.type == x.type and back.tolist() == x.tolist()
+    assert np.shares_memory(back.numpy(), memory[0])
+    for protocol in range(2, 6):
+        back = pickle.loads(pickle.dumps(x, protocol))
+        assert back.type == x.type and back.tolist() == x.tolist()
+    assert copy.deepcopy(x).tolist() == x.tolist() and not np.shares_memory(copy.deepcopy(x).numpy(), x.numpy())
+
+
+def test_pickles_of_odd_tensors():
+    for x in (
+        nx.tensor(1.5, "bfloat16"),
+        nx.zeros((0, 3), "float16"),
+        nx.arange(6).reshape((2, 3)).mT,
+        nx.ones((2, 2)),
+    ):
+        sent: list[pickle.PickleBuffer] = []
+        back = pickle.loads(pickle.dumps(x, 5, buffer_callback=sent.append), buffers=sent)
+        assert back.type == x.type and back.tolist() == x.tolist() and len(sent) == 1
 
 
 def test_python_protocol_errors():
@@ -161,13 +191,26 @@ def test_memory_that_is_shared(data):
     assert nx.asarray(data, copy=False).tolist() == np.asarray(data).tolist()
 
 
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        ([1.0], None), (1.0, None), (np.ones(2, ">f4"), None), (np.ones(2, "f4"), "float64"),
+        (np.ones(0, "f4"), "float64"), (np.ones((), "f4"), "float16"), (range(3), None),
+    ],
+)  # fmt: skip
+def test_memory_that_cannot_be_shared_is_refused(data, dtype):
+    with pytest.raises((ValueError, DTypeError), match="leave copy out"):
+        nx.asarray(data, dtype, copy=False)
+    assert nx.asarray(data, dtype).shape == np.shape(data)
+
+
 def test_memory_that_is_given():
     x = nx.tensor([1.0, 2.0])
     assert x.__buffer__(0).tolist() == [1, 2] and x.__buffer__(0).readonly
     if sys.version_info >= (3, 12):
         assert memoryview(x).tolist() == [1, 2]
-    copy = np.from_dlpack(x, copy=True)
-    assert copy.tolist() == [1, 2] and not np.shares_memory(copy, x.numpy())
+    made = np.from_dlpack(x, copy=True)
+    assert made.tolist() == [1, 2] and not np.shares_memory(made, x.numpy())
 
 
 def test_numpy_functions_take_the_values():

@@ -1,5 +1,6 @@
 """DLPack in and out: memory shared, lifetimes kept, what does not fit refused."""
 
+import ctypes
 import gc
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from axon import _core, _exchange
+from axon import _core, _exchange, nx
 
 DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
           "float64", "complex64", "complex128"]  # fmt: skip
@@ -134,6 +135,62 @@ def test_an_exporter_that_misbehaves_is_refused() -> None:
         _exchange.from_dlpack(Attached())
 
 
+@pytest.mark.parametrize("value", [None, 3, b"", "text", object()])
+def test_what_is_no_array_is_named(value: Any) -> None:
+    if isinstance(value, bytes):  # a buffer
+        assert _exchange.from_dlpack(value)[1:3] == ("uint8", (0,))
+        return
+    with pytest.raises(TypeError, match=f"^from_dlpack: expected an array .*{type(value).__name__}"):
+        _exchange.from_dlpack(value)
+
+
+class Managed(ctypes.Structure):
+    """A DLManagedTensor of dlpack.h, as libraries from before versions export."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p),
+    ]  # fmt: skip
+
+
+def exported(memory: np.ndarray, shape: tuple[int, ...], byte_offset: int, strides: tuple[int, ...] | None) -> Any:
+    """float32 of this shape that begins so many bytes into the memory, as a capsule that owns nothing."""
+    made = Managed(memory.ctypes.data, 1, 0, len(shape), 2, 32, 1, byte_offset=byte_offset)
+    made.shape = (ctypes.c_int64 * len(shape))(*shape)
+    if strides is not None:
+        made.strides = (ctypes.c_int64 * len(shape))(*strides)
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule = new(ctypes.addressof(made), b"dltensor", None)
+    KEPT.append((made, memory))
+    return capsule
+
+
+KEPT: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    ("shape", "offset", "strides", "values"),
+    [
+        ((3,), 0, None, [0, 1, 2]),
+        ((3,), 12, None, [3, 4, 5]),
+        ((2, 2), 4, None, [[1, 2], [3, 4]]),
+        ((2, 2), 8, (1, 3), [[2, 5], [3, 6]]),
+        ((3, 1), 4, (3, 77), [[1], [4], [7]]),
+        ((), 8, None, 2),
+        ((0, 3), 12, None, []),
+    ],
+)
+def test_memory_that_begins_at_an_offset(shape: Any, offset: int, strides: Any, values: Any) -> None:
+    memory = np.arange(10, dtype="f4")
+    found = nx.from_dlpack(exported(memory, shape, offset, strides))
+    assert found.shape == shape and found.tolist() == values
+    if found.size:
+        assert found.numpy().ctypes.data == memory.ctypes.data + offset
+
+
 def test_torch_both_ways() -> None:
     torch = pytest.importorskip("torch")
     for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.bool):
@@ -142,3 +199,38 @@ def test_torch_both_ways() -> None:
         assert (f"torch.{name}", shape, strides) == (str(dtype), (2, 3), None) and buffer.address == tensor.data_ptr()
         back = torch.from_dlpack(_exchange.to_dlpack(buffer, name, shape))
         assert back.dtype == dtype and back.data_ptr() == tensor.data_ptr()
+
+
+def test_what_torch_does_not_export_is_refused() -> None:
+    """Its own words reach the user; of the negative bit torch says nothing, and exports the memory without it."""
+    torch = pytest.importorskip("torch")
+    z = torch.tensor([1 + 2j, 3 - 4j])
+    learned = torch.ones(3, requires_grad=True)
+    for tensor, said in (
+        (z.conj(), "conjugate bit"),
+        (z.conj().imag, "resolve_neg"),
+        (learned, "detach"),
+        (torch.nn.Parameter(torch.ones(3)), "detach"),
+        (torch.eye(2).to_sparse(), "strided"),
+        (torch.ones(2).to(torch.float8_e5m2), "float8_e5m2"),
+    ):
+        for take in (nx.from_dlpack, nx.asarray, nx.tensor):
+            with pytest.raises(TypeError, match=f"^from_dlpack: expected .*{said}"):
+                take(tensor)
+    assert nx.from_dlpack(z.conj().imag.resolve_neg()).tolist() == [-2, 4]
+    assert nx.from_dlpack(learned.detach(), copy=False).numpy().ctypes.data == learned.data_ptr()
+
+
+def test_jax_shares_our_memory() -> None:
+    """JAX copies what is not aligned to 64 bytes."""
+    jnp = pytest.importorskip("jax.numpy")
+    for size in (1, 3, 10, 1000):
+        for x in (nx.tensor([1.0] * size), nx.ones(size) + 1):
+            assert jnp.from_dlpack(x).unsafe_buffer_pointer() == x.numpy().ctypes.data
+
+
+@pytest.mark.parametrize("shape", [2.0, np.float32(2), 2.5, None, 2j, "2", 2**70])
+def test_a_shape_is_made_of_integers(shape: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        _exchange.to_dlpack(_core.Buffer(8), "float32", (shape,))
+    assert np.from_dlpack(_exchange.to_dlpack(_core.Buffer(8), "float32", (2,))).shape == (2,)

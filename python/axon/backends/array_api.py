@@ -16,6 +16,7 @@ from ..errors import AxonError
 from ..nx.backend import running
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
+from ..runtime import in_our_memory
 
 ARITHMETIC = {"elementwise", "reduction", "contraction", "indexing"}  # kinds in which half floats are widened
 
@@ -36,6 +37,7 @@ class ArrayBackend:
     def __repr__(self) -> str:
         return f"<backend {self.name}>"
 
+    @in_our_memory
     def apply(
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
     ) -> tuple[Any, ...]:
@@ -59,6 +61,7 @@ class ArrayBackend:
         x, wanted = self.xp.asarray(x), type.dtype.numpy
         return x if x.dtype == wanted else x.astype(wanted)
 
+    @in_our_memory
     def constant(self, value: bool | int | float, type: TensorType) -> Any:
         with np.errstate(all="ignore"):
             return self.xp.full(type.shape, value, dtype=type.dtype.numpy)

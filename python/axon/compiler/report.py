@@ -98,7 +98,8 @@ class Report:
 
 class Memory(NamedTuple):
     """What a run takes before its first step, in bytes: the arena, with the lifetimes of what lies there; what threads
-    need as scratch and library steps hold; and outputs, but those that take over donated inputs. Prints as a table."""
+    need as scratch and library steps work in; and outputs, but those that take over donated inputs. Arguments that are
+    not dense are copied besides. Prints as a table."""
 
     arena: int
     held: int

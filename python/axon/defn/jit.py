@@ -17,6 +17,7 @@ from ..errors import TraceError, note
 from ..nx.backend import tracing
 from ..nx.number import Number, scalar_of
 from ..nx.tensor import Tensor, TensorType
+from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
 from .call import Calls, Entry, Limits, data, moved, number
@@ -30,7 +31,7 @@ _ONE = tree.structure(0)
 _definitions: WeakSet[Definition] = WeakSet()
 
 
-class Definition:
+class Definition(Value):
     """A compiled numerical definition: call it like the function it was made from. See `jit`."""
 
     def __init__(
@@ -48,6 +49,8 @@ class Definition:
         self.label: str = getattr(function, "__name__", type(function).__name__)
         self.traces = 0
         self._arguments = Arguments(function, self.label, static, donate)
+        options = {"compiler": compiler, "donate": donate, "static": static, "max_traces": max_traces, "device": device}
+        self._options = options  # as given
         self._compiler, self._device, self._max_traces = compiler, device, max_traces
         self._calls: dict[Any, Calls] = {}  # by the number of positional arguments and the names of the others
         self._table: Table[Entry] = Table(self.label)
@@ -63,6 +66,12 @@ class Definition:
 
     def __repr__(self) -> str:
         return f"<defn {self.label}, {self.traces} traces>"
+
+    def __reduce__(self) -> Any:
+        if named(self):  # a decorated function
+            return self.__qualname__  # type: ignore[attr-defined]
+        refuse_unnamed(f"jit: {self.label}", {"function": self.function})
+        return functools.partial(Definition, **self._options), (self.function,)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)

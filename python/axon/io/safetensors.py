@@ -6,7 +6,9 @@ Files hold no code. Writing is atomic: a reader sees the old file or the whole n
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -30,7 +32,8 @@ _DTYPES = {
 def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | None = None) -> None:
     """Write a tree of tensors (nested dicts, a ModelState, ...) to a file, replacing it whole.
 
-    ValueError where two leaves would have one name, DTypeError where one is no tensor.
+    The file is the one that opening the path would find: links are followed, and an old file's mode stays. ValueError
+    where two leaves would have one name, DTypeError where one is no tensor, OSError where the path cannot be written.
 
     >>> save("example.safetensors", {"dense_0": {"kernel": nx.ones((2, 3))}})
     >>> load("example.safetensors")["dense_0"]["kernel"].shape
@@ -38,6 +41,7 @@ def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | 
     """
     from safetensors.numpy import save as serialize
 
+    where = _path("save", "(path, tree)", path)
     arrays: dict[str, np.ndarray] = {}
     for place, leaf in zip(tree.paths(tensors), tree.leaves(tensors)):
         name = tree.show(place)
@@ -50,7 +54,7 @@ def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | 
                 f"save: expected tensors, got {type(leaf).__name__} as {name}; save the part that holds tensors, such "
                 f"as a result's .state"
             ) from None
-    _write(os.fspath(path), serialize(arrays, metadata=dict(metadata) if metadata else None))
+    _write(where, serialize(arrays, metadata=dict(metadata) if metadata else None))
 
 
 def load(path: str | PathLike[str], like: Any = None) -> Any:
@@ -63,24 +67,55 @@ def load(path: str | PathLike[str], like: Any = None) -> Any:
     >>> load("example.safetensors", like={"w": nx.zeros(2)})
     {'w': float32[2] [1., 1.]}
     """
-    found = _read(os.fspath(path))
+    where = _path("load", "a path", path)
+    found = _read(where)
     if like is None:
         return _nested(found)
     names = [tree.show(p) for p in tree.paths(like)]
-    _check(os.fspath(path), dict(zip(names, tree.leaves(like))), found)
+    _check(where, dict(zip(names, tree.leaves(like))), found)
     return tree.unflatten(tree.structure(like), [found[name] for name in names])
 
 
+def _path(name: str, arguments: str, path: Any) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{name}: expected {arguments}, got {type(path).__name__} as the path") from None
+
+
 def _write(path: str, content: bytes) -> None:
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    """Write where opening the path would: through links, with an old file's mode and owner. Errors name the path."""
+    try:
+        target = os.path.realpath(path)
+        if os.path.islink(target):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        old = os.stat(target) if os.path.exists(target) else None
+        if old is not None and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if old is not None and not stat.S_ISREG(old.st_mode):  # a device, a pipe: there is nothing to replace
+            with open(target, "wb") as file:
+                file.write(content)
+        else:
+            _replace(target, content, old)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _replace(target: str, content: bytes, old: os.stat_result | None) -> None:
+    folder, name = os.path.split(target)
+    handle, temporary = tempfile.mkstemp(prefix=f".{name[:32]}.", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            if old is not None:
+                with contextlib.suppress(PermissionError):  # only root may give files away
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), 0o666 & ~_umask() if old is None else stat.S_IMODE(old.st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

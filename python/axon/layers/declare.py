@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from ..dtypes import DType, float32
 from ..errors import ShapeError
 from ..initializers import Initializer
 from ..nx import Tensor, TensorType
+from ..values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Mode = Literal["train", "inference"]
@@ -59,7 +61,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class Layer(Value):
     """A row of the table of layers.
 
     `inputs` are the names of the tensors that come from other layers (`variadic`: any number of them). `building` are
@@ -75,6 +77,11 @@ class Layer:
     options: Mapping[str, Any]
     optional: frozenset[str]  # parameters that may be left out
     takes_mode: bool
+
+    def __reduce__(self) -> Any:
+        if TABLE.get(self.name) is self:
+            return _of_table, (self.name, self.function.__module__)
+        return super().__reduce__()
 
     def specs(self, inputs: Sequence[TensorType], options: Mapping[str, Any]) -> dict[str, Spec]:
         """The parameters of a node with these input types. `options` holds every option, `use_<parameter>` and
@@ -103,6 +110,14 @@ class Layer:
 
 
 TABLE: dict[str, Layer] = {}  # every layer by name, in order of declaration
+
+
+def _of_table(name: str, module: str) -> Layer:
+    """The row of a layer that a module declares."""
+    import_module(module)
+    if name not in TABLE:
+        raise ValueError(f"layer: expected {module} to declare {name!r}, got a module that does not; it has changed")
+    return TABLE[name]
 
 
 def layer(**parameters: Parameter) -> Callable[[F], F]:

@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import Literal
 
 from ..errors import CLEAR
+from ..values import remembered
 from .state import EVENTS, Event, State
 
 Handle = Callable[[State], "State | None"]  # None keeps the state
@@ -77,6 +78,7 @@ class Dispatcher:
         return state
 
 
+@remembered
 def log(message: Callable[[State], str]) -> Handle:
     """A handler that prints the line message(state).
 
@@ -90,6 +92,7 @@ def log(message: Callable[[State], str]) -> Handle:
     return handle
 
 
+@remembered
 def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = "min", restore: bool = False) -> Handle:
     """A handler that ends the loop when a metric has not got better (lower, or higher with mode "max") more than
     `patience` times in a row.

@@ -21,6 +21,7 @@ from ..names import guided, none_of
 from ..nx import Tensor
 from ..targets import Check
 from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
+from ..values import Value
 from .data import Data, Source
 from .divergence import explained, look
 from .handlers import Dispatcher, Handle, Handler, at_least
@@ -65,7 +66,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class Loop(Value):
     """How a model is trained. Made by `Loop.trainer`.
 
     A step is one jitted call (forward, backward, optimizer, metrics) that reads nothing back.

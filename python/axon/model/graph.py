@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
@@ -21,6 +21,7 @@ from ..initializers import find_initializer
 from ..layers import Layer
 from ..names import none_of
 from ..options import plain
+from ..values import Value, refuse_unnamed
 from .unknown import no_layer
 
 Shape = tuple[int | None, ...]
@@ -29,7 +30,7 @@ _OWN = "write model.nx(lambda x: ...) with the numbers and tensors inside"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(Value):
     """One layer of a model and, through its parents, all that lead to it.
 
     Every layer of `axon.layers` is a method: `x.dense(128)` is `axon.dense(x, 128)`. `+`, `-` and `*` between models
@@ -92,6 +93,17 @@ class Model:
         made = replace(layers.describe(function), name="nx", variadic=True, options={}, takes_mode=False)
         return model_function(made)(self, *others, name=name)
 
+    def __reduce__(self) -> Any:
+        places = {node: i for i, node in enumerate(self.nodes)}
+        rows = []
+        for node in self.nodes:
+            own = node.layer is not None and layers.TABLE.get(node.layer.name) is not node.layer
+            parts = {"function": node.layer.function} if node.layer is not None and own else {}
+            refuse_unnamed(f"model: {self.names[node]} ({node.source})", {**parts, **node.options})
+            parents = tuple(places[p] for p in node.parents)
+            rows.append((node.op, node.layer, parents, dict(node.options), node.given_name, node.source))
+        return _made_again, (rows,)
+
     def __getattr__(self, name: str) -> Callable[..., Model]:
         return MethodType(function(name), self)
 
@@ -119,6 +131,14 @@ class Model:
         from .display import table
 
         return table(self)
+
+
+def _made_again(rows: Sequence[tuple[Any, ...]]) -> Model:
+    """The model of rows, one a layer, whose parents are numbers of rows before."""
+    made: list[Model] = []
+    for op, layer, parents, options, *rest in rows:
+        made.append(Model(op, layer, tuple(made[i] for i in parents), MappingProxyType(options), *rest))
+    return made[-1]
 
 
 def check_model(model: Any, what: str) -> None:

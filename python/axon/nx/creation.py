@@ -15,6 +15,7 @@ from .. import config
 from ..dtypes import DType, DTypeLike, bool_, float32, float64, int32
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
+from ..runtime import in_our_memory
 from .backend import home, on, tracing
 from .elementwise import astype, fma, where
 from .logic import equal, greater_equal
@@ -80,6 +81,7 @@ def iota(shape: int | Sequence[int], axis: int = -1, dtype: DTypeLike = int32) -
 # From data
 
 
+@in_our_memory
 def tensor(
     data: Any,
     dtype: DTypeLike | None = None,
@@ -151,14 +153,23 @@ def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | N
         return literal(value=scalar_of(name, data, target), dtype=target)
     data = _imported(data)
     array = _array(name, data, dtype)
-    if copy is False and array.size and not np.may_share_memory(array, np.asarray(data)):
-        raise ValueError(f"{name}: expected memory that can be shared, got {type(data).__name__}; leave copy out")
     backend = home()
-    return Tensor(TensorType(to_dtype(array.dtype), array.shape), backend, backend.from_numpy(array))
+    made = backend.from_numpy(array)
+    if copy is False:
+        own = np.asarray(data)
+        if made is not array or own.dtype != array.dtype or (array.size and not np.may_share_memory(array, own)):
+            raise ValueError(
+                f"{name}: expected memory that can be shared, got {type(data).__name__} of {own.dtype} for "
+                f"{to_dtype(array.dtype)} on {backend.name!r}; leave copy out"
+            )
+    return Tensor(TensorType(to_dtype(array.dtype), array.shape), backend, made)
 
 
 def from_dlpack(source: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """A tensor over the memory of another library's array (torch, jax, cupy, numpy), without a copy unless asked.
+
+    copy: True makes one, False raises ValueError where there must be one (another device). TypeError for what a library
+    does not export: a tensor that requires a gradient, a conjugated or negated view.
 
     >>> import numpy
     >>> nx.from_dlpack(numpy.arange(3, dtype="int32"))
@@ -272,6 +283,11 @@ def _odd(data: Any) -> str | None:
         elif item is None or isinstance(item, Tensor):
             return type(item).__name__
     return None
+
+
+def restored(bits: Any, dtype: str, names: Sequence[str | None] | None, device: str) -> Tensor:
+    """A tensor that was pickled, over the memory of its bits."""
+    return _renamed(asarray(bits.view(to_dtype(dtype).numpy), device=device), names)
 
 
 def _unknown(data: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import tree
 from ..dtypes import DType
 from ..errors import ShapeError, TraceError
+from ..runtime import in_our_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,6 +149,7 @@ class Tensor(Methods):
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._exported().__dlpack_device__()
 
+    @in_our_memory
     def _exported(self, copy: bool | None = None) -> Any:
         import numpy as np
 
@@ -197,6 +198,10 @@ class Tensor(Methods):
         return nx
 
     def __reduce__(self) -> Any:
-        from .creation import tensor
+        import numpy as np
 
-        return functools.partial(tensor, names=self.names, device=self.device), (self.numpy(),)
+        from .creation import restored
+
+        # Bits, because NumPy sends no memory of a dtype that it does not know out of band (protocol 5).
+        bits = np.asarray(self.numpy(), order="C").view(f"u{self.dtype.itemsize}")
+        return restored, (bits, self.dtype.name, self.names, self.device)

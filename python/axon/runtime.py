@@ -1,0 +1,75 @@
+"""What the C++ runtime tells and is told: the memory that this process has in use and keeps for reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class MemoryUse(NamedTuple):
+    """Bytes: of tensors and runs now (live), the most of these at any time (peak), and kept for reuse (cached)."""
+
+    live: int
+    peak: int
+    cached: int
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {nbytes / 1e6:.2f} MB" for name, nbytes in self._asdict().items())
+
+
+def memory(*, reset_peak: bool = False) -> MemoryUse:
+    """The CPU memory of tensors and of runs of compiled functions, in bytes; a run gives back what it took.
+
+    reset_peak: count the peak anew from here on. What is given back is kept for reuse, with all that is live at most a
+    quarter (or 16 MiB) more than was ever live at once; what lay idle for ten seconds goes with the next use of memory.
+    What one function takes is known before it runs: `fn.lower(*args).memory()`. Memory that other libraries allocated
+    is not counted.
+
+    >>> before = axon.memory().live
+    >>> x = nx.ones((1000, 1000)) + 1
+    >>> axon.memory().live - before >= x.nbytes
+    True
+    """
+    from . import _core
+
+    found = MemoryUse(**_core.memory())
+    if reset_peak:
+        _core.reset_peak()
+    return found
+
+
+def release_memory() -> None:
+    """Give the memory that is kept for reuse back to the system. The next runs take fresh pages, which costs some time.
+
+    >>> axon.release_memory()
+    >>> axon.memory().cached
+    0
+    """
+    from . import _core
+
+    _core.release_memory()
+
+
+def in_our_memory(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose new NumPy arrays lie in memory of the runtime's: aligned to 64 bytes, so that every library
+    can share it, in pages that were used before, and counted."""
+    core: Any = None
+
+    @wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        nonlocal core
+        if core is None:  # loaded at first use
+            from . import _core
+
+            core = _core
+        before = core.set_array_memory(core.array_memory)
+        try:
+            return function(*args, **options)
+        finally:
+            core.set_array_memory(before)
+
+    return run
