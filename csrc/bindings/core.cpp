@@ -12,6 +12,7 @@
 #include "runtime/features.h"
 #include "runtime/regions.h"
 #include "runtime/saved.h"
+#include "tiles/interpret.h"
 
 namespace py = pybind11;
 
@@ -68,6 +69,10 @@ PYBIND11_MODULE(_core, module) {
       .def("__enter__", [](FloatingPointScope& scope) { scope.mode.emplace(); })
       .def("__exit__", [](FloatingPointScope& scope, const py::args&) { scope.mode.reset(); });
   add_tiles(module);
+  add_elementwise(module);
+  module.def(
+      "tile_kernel", [] { return std::make_shared<axon::Kernel>(&axon_run_tiles); },
+      "The kernel that runs what its ints describe over tiles (csrc/tiles/interpret.h).");
   module.def("load_library", &load_library, py::arg("bytes"), py::arg("symbols"),
              "The kernels of a shared library, loaded from its bytes, whose code runs: whoever reads them from somewhere "
              "makes sure first that they are what was written.");

@@ -1,7 +1,6 @@
 // Tiles: the scalars of scalar.h as callables over dense arrays, found by name and dtypes.
 #include "bindings/tile.h"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -14,8 +13,6 @@ namespace py = pybind11;
 
 namespace axon::python {
 namespace {
-
-constexpr std::array<Py_ssize_t, 13> kItemSizes = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};  // by axon_dtype
 
 struct Tile {
   const axon_tile_entry* entry;
@@ -67,14 +64,8 @@ void Tile::call(const py::args& args) const {
   entry->run(pointers.data(), output.data(), count);
 }
 
-Tile find_tile(const std::string& name, const std::vector<uint8_t>& inputs, uint8_t output) {
-  size_t count = 0;
-  const axon_tile_entry* entries = axon_tiles(&count);
-  const auto* entry = std::find_if(entries, entries + count, [&](const axon_tile_entry& candidate) {
-    return candidate.name == name && candidate.output == output && candidate.arity == inputs.size() &&
-           std::equal(inputs.begin(), inputs.end(), candidate.inputs);
-  });
-  if (entry != entries + count) return {entry};
+Tile tile_of(const std::string& name, const std::vector<uint8_t>& inputs, uint8_t output) {
+  if (const axon_tile_entry* entry = axon::find_tile(name, inputs, output)) return {entry};
   std::string codes;
   for (const uint8_t code : inputs) codes += std::to_string(code) + ", ";
   throw py::key_error("tile: none is named " + name + " with input dtypes (" + codes + ") and output dtype " +
@@ -88,8 +79,12 @@ void add_tiles(py::module_& module) {
   forbid_new(type);
   type
       .def("__call__", &Tile::call, "tile(*inputs, output): compute every element of output.")
-      .def_property_readonly("name", [](const Tile& tile) { return tile.entry->name; });
-  module.def("tile", &find_tile, py::arg("name"), py::arg("input_dtypes").noconvert(),
+      .def_property_readonly("name", [](const Tile& tile) { return tile.entry->name; })
+      .def_property_readonly("index", [](const Tile& tile) {
+        size_t count = 0;
+        return tile.entry - axon_tiles(&count);
+      });
+  module.def("tile", &tile_of, py::arg("name"), py::arg("input_dtypes").noconvert(),
              py::arg("output_dtype").noconvert(),
              "The compiled loop of a scalar over dense arrays; dtypes as numbers (bool 0 ... float64 12).");
 }

@@ -6,5 +6,6 @@
 namespace axon::python {
 
 void add_tiles(pybind11::module_& module);
+void add_elementwise(pybind11::module_& module);
 
 }  // namespace axon::python

@@ -1,10 +1,12 @@
 // The tile table: every scalar op for every dtype of its class, and casts between all dtypes, compiled ahead of time as
-// loops over contiguous arrays. The interpreter of kernels is made of these.
+// loops over contiguous arrays. Eager ops and both interpreters of kernels are made of these.
 #ifndef AXON_TILES_H
 #define AXON_TILES_H
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 // The dtypes in the order of their codes: name, and the type of csrc/kernels.
 #define AXON_DTYPES(DTYPE)                                                                           \
@@ -26,5 +28,14 @@ struct axon_tile_entry {
 };
 
 extern "C" const axon_tile_entry* axon_tiles(size_t* count);
+
+namespace axon {
+
+constexpr int64_t kItemSizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};  // by axon_dtype
+
+// The entry of these dtypes, or null.
+const axon_tile_entry* find_tile(std::string_view name, std::span<const uint8_t> inputs, uint8_t output);
+
+}  // namespace axon
 
 #endif

@@ -97,7 +97,11 @@ def __getattr__(name: str) -> Any:
 def _numpy_backend() -> object:
     from .backends.array_api import numpy_backend
 
-    return numpy_backend()
+    try:
+        from .compiler.target import elementwise
+    except ImportError:  # the runtime does not run on this machine
+        return numpy_backend()
+    return numpy_backend(elementwise, "tiled")
 
 
 def _cupy_backend() -> object:
@@ -112,6 +116,18 @@ def _native() -> object:
     return Native()
 
 
+def _tiled() -> object:
+    from .compiler.tiled import Tiled
+
+    return Tiled()
+
+
+def _inner() -> object:
+    from .defn.inner import program
+
+    return program
+
+
 def _evaluate() -> object:
     from .defn.evaluate import Evaluate
 
@@ -121,4 +137,6 @@ def _evaluate() -> object:
 config.register("backend", "numpy", _numpy_backend)
 config.register("backend", "cupy", _cupy_backend)
 config.register("compiler", "native", _native)
+config.register("compiler", "tiled", _tiled)
+config.register("definition", "inner", _inner)
 config.register("compiler", "evaluate", _evaluate)

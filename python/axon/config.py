@@ -12,7 +12,8 @@ default_compiler = "native"
 
 
 def register(kind: str, name: str, loader: Callable[[], Any]) -> None:
-    """Say how the backend or compiler `name` is made; it is made at first use. kind: "backend" or "compiler"."""
+    """Say how the backend or compiler `name` is made; it is made at first use. kind: "backend", "compiler", or
+    "definition": what low layers need of tracing."""
     _loaders[kind, name] = loader
     _loaded.pop((kind, name), None)
 

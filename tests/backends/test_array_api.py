@@ -117,7 +117,8 @@ def test_random_numbers_are_where_the_key_is(other):
     for draw in (nx.random.split, nx.random.normal, lambda k: nx.random.randint(k, 3, 0, 9), nx.random.bernoulli):
         key = nx.random.key(0)
         found = draw(nx.backend_transfer(nx.random.fold_in(key, 1), "other"))
-        assert found.backend is other and found.tolist() == draw(nx.random.fold_in(key, 1)).tolist()
+        assert found.backend is other
+        np.testing.assert_allclose(found.numpy(), draw(nx.random.fold_in(key, 1)).numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("make", PLACED.values(), ids=PLACED)

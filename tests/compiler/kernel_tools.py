@@ -129,8 +129,15 @@ def before_a_wall(size: int, gap: int) -> np.ndarray:
 CANARY = 0xA5
 
 
-def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int = 0) -> list[np.ndarray]:
-    """Run a compiled kernel over its units, cut at the given numbers, each part with scratch of its own.
+def run_compiled(
+    function: Any,
+    case: Case,
+    cuts: Sequence[int] = (),
+    shift: int = 0,
+    given: tuple[Sequence[int], int] | None = None,
+) -> list[np.ndarray]:
+    """Run a compiled kernel over its units, cut at the given numbers, each part with scratch of its own. given: ints
+    and bytes of scratch, where they are not the emitted text's.
 
     Operands end `shift` elements before a page that cannot be touched, and begin after bytes which must stay the same.
     """
@@ -144,9 +151,12 @@ def run_compiled(function: Any, case: Case, cuts: Sequence[int] = (), shift: int
         held.append(whole)
         arrays.append(inside)
     pointers = (ctypes.c_void_p * max(len(arrays), 1))(*[a.ctypes.data for a in arrays])
-    ints = np.array([case.parameters[name] for name in kernel.parameters], np.int64)
+    numbers, size = given or (
+        [case.parameters[name] for name in kernel.parameters],
+        scratch_bytes(kernel, case.parameters),
+    )
+    ints = np.array(numbers, np.int64)
     literals = literal_slots(case)
-    size = scratch_bytes(kernel, case.parameters)
     edges = sorted({0, kernel.units(case.parameters), *cuts})
     for begin, end in itertools.pairwise(edges):
         scratch = aligned(size + 64)

@@ -46,14 +46,11 @@ class Executable:
         self.lowered, self.label = lowered, label
         self.donated = tuple(i for i, flag in enumerate(donate) if flag)
         start = time.perf_counter()
-        texts = {k: text_of(k) for k in lowered.schedule.kernels()}
-        self.texts = texts
+        self.texts = self.emit(lowered.schedule.kernels())
         emitted = time.perf_counter()
-        handles, self.statistics = cache.load(list(texts.values())) if texts else ([], cache.Statistics())
-        kernels = dict(zip(texts, handles))
+        self.steps, self.statistics = self.load(lowered.plan)
         loaded = time.perf_counter()
         plan = lowered.plan
-        self.steps = encode_all(plan, kernels)
         self.program = _core.Program(
             plan.slots, self.steps, plan.arena_bytes, len(lowered.graph.inputs), len(lowered.graph.outputs), label
         )
@@ -65,6 +62,16 @@ class Executable:
             "program": (time.perf_counter() - loaded) * 1e3,
         }
         self.backend = config.lookup("backend", "numpy")
+
+    def emit(self, kernels: Sequence[Kernel]) -> dict[Kernel, str]:
+        """The text of each kernel."""
+        return {k: text_of(k) for k in kernels}
+
+    def load(self, plan: Plan) -> tuple[list[tuple[Any, ...]], cache.Statistics]:
+        """The steps, with kernels that can be run, and what it took to get those."""
+        texts = self.texts
+        handles, statistics = cache.load(list(texts.values())) if texts else ([], cache.Statistics())
+        return encode_all(plan, dict(zip(texts, handles))), statistics
 
     def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
         return self.program(data, self.donated)

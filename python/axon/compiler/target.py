@@ -11,7 +11,8 @@ from .. import _core
 from ..errors import CompileError
 
 # The runtime, as the rest of the compiler sees it.
-Program, load_library, tile = _core.Program, _core.load_library, _core.tile
+Program, load_library, tile, tile_kernel = _core.Program, _core.load_library, _core.tile, _core.tile_kernel
+DefaultFloatingPoint, elementwise = _core.DefaultFloatingPoint, _core.elementwise
 
 ABI = 1  # raised when the kernel ABI or the meaning of emitted text changes
 BASE = ("avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "popcnt", "movbe")

@@ -13,6 +13,7 @@ class Donated:
     """The backend of a tensor whose memory was given to a call: it refuses everything."""
 
     name = "donated"
+    compiler: str | None = None
 
     def __init__(self, label: str) -> None:
         self.label = label

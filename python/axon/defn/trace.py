@@ -30,6 +30,7 @@ class Trace:
     """A backend whose data are values of one graph under construction. `parent` is the trace it was opened in."""
 
     name = "trace"
+    compiler: str | None = None
 
     def __init__(self, builder: Builder | None = None) -> None:
         outer = tracing.get()

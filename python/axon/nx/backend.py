@@ -22,6 +22,7 @@ class Backend(Protocol):
     """Where data lives and how an op is carried out there."""
 
     name: str
+    compiler: str | None  # what makes programs of composed functions that are called eagerly; None: they run op by op
 
     def apply(
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
@@ -81,8 +82,9 @@ def on(device: str | None) -> AbstractContextManager[None]:
 
 def beside(tensors: Sequence[Tensor]) -> AbstractContextManager[None]:
     """While the block runs, what has no operands is made where these tensors are; an open trace records it."""
-    backend = home(tensors)
-    return _AS_IT_IS if tracing.get() is not None or backend is home() else running(backend)
+    if not tensors or tracing.get() is not None or tensors[0].backend is home():
+        return _AS_IT_IS
+    return running(tensors[0].backend)
 
 
 def home(tensors: Sequence[Tensor] = ()) -> Backend:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from .. import config
 from ..dtypes import DType, result_type
-from ..errors import DTypeError, ShapeError
-from .backend import beside, select
+from ..errors import CompileError, DTypeError, ShapeError
+from .backend import beside, home, select, tracing
 from .number import SCALARS, Number, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
@@ -101,23 +102,16 @@ def operand_types(operands: Sequence[Given]) -> list[TensorType]:
 
 def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Run a row: settle types, convert operands, dispatch. Returns a Tensor, or a tuple where the row has several."""
-    given, types, tensors = [], [], []
-    for o in operands:
-        weak = None if isinstance(o, Tensor) else scalar_type(o)
-        if weak is None:
-            if not isinstance(o, Tensor):
-                with beside([t for t in operands if isinstance(t, Tensor)]):
-                    o = _convert(op.name, o)
-            tensors.append(o)
-        given.append(o)
-        types.append(weak or o.type)
-    settled = op.infer(types, attrs)
+    tensors = [o for o in operands if type(o) is Tensor]
+    if len(tensors) < len(operands):
+        operands, tensors = _given(op.name, operands)
+    settled = infer(op, [o.type if type(o) is Tensor else scalar_type(o) for o in operands], attrs)  # type: ignore[misc]
     backend = select(tensors)
     args = []
-    for o, dtype in zip(given, settled.operands, strict=True):
+    for o, dtype in zip(operands, settled.operands, strict=True):
         if type(o) is Number:
             o = o.cast(op.name, dtype)
-        if not isinstance(o, Tensor):
+        if type(o) is not Tensor:
             type_ = TensorType(dtype, ())
             o = Tensor(type_, backend, backend.constant(scalar_of(op.name, o, dtype), type_))
         else:
@@ -127,8 +121,54 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
                 o = call(TABLE["astype"], (o,), {"dtype": dtype})
         args.append(o)
     results = backend.apply(op, settled.out, args, settled.attrs)
-    made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
-    return made[0] if len(made) == 1 else made
+    if len(results) == 1:
+        return Tensor(settled.out[0], backend, results[0])
+    return tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
+
+
+def _given(name: str, operands: Sequence[Any]) -> tuple[list[Any], list[Tensor]]:
+    """Operands as tensors and Python scalars, and the tensors among them."""
+    given = list(operands)
+    for i, o in enumerate(given):
+        if type(o) is not Tensor and scalar_type(o) is None:
+            with beside([t for t in operands if isinstance(t, Tensor)]):
+                given[i] = _convert(name, o)
+    return given, [o for o in given if type(o) is Tensor]
+
+
+PROGRAMS = 256  # that a function keeps
+KEPT = 4096  # entries of a table of what was settled before: where nothing repeats, it is forgotten
+_inferred: dict[Any, Inference] = {}  # by row, operands and attributes
+
+
+def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> Inference:
+    """`op.infer`, looked up where a call has the types and attributes of one before."""
+    key: tuple[Any, ...] = (op, *types)
+    if attrs:
+        try:
+            key = (*key, *attrs, *map(plain, attrs.values()))
+        except TypeError:
+            return op.infer(types, dict(attrs))
+    found = _inferred.get(key)
+    if found is None:
+        found = op.infer(types, dict(attrs))
+        if len(_inferred) >= KEPT:
+            _inferred.clear()
+        _inferred[key] = found
+    return found
+
+
+def plain(value: Any) -> Any:
+    """What stands for an attribute in a key: equal for equal ones of one type only, and of one sign of zero. TypeError
+    for what may be equal and yet differ."""
+    kind = type(value)
+    if kind is int or kind is str or kind is bool or value is None or kind is DType:
+        return kind, value
+    if kind is tuple or kind is list:
+        return tuple([plain(v) for v in value])
+    if kind is float:
+        return kind, repr(value)
+    raise TypeError(f"expected a number, text, dtype or tuple of such, got {kind.__name__}")
 
 
 def _convert(name: str, value: Any, dtype: DType | None = None) -> Tensor:
@@ -153,6 +193,8 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
 
         @functools.wraps(function)
         def run(*args: Any, **attrs: Any) -> Any:
+            if not allowed and not attrs and len(args) == arity:
+                return call(op, tuple(args[0]) if variadic else args, {})
             rest = dict(zip(positional, args[arity:]))
             given = {**defaults, **rest, **attrs}
             fits = arity <= len(args) <= arity + len(positional)
@@ -220,7 +262,8 @@ def lifted(function: Callable[P, R]) -> Callable[P, R]:
     """Convert what is given for a function's Tensor parameters, and have it make tensors on their backend and its
     errors begin with its name. A Python scalar takes its dtype from the first of the tensors, as beside the operand of
     a row."""
-    places = [i for i, p in enumerate(_parameters(function)[0]) if function.__annotations__[p] == "Tensor"]
+    parameters = _parameters(inspect.unwrap(function))[0]
+    places = [i for i, p in enumerate(parameters) if function.__annotations__[p] == "Tensor"]
     body = naming(function)
 
     @functools.wraps(function)
@@ -232,6 +275,37 @@ def lifted(function: Callable[P, R]) -> Callable[P, R]:
                 made = iter(lift(function.__name__, given))
                 args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
             return body(*args, **options)
+
+    return run
+
+
+def programmed(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function of tensors as one program where it is called eagerly on a backend that has a compiler for such,
+    not op by op. A program is made for the types of the tensors and the values of the other arguments."""
+    programs: dict[Any, Any] = {}
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        given = [*args, *options.values()]
+        tensors = [x for x in given if isinstance(x, Tensor)]
+        backend = home(tensors)
+        eager = tracing.get() is None and all(t.backend is backend for t in tensors)
+        if not eager or backend.compiler is None:
+            return function(*args, **options)
+        try:
+            key = (*options, *[x.type if type(x) is Tensor else plain(x) for x in given])
+        except TypeError:
+            return function(*args, **options)
+        found = programs.get(key, key)
+        if found is key:
+            try:
+                found = config.lookup("definition", "inner")(function, args, options, backend)
+            except CompileError:  # it reduces
+                found = None
+            if len(programs) >= PROGRAMS:
+                programs.clear()
+            programs[key] = found
+        return function(*args, **options) if found is None else found(tensors)
 
     return run
 

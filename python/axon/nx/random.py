@@ -38,7 +38,7 @@ from .logic import (
 )
 from .movement import reshape
 from .number import Number, is_known
-from .op import lifted
+from .op import lifted, programmed
 from .rules import broadcast_shapes, elementwise, integer, shape_of
 from .tensor import Shape, Tensor, TensorType
 from .transcendental import erf_inv, log, log1p
@@ -85,6 +85,11 @@ def _packed(key: Tensor) -> Tensor:
     return bitwise_or(bitwise_left_shift(high, 32), low)
 
 
+@programmed
+def _seeded(seed: Tensor) -> Tensor:
+    return _unpacked(astype(seed, uint64))
+
+
 def _unpacked(words: Tensor) -> Tensor:
     return stack([astype(bitwise_right_shift(words, 32), uint32), astype(words, uint32)], axis=words.ndim)
 
@@ -119,10 +124,11 @@ def key(seed: int | Tensor, /) -> Tensor:
     uint32[2] [ 0, 42]
     """
     short = isinstance(seed, Tensor) and seed.dtype.itemsize < 8
-    return _unpacked(astype(_word("key", "seed", seed, uint32 if short else uint64), uint64))
+    return _seeded(_word("key", "seed", seed, uint32 if short else uint64))
 
 
 @lifted
+@programmed
 def split(key: Tensor, /, n: int | Sequence[int] = 2) -> Tensor:
     """`n` new keys out of one, which must not be used again: uint32[n, 2].
 
@@ -142,7 +148,12 @@ def fold_in(key: Tensor, data: int | Tensor, /) -> Tensor:
     >>> nx.random.fold_in(nx.random.key(0), 1)
     uint32[2] [ 928981903, 3453687069]
     """
-    return _unpacked(threefry2x32(_packed(key), astype(_word("fold_in", "data", data, uint32), uint64)))
+    return _folded(key, _word("fold_in", "data", data, uint32))
+
+
+@programmed
+def _folded(key: Tensor, data: Tensor) -> Tensor:
+    return _unpacked(threefry2x32(_packed(key), astype(data, uint64)))
 
 
 def _bits(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
@@ -151,6 +162,7 @@ def _bits(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
 
 
 @lifted
+@programmed
 def bits(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = uint32) -> Tensor:
     """Random bits as unsigned integers.
 
@@ -198,6 +210,7 @@ def _below(x: Tensor, target: DType) -> Tensor:
 
 
 @lifted
+@programmed
 def uniform(
     key: Tensor,
     /,
@@ -268,6 +281,7 @@ def _long_remainder(high: Tensor, low: Tensor, divisor: Tensor) -> Tensor:
 
 
 @lifted
+@programmed
 def randint(
     key: Tensor, /, shape: int | Sequence[int], minval: int | Tensor, maxval: int | Tensor, dtype: DTypeLike = int32
 ) -> Tensor:
@@ -304,6 +318,7 @@ def randint(
 
 
 @lifted
+@programmed
 def normal(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = float32) -> Tensor:
     """Normal numbers with mean 0 and standard deviation 1: sqrt(2) erf_inv of uniform numbers in (-1, 1).
 
@@ -338,6 +353,7 @@ def _tail(u: Tensor, lower: float, upper: float) -> Tensor:
 
 
 @lifted
+@programmed
 def truncated_normal(
     key: Tensor, /, lower: float, upper: float, shape: int | Sequence[int] = (), dtype: DTypeLike = float32
 ) -> Tensor:
@@ -368,6 +384,7 @@ def truncated_normal(
 
 
 @lifted
+@programmed
 def bernoulli(key: Tensor, /, p: float | Tensor = 0.5, shape: int | Sequence[int] | None = None) -> Tensor:
     """True with probability p, as bool; of p's shape unless another is given.
 
