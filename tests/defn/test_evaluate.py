@@ -59,5 +59,5 @@ def test_checks_see_each_node_once_and_in_order() -> None:
     seen: list[str] = []
     graph = trace(lambda x: nx.tanh(nx.exp(x) * 2), (nx.template(()),)).graph
     x = nx.tensor(0.5)
-    Plan(graph).run(x.backend, [x], lambda node, results: seen.append(node.op.name))
+    Plan(graph).run(x.backend, [x], lambda node, args, results: seen.append(node.op.name))
     assert seen == ["exp", "literal", "multiply", "tanh"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..dtypes import DType, bool_, float32
 from ..errors import AxonError
-from ..nx.backend import running
+from ..nx.backend import running, unwatched
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
 from ..runtime import in_our_memory
@@ -58,7 +58,7 @@ class ArrayBackend:
                 loop(*[_exported(self.array(a.data, a.type)) for a in args], _exported(made))
                 return (made,)
         if op.eager is None and op.expand is not None:
-            with running(self):
+            with running(self), unwatched():
                 return (op.expand(*args, **attrs).data,)
         arrays = [self.array(a.data, a.type) for a in args]
         if op.kind in ARITHMETIC:

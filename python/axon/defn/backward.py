@@ -13,7 +13,7 @@ from .contributions import Contributions
 from .control import switch
 from .evaluate import replay
 from .expr import CALL, INPUT, Graph, Node, Value
-from .trace import located
+from .trace import Derived, located
 
 
 def pull(
@@ -36,7 +36,7 @@ def pull(
         given = [found.pop(v, None) for v in results]
         if all(c is None for c in given):
             continue
-        with located(node.source):
+        with located(node.source and Derived(node.source, _name(node))):
             gs = [None if c is None else c.total() for c in given]
             wanted = [v in active for v in node.inputs]
             operands = [env[v] for v in node.inputs]
@@ -81,6 +81,10 @@ def _contributions(
     if len(given) == 1:
         return node.op.vjp(given[0], results[0], *operands, **node.attrs)
     return node.op.vjp(tuple(given), tuple(results), *operands, **node.attrs)
+
+
+def _name(node: Node) -> str:
+    return node.attrs["kind"] if node.op is CALL else node.op.name
 
 
 def _at(node: Node) -> str:

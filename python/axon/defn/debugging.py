@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 from .. import config
 from ..errors import NonFiniteError
+from ..nx.backend import watching as check
 from ..nx.logic import isinf, isnan
+from ..nx.op import Op
 from ..nx.reductions import sum as nx_sum
 from ..nx.tensor import Tensor
-from .evaluate import Check, Plan
-from .expr import Graph, Node
-
-check: ContextVar[Check | None] = ContextVar("axon_debug", default=None)
+from .evaluate import Plan, examined
+from .expr import Graph
+from .trace import Derived, line
 
 
 @contextmanager
 def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
     """While the block runs, definitions run op by op, and the first op whose result holds a NaN (or an infinity) raises
-    NonFiniteError with the user's line. inf=False: allow infinities, as masks have them.
+    NonFiniteError with the user's line; so does an op of eager code. IndexError, as in eager code, where an index of
+    take, gather, scatter and the like is outside its axis. inf=False: allow infinities, as masks have them.
 
     >>> with debug():
     ...     jit(lambda x: nx.log(x) * 0)(nx.tensor([1.0, -1.0]))
@@ -28,14 +29,18 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
     axon.errors.NonFiniteError: log ...
     """
 
-    def look(node: Node, results: Sequence[Tensor]) -> None:
+    def look(op: Op, results: Sequence[Tensor], source: str | None) -> None:
+        if op.kind == "creation" or source == "":  # a literal is no op of the user's: the one that reads it is
+            return
         for t in results:
-            if t.dtype.is_float and node.source:  # a literal has no line: the op that reads it does
+            if t.dtype.is_float:
                 nans, infs = (int(nx_sum(f(t)).item()) for f in (isnan, isinf))
                 if (nan and nans) or (inf and infs):
+                    at = source or line()
+                    of = f", in the gradient of {at.of}," if isinstance(at, Derived) else ""
                     raise NonFiniteError(
-                        f"{node.op.name} at {node.source}: expected finite values, got {nans} NaN and {infs} infinite "
-                        f"ones in {t.type}; look at this op's operands"
+                        f"{op.name}{of} at {at}: expected finite values, got {nans} NaN and {infs} infinite ones in "
+                        f"{t.type}; look at this op's operands"
                     )
 
     token = check.set(look)
@@ -46,6 +51,6 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
 
 
 def run(graph: Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The graph's outputs under the open block's check."""
+    """The graph's outputs, op by op under the open block's check."""
     backend = inputs[0].backend if inputs else config.lookup("backend", config.default_backend)
-    return Plan(graph).run(backend, inputs, check.get())
+    return Plan(graph).run(backend, inputs, examined)

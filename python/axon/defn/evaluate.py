@@ -10,12 +10,12 @@ from .. import config
 from ..nx.backend import Backend, select
 from ..nx.layout import stack
 from ..nx.movement import slice_, squeeze
-from ..nx.op import Op
+from ..nx.op import Op, examine
 from ..nx.tensor import Tensor, TensorType
 from .expr import CALL, INPUT, Graph, Node, Value
 from .trace import Trace, located
 
-Check = Callable[[Node, Sequence[Tensor]], None]  # called with each node and its results
+Check = Callable[[Node, Sequence[Tensor], Sequence[Tensor]], None]  # called with each node, its operands and results
 
 
 class _Step(NamedTuple):
@@ -64,7 +64,7 @@ class Plan:
                 data = backend.apply(node.op, node.types, args, node.attrs)
                 results = [Tensor(t, backend, d) for t, d in zip(node.types, data)]
                 if check is not None:
-                    check(node, results)
+                    check(node, args, results)
             env[first : first + len(results)] = results
             for i in dying:
                 env[i] = None
@@ -128,10 +128,15 @@ def _call(
     return _REGIONS[attrs["kind"]](run, args, attrs, empty)
 
 
+def examined(node: Node, args: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+    """The check of eager code and of axon.debug(). Compiled code has none: an index outside is as its row says."""
+    examine(node.op, args, node.attrs, results, node.source)
+
+
 def apply(backend: Backend, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Any) -> list[Tensor]:
     """One op whose types are settled, on a concrete backend or recorded by a trace."""
     if op is CALL and not isinstance(backend, Trace):
-        return _call([Plan(g) for g in attrs["regions"]], backend, out, list(args), attrs)
+        return _call([Plan(g) for g in attrs["regions"]], backend, out, list(args), attrs, examined)
     return [Tensor(t, backend, d) for t, d in zip(out, backend.apply(op, out, args, attrs))]
 
 
@@ -144,7 +149,9 @@ def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
         if node.op is INPUT:
             continue
         with located(node.source):
-            results = apply(backend, node.op, node.types, [env[v] for v in node.inputs], node.attrs)
+            args = [env[v] for v in node.inputs]
+            results = apply(backend, node.op, node.types, args, node.attrs)
+            examined(node, args, results)
         for i, result in enumerate(results):
             env[Value(node, i)] = result
     return env
@@ -153,14 +160,14 @@ def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
 class Evaluated:
     """An executable that walks the graph on the default backend."""
 
-    __slots__ = ("backend", "check", "plan", "types")
+    __slots__ = ("backend", "plan", "types")
 
-    def __init__(self, graph: Graph, backend: Backend, check: Check | None = None) -> None:
-        self.plan, self.types, self.backend, self.check = Plan(graph), graph.input_types, backend, check
+    def __init__(self, graph: Graph, backend: Backend) -> None:
+        self.plan, self.types, self.backend = Plan(graph), graph.input_types, backend
 
     def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
         inputs = [Tensor(t, self.backend, d) for t, d in zip(self.types, data)]
-        return tuple([_owned(t.data, data) for t in self.plan.run(self.backend, inputs, self.check)])
+        return tuple([_owned(t.data, data) for t in self.plan.run(self.backend, inputs)])
 
 
 def _owned(made: Any, given: tuple[Any, ...]) -> Any:

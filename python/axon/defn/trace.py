@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .. import config, tree
@@ -122,18 +123,45 @@ def _ended(args: Sequence[Tensor]) -> str:
     )
 
 
+class Derived(str):
+    """The line of a node, as the source of what its gradient is made of; `of` is the node's op by name."""
+
+    of: str
+
+    def __new__(cls, source: str, of: str) -> Derived:
+        made = super().__new__(cls, source)
+        made.of = of
+        return made
+
+
+_line: ContextVar[str] = ContextVar("axon_line", default="")  # what `located` says outside a trace
+
+
 @contextmanager
 def located(source: str) -> Iterator[None]:
-    """While the block runs, what is recorded bears this source line: it was derived from a node of that line."""
-    current = tracing.get()
-    if not source or not isinstance(current, Trace):
+    """While the block runs, what is recorded, or carried out at once, bears this source line: it was derived from a
+    node of that line."""
+    if not source:
         yield
         return
-    before, current.source = current.source, source
-    try:
-        yield
-    finally:
-        current.source = before
+    current = tracing.get()
+    if isinstance(current, Trace):
+        before, current.source = current.source, source
+        try:
+            yield
+        finally:
+            current.source = before
+    else:
+        token = _line.set(source)
+        try:
+            yield
+        finally:
+            _line.reset(token)
+
+
+def line() -> str:
+    """The source line of an op that is carried out now."""
+    return _line.get() or user_line()
 
 
 def user_line() -> str:

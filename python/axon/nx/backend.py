@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,10 +47,15 @@ class Backend(Protocol):
         ...
 
 
+# Is given an op, its results and the user's line: None where that is the running one, "" where the op has none.
+Watch = Callable[["Op", Sequence[Tensor], str | None], None]
+
 # The innermost trace of this thread, if any: while one is open every op is recorded there.
 tracing: ContextVar[Backend | None] = ContextVar("axon_tracing", default=None)
 # Where what has no operands is made, unless it is the default backend.
 _ambient: ContextVar[Backend | None] = ContextVar("axon_ambient", default=None)
+# Who looks at the results of every op that is carried out at once, if anyone.
+watching: ContextVar[Watch | None] = ContextVar("axon_watching", default=None)
 _AS_IT_IS = nullcontext()
 
 
@@ -73,6 +78,16 @@ def running(backend: Backend) -> Iterator[None]:
     finally:
         tracing.reset(trace)
         _ambient.reset(before)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Nobody looks while the block runs: its ops are parts of one that is looked at as a whole."""
+    token = watching.set(None)
+    try:
+        yield
+    finally:
+        watching.reset(token)
 
 
 def on(device: str | None) -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from .. import config
 from ..dtypes import DType, result_type
 from ..errors import CompileError, DTypeError, ShapeError
-from .backend import beside, home, select, tracing
+from .backend import beside, home, select, tracing, watching
 from .number import SCALARS, Number, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
@@ -70,6 +70,7 @@ class Op:
     )
     extern: str | None = None  # contraction, library: symbol of the runtime's library step
     expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose
+    outside: Callable[..., str | None] | None = None  # (*operands, **attrs) -> what their values must not be, as a text
     cost: int = 1  # to repeat it for an element: 0 free (casts), 1 cheap, 8 a division or transcendental
     domain: tuple[float, float] | None = None  # reals on which the row is tested by value
     tolerance: Mapping[str, float] = field(default_factory=dict)  # dtype name -> relative error allowed in tests
@@ -121,9 +122,10 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
                 o = call(TABLE["astype"], (o,), {"dtype": dtype})
         args.append(o)
     results = backend.apply(op, settled.out, args, settled.attrs)
-    if len(results) == 1:
-        return Tensor(settled.out[0], backend, results[0])
-    return tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
+    made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
+    if op.outside is not None or watching.get() is not None:
+        examine(op, args, settled.attrs, made)
+    return made[0] if len(made) == 1 else made
 
 
 def _given(name: str, operands: Sequence[Any]) -> tuple[list[Any], list[Tensor]]:
@@ -169,6 +171,19 @@ def plain(value: Any) -> Any:
     if kind is float:
         return kind, repr(value)
     raise TypeError(f"expected a number, text, dtype or tuple of such, got {kind.__name__}")
+
+
+def examine(
+    op: Op, args: Sequence[Tensor], attrs: Mapping[str, Any], made: Sequence[Tensor], source: str | None = None
+) -> None:
+    """What eager code, and every op under axon.debug(), is held to beyond its types: IndexError for values of operands
+    that compiled code cannot refuse; then whoever watches looks at the results. source: as of `Watch`."""
+    if tracing.get() is not None:
+        return
+    if op.outside is not None and (text := op.outside(*args, **attrs)):
+        raise IndexError(f"{op.name}{f' at {source}' if source else ''}: {text}")
+    if (look := watching.get()) is not None:
+        look(op, made, source)
 
 
 def _convert(name: str, value: Any, dtype: DType | None = None) -> Tensor:
@@ -250,7 +265,7 @@ def naming(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **options: P.kwargs) -> R:
         try:
             return function(*args, **options)
-        except (ShapeError, DTypeError) as error:
+        except (ShapeError, DTypeError, IndexError) as error:
             if not str(error).startswith(f"{name}: "):
                 error.args = (f"{name}: {error}",)
             raise
