@@ -100,16 +100,17 @@ EXAMPLES: Mapping[str, Sequence[tuple[Sequence[Shape | Fixed], dict[str, Any]]]]
     "stop_grad": [([(2, 3)], {}), ([()], {})],
     "take": [
         ([(5,), Fixed("int32", (3,), -5, 5)], {"axis": 0}),
-        ([(2, 7, 3), Fixed("int64", (2, 4), -9, 9)], {"axis": 1}),
+        ([(2, 7, 3), Fixed("int64", (2, 4), -7, 7)], {"axis": 1}),
         ([(4, 3), Fixed("uint8", (), 0, 3)], {"axis": -1}),
         ([(0,), Fixed("int32", (0,))], {"axis": 0}),
     ],
     "scatter_add": [
         ([(5,), Fixed("int32", (9,), -5, 5), (9,)], {"axis": 0}),
-        ([(2, 7, 3), Fixed("int64", (2, 4), -9, 9), (2, 2, 4, 3)], {"axis": 1}),
+        ([(2, 7, 3), Fixed("int64", (2, 4), -7, 7), (2, 2, 4, 3)], {"axis": 1}),
         ([(4, 3), Fixed("uint8", (), 0, 3), (4,)], {"axis": -1}),
         ([(4,), Fixed("int32", (0,)), (0,)], {"axis": 0}),
     ],
+    "within": [([Fixed("int32", (2, 3), -5, 5)], {"size": 5})],
     "dot_general": [
         ([(3, 5), (5, 4)], {"contract": ((1,), (0,))}),
         ([(2, 3, 5), (2, 4, 5)], {"contract": ((2,), (2,)), "batch": ((0,), (0,))}),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from axon import nx, testing
-from axon.defn import grad, jit
+from axon.defn import debug, grad, jit, scan
 from axon.errors import DTypeError, ShapeError
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -57,15 +57,57 @@ def test_the_last_update_stays_and_has_the_gradient():
 
 @pytest.mark.parametrize("row", [nx.scatter, nx.scatter_add])
 def test_updates_of_an_empty_axis_have_no_gradient(row):
-    f = lambda x, u: nx.sum(row(x, nx.tensor([0, 2]), u, axis=0))  # noqa: E731
-    gx, gu = grad(f, (0, 1))(nx.zeros((0, 3)), nx.ones((2, 3)))
+    f = grad(lambda x, u: nx.sum(row(x, nx.tensor([0, 2]), u, axis=0)), (0, 1))
+    gx, gu = jit(f)(nx.zeros((0, 3)), nx.ones((2, 3)))
     assert gx.shape == (0, 3) and gu.tolist() == [[0.0] * 3] * 2
 
 
-def test_outside_reads_the_edge_and_writes_nothing():
-    x = nx.tensor([1.0, 2.0])
-    assert nx.take(x, nx.tensor([5, -5])).tolist() == [2.0, 1.0]
-    assert nx.scatter_add(x, nx.tensor([5, -5]), nx.ones(2)).tolist() == [1.0, 2.0]
+ONES = nx.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+OUTSIDE = {  # by what says it: a function of a matrix and indices, one too high and one too low, the axis, the value
+    "take": (lambda x, i: nx.take(x, i, axis=0), 0, [[5, 6], [1, 2]]),
+    "index: take": (lambda x, i: x[:, i], 1, [[2, 1], [4, 3], [6, 5]]),
+    "scatter": (lambda x, i: nx.scatter(x, i, nx.zeros((2, 2)), axis=0), 0, ONES.tolist()),
+    "scatter_add": (lambda x, i: nx.scatter_add(x, i, nx.ones((3, 2)), axis=1), 1, ONES.tolist()),
+    "at: scatter": (lambda x, i: x.at[i].set(0.0), 0, ONES.tolist()),
+    "at: scatter_add": (lambda x, i: x.at[:, i].add(1.0), 1, ONES.tolist()),
+    "take_along_axis: within": (lambda x, i: nx.take_along_axis(x, i[None]), 1, [[2, 1], [4, 3], [6, 5]]),
+    "put_along_axis: within": (lambda x, i: nx.put_along_axis(x, i[:, None], 0.0, axis=0), 0, ONES.tolist()),
+    "gather: within": (lambda x, i: nx.gather(x, i[:, None]), 0, [[5, 6], [1, 2]]),
+    "indexed_add: within": (lambda x, i: nx.indexed_add(x, i[None], nx.ones(1)), 0, ONES.tolist()),
+    "indexed_put: within": (lambda x, i: nx.indexed_put(x, i[:, None], nx.zeros((2, 2))), 0, ONES.tolist()),
+    "within": (lambda x, i: nx.within(i, size=3), 0, [9, -9]),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_outside(name):
+    """Eager code and debug refuse it; compiled code reads the edge, and writes nothing."""
+    function, axis, wanted = OUTSIDE[name]
+    size, i = ONES.shape[axis], nx.tensor([9, -9])
+    said = rf"expected indices in \[-{size}, {size}\) for axis {axis}, got 9"
+    with pytest.raises(IndexError, match=f"^{name}: {said}"):
+        function(ONES, i)
+    row = name.rpartition(" ")[2]
+    with pytest.raises(IndexError, match=rf"^{row} at .*test_indexing.py:\d+: {said}"), debug():
+        jit(function)(ONES, i)
+    for compiler in ("native", "evaluate"):
+        assert jit(function, compiler=compiler)(ONES, i).tolist() == wanted
+
+
+def test_outside_in_gradients_and_regions():
+    x, i = nx.tensor([1.0, 2.0]), nx.tensor([0, 2])
+    slope = grad(lambda x: nx.sum(x[i]))
+    for f in (slope, lambda x: scan(lambda c, k: (c + x[k], None), 0.0, i)[0]):
+        with pytest.raises(IndexError, match=r"\[-2, 2\) for axis 0, got 2"):
+            f(x)
+    with pytest.raises(IndexError, match=r"\[-2, 2\) for axis 0, got 2"), debug():  # no value of the take is needed
+        jit(slope)(x)
+    assert jit(slope)(x).tolist() == [1.0, 1.0]
+
+
+def test_within_takes_integers():
+    with pytest.raises(DTypeError, match=r"within: expected integers, got float32\[2\]"):
+        nx.within(nx.ones(2), size=3)
 
 
 def test_along_axis():

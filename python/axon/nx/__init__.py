@@ -89,6 +89,7 @@ from .indexing import scatter as scatter
 from .indexing import scatter_add as scatter_add
 from .indexing import take as take
 from .indexing import take_along_axis as take_along_axis
+from .indexing import within as within
 from .info import Info as __array_namespace_info__  # noqa: F401
 from .layout import broadcast_arrays as broadcast_arrays
 from .layout import concat as concat

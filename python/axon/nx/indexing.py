@@ -1,7 +1,8 @@
 """Reading and writing at indices held in tensors: take, scatter_add and scatter are rows, the rest is composed of them.
 
-A negative index counts from the end, once. An index outside the axis reads the nearest element, and writes nothing: a
-program cannot raise for what it finds while it runs.
+A negative index counts from the end, once. An index outside the axis is an IndexError in eager code and under
+`axon.debug()`. A compiled program cannot raise for what it finds while it runs: there such an index reads the nearest
+element, in every dtype, and writes nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +12,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import int32, int64
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from .creation import full, iota, zeros_like
 from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
-from .movement import broadcast_to, reshape, squeeze, take_slice
+from .movement import broadcast_to, identity_map, reshape, squeeze, take_slice
 from .op import Index, composed, describe
-from .rules import Settled, axis_of, broadcast_shapes, index_dtype, indexed, indexed_numbers, indexing, names_of
+from .rules import (
+    Settled,
+    axis_of,
+    broadcast_shapes,
+    index_dtype,
+    indexed,
+    indexed_numbers,
+    indexing,
+    integer,
+    movement,
+    names_of,
+)
 from .tensor import Shape, Tensor, TensorType
 
 Types = Sequence[TensorType]
@@ -52,6 +64,26 @@ def _scatter_shape(name: str, types: Types, *, axis: Any) -> Settled:
             f"the indices: broadcast_to or reshape the updates"
         )
     return x.shape, x.names, {"axis": a}
+
+
+def _outside(indices: Tensor, size: int, axis: int) -> str | None:
+    """What is wrong with indices of an axis of that size, if any are outside."""
+    values = indices.numpy()
+    if not values.size or (-size <= values.min() and values.max() < size):
+        return None
+    bad = values[(values < -size) | (values >= size)].flat[0]
+    return f"expected indices in [{-size}, {size}) for axis {axis}, got {bad}; clip them, or mask what they stand for"
+
+
+def _outside_axis(x: Tensor, indices: Tensor, *updates: Tensor, axis: int) -> str | None:
+    return _outside(indices, x.shape[axis], axis)
+
+
+def _within_shape(name: str, types: Types, *, size: Any, axis: Any) -> Settled:
+    (x,) = types
+    if not x.dtype.is_integer:
+        raise DTypeError(f"{name}: expected integers, got {x}; cast them first")
+    return x.shape, x.names, {"size": integer(name, "size", size), "axis": integer(name, "axis", axis)}
 
 
 def _wrapped(xp: Any, indices: Any, n: int) -> Any:
@@ -96,9 +128,9 @@ def _signed(indices: Tensor) -> Tensor:
     return astype(indices, index_dtype(indices.dtype))
 
 
-def _read(indices: Tensor, n: int) -> Tensor:
+def _read(indices: Tensor, n: int, axis: int) -> Tensor:
     """The indices of the elements that take reads: none negative, none outside."""
-    indices = _signed(indices)
+    indices = within(_signed(indices), size=n, axis=axis)
     return clip(where(less(indices, 0), indices + n, indices), 0, max(n - 1, 0))
 
 
@@ -137,10 +169,12 @@ def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, a
     shape=_take_shape,
     eager=_take_eager,
     index_map=_take_map,
-    vjp=lambda g, y, x, i, *, axis: (zeros_like(x).scatter_add(_read(i, x.shape[axis]), g, axis=axis), None),
+    outside=_outside_axis,
+    vjp=lambda g, y, x, i, *, axis: (zeros_like(x).scatter_add(_read(i, x.shape[axis], axis), g, axis=axis), None),
 )
 def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Tensor:
     """The slices of x at these indices of an axis; the indices' axes stand where the axis was.
+    IndexError for an index outside, in eager code and under `axon.debug()`; compiled code reads the nearest element.
 
     >>> nx.take(nx.tensor([10, 20, 30]), nx.tensor([2, 0]))
     int32[2] [30, 10]
@@ -153,10 +187,12 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Ten
     shape=_scatter_shape,
     eager=_scatter_add_eager,
     extern="scatter_add",
+    outside=_outside_axis,
     vjp=_scatter_add_vjp,
 )
 def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str | None = None) -> Tensor:
     """x with updates added at these indices of an axis. Updates of one element are added in rising index position.
+    IndexError for an index outside, in eager code and under `axon.debug()`; compiled code adds nothing there.
 
     >>> nx.scatter_add(nx.zeros(3), nx.tensor([2, 2]), nx.ones(2))
     float32[3] [0., 0., 2.]
@@ -164,12 +200,31 @@ def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | s
     ...
 
 
-@indexing(shape=_scatter_shape, eager=_scatter_eager, vjp=_scatter_vjp)
+@indexing(shape=_scatter_shape, eager=_scatter_eager, outside=_outside_axis, vjp=_scatter_vjp)
 def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str | None = None) -> Tensor:
     """x with updates in place of the elements at these indices of an axis. The last update of an element stays.
+    IndexError for an index outside, in eager code and under `axon.debug()`; compiled code writes nothing there.
 
     >>> nx.scatter(nx.zeros(3), nx.tensor([2, 0]), nx.ones(2))
     float32[3] [1., 0., 1.]
+    """
+    ...
+
+
+@movement(
+    shape=_within_shape,
+    index_map=identity_map,
+    eager=lambda xp, x, size, axis: x,
+    outside=lambda x, *, size, axis: _outside(x, size, axis),
+    nondifferentiable="zero",
+)
+def within(x: Tensor, /, *, size: int, axis: int = 0) -> Tensor:
+    """x, integers that are indices of an axis of that size; the axis is what an error names.
+
+    IndexError where one is outside [-size, size), in eager code and under `axon.debug()`; compiled code does not look.
+
+    >>> nx.within(nx.tensor([0, 2]), size=3)
+    int32[2] [0, 2]
     """
     ...
 
@@ -191,7 +246,7 @@ def _flat(x: Shape, parts: Sequence[Tensor | None], shape: Shape) -> tuple[Tenso
         if part is None:
             flat = flat + iota(shape, k, dtype) * stride
         else:
-            flat = flat + astype(_read(part, n), dtype) * stride
+            flat = flat + astype(_read(part, n, k), dtype) * stride
             inside = logical_and(inside, _inside(part, n))
     return flat, inside
 

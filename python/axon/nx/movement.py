@@ -223,7 +223,7 @@ def _rename_shape(name: str, types: Types, *, names: Any) -> Settled:
     return x.shape, found, {"names": found}
 
 
-def _identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
+def identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
     return (tuple(Index(i) for i in range(out.ndim)),)
 
 
@@ -375,7 +375,7 @@ def concat_(arrays: Sequence[Tensor], /, *, axis: int | str) -> Tensor:
 
 @movement(
     shape=_rename_shape,
-    index_map=_identity_map,
+    index_map=identity_map,
     eager=lambda xp, x, names: x,
     vjp=lambda g, y, x, *, names: (g.rename(x.names),),
 )
@@ -388,7 +388,7 @@ def rename(x: Tensor, /, names: Sequence[str | None] | Mapping[str, str] | None)
     ...
 
 
-@movement(shape=_same_shape, index_map=_identity_map, eager=lambda xp, x: x, nondifferentiable="zero")
+@movement(shape=_same_shape, index_map=identity_map, eager=lambda xp, x: x, nondifferentiable="zero")
 def stop_grad(x: Tensor, /) -> Tensor:
     """x as a constant: its gradient is 0.
 
