@@ -91,3 +91,37 @@ def test_means_of_halves_do_not_overflow(pad):
     x = nx.full((8,), 60000.0, "float16")
     assert nx.window_mean(x, window=4, count_include_pad=pad).tolist() == [60000.0] * 5
     assert nx.window_mean(nx.full((3000,), 1.0, "bfloat16"), window=3000, count_include_pad=pad).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "size, options",
+    [
+        (2, {"window": 2, "padding": [(4, 0)]}),
+        (2, {"window": 2, "padding": [(0, 2)]}),
+        (2, {"window": 1, "padding": [(1, 0)], "strides": 4}),
+        (1, {"window": 2, "padding": "same", "dilation": 2}),
+        (2, {"window": 3, "padding": [(1, 4)], "dilation": 3}),
+        (0, {"window": 1, "padding": [(1, 0)]}),
+    ],
+)
+def test_a_window_of_padding_alone_has_no_extreme_and_no_mean(size, options):
+    x = nx.ones(size)
+    for name in ("window_max", "window_min", "window_mean"):
+        counted = {"count_include_pad": False} if name == "window_mean" else {}
+        with pytest.raises(ShapeError, match=f"{name}: expected an element in every window"):
+            getattr(nx, name)(x, **options, **counted)
+    assert nx.window_mean(x, **options).shape == nx.window_sum(x, **options).shape
+
+
+def test_which_windows_hold_an_element():
+    for size, window, stride, low, high, dilation in itertools.product(*[range(1, 4)] * 3, *[range(-1, 4)] * 2, [1, 2]):
+        options = {"window": window, "strides": stride, "padding": [(low, high)], "dilation": dilation}
+        try:
+            held = nx.window_sum(nx.ones(size), **options).numpy().min(initial=1) > 0
+        except ShapeError:  # no window fits
+            continue
+        try:
+            nx.window_max.op.infer([nx.template(size)], options)
+            assert held, options
+        except ShapeError:
+            assert not held, options

@@ -64,6 +64,26 @@ def _window_shape(
     return shape, x.names, {"window": window, "strides": strides, "padding": pairs, "dilation": dilation}
 
 
+def _held(name: str, sizes: Shape, window: Shape, strides: Shape, pairs: Pairs, dilation: Shape) -> None:
+    """Refuse a window that holds padding alone: it has no largest element, and no mean."""
+    for a, (n, w, s, (lo, hi), d) in enumerate(zip(sizes, window, strides, pairs, dilation)):
+        starts = range(-lo, n + hi - spread(w, d) + 1, s)
+        before = starts[: max(0, -(-lo // s))]
+        for start in (*before, *starts[-1:]):
+            inside = start + max(0, -(start // d)) * d  # the window's first place that is not before the axis
+            if inside >= n or inside > start + (w - 1) * d:
+                raise ShapeError(
+                    f"{name}: expected an element in every window, got one in the padding alone along axis {a} (size "
+                    f"{n}, padding {(lo, hi)}, window {w}, dilation {d}); pad less"
+                )
+
+
+def _choosing_shape(name: str, types: Sequence[TensorType], **attrs: Any) -> Settled:
+    shape, names, normal = _window_shape(name, types, **attrs)
+    _held(name, types[0].shape, normal["window"], normal["strides"], normal["padding"], normal["dilation"])
+    return shape, names, normal
+
+
 def _expand(combine: Callable[[Tensor, Tensor], Tensor], identity: Callable[[DType], Any]) -> Callable[..., Tensor]:
     """The window function as slices combined one axis after the other, in rising order."""
 
@@ -142,7 +162,7 @@ def window_sum(
     ...
 
 
-@window(shape=_window_shape, vjp=_extreme_vjp(lambda d: d.lowest), expand=_expand(maximum, lambda d: d.lowest))
+@window(shape=_choosing_shape, vjp=_extreme_vjp(lambda d: d.lowest), expand=_expand(maximum, lambda d: d.lowest))
 def window_max(
     x: Tensor,
     /,
@@ -152,7 +172,8 @@ def window_max(
     padding: Padding = "valid",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """The largest element of each window; NaN if there is one. Padding never wins.
+    """The largest element of each window; NaN if there is one. Padding never wins;
+    ShapeError for a window that holds nothing else.
 
     >>> nx.window_max(nx.arange(5), window=2, strides=2)
     int32[2] [1, 3]
@@ -160,7 +181,7 @@ def window_max(
     ...
 
 
-@window(shape=_window_shape, vjp=_extreme_vjp(lambda d: d.highest), expand=_expand(minimum, lambda d: d.highest))
+@window(shape=_choosing_shape, vjp=_extreme_vjp(lambda d: d.highest), expand=_expand(minimum, lambda d: d.highest))
 def window_min(
     x: Tensor,
     /,
@@ -170,7 +191,8 @@ def window_min(
     padding: Padding = "valid",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """The smallest element of each window; NaN if there is one. Padding never wins.
+    """The smallest element of each window; NaN if there is one. Padding never wins;
+    ShapeError for a window that holds nothing else.
 
     >>> nx.window_min(nx.arange(5), window=2, strides=2)
     int32[2] [0, 2]
@@ -189,7 +211,8 @@ def window_mean(
     dilation: int | Sequence[int] = 1,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window; padded cells count as zeros, or not at all.
+    """The mean of each window; padded cells count as zeros, or not at all: ShapeError then for a window that holds
+    nothing else.
 
     >>> nx.window_mean(nx.arange(5), window=2, padding="same", count_include_pad=False)
     float32[5] [0.5, 1.5, 2.5, 3.5, 4. ]
@@ -199,5 +222,6 @@ def window_mean(
     if count_include_pad:
         count: Tensor | int = math.prod(integers("window_mean", "window", window, x.ndim))
     else:
+        _choosing_shape("window_mean", [x.type], **options)
         count = window_sum(ones_like(wide), **options)
     return rounded(divide(window_sum(wide, **options), count))
