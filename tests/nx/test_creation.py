@@ -285,7 +285,7 @@ def test_namespace():
         (lambda: nx.arange(300, dtype="uint8"), DTypeError, "arange: .*uint8 holds"),
         (lambda: nx.tensor([1, 2]) == [1, 2], TypeError, "equal: .*got a list"),
         (lambda: () - nx.tensor([]), TypeError, "subtract: .*got a tuple"),
-        (lambda: round(nx.ones(2), 2), TypeError, "round"),
+        (lambda: round(nx.ones(2), 0.5), TypeError, "round: expected an integer for digits"),
         (lambda: nx.zeros(2, device="nowhere"), ValueError, "backend: expected one of numpy"),
     ],
 )
@@ -408,3 +408,67 @@ def test_repr_of_many_and_of_traced():
     seen = []
     jit(lambda x: seen.append(repr(x)) or x, compiler="evaluate")(nx.ones(2))
     assert seen == ["float32[2] traced"]
+
+
+@pytest.mark.parametrize(
+    "value, dtype, text",
+    [
+        (9, None, "9"),
+        (0.1, None, "0.1"),
+        (1.0, "float64", "1.0"),
+        (True, None, "True"),
+        (0.5, "bfloat16", "0.5"),
+        ([9], None, "int32[1] [9]"),
+    ],
+)
+def test_str_of_rank_0_is_the_number(value, dtype, text):
+    t = nx.tensor(value, dtype)
+    assert str(t) == f"{t}" == text and repr(t).startswith(f"{t.type} ")
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
+HUGE = 10**5000  # more digits than Python prints
+
+
+@pytest.mark.parametrize(
+    "call, error, said",
+    [
+        (lambda: nx.tensor(1.0) + HUGE, DTypeError, "add: expected a number that float32 holds, .* of 16610 bits"),
+        (lambda: nx.tensor(1) + HUGE, DTypeError, "add: expected an integer that int32 holds, .* an integer of 16610"),
+        (lambda: nx.full(2, HUGE, "float64"), DTypeError, "full: expected a number that float64 holds"),
+        (lambda: nx.tensor([HUGE, 1.5]), DTypeError, "tensor: expected a number"),
+        (lambda: nx.tensor([HUGE], "float32"), DTypeError, "tensor: expected a number that float32 holds"),
+        (lambda: nx.zeros(2).at[0].set(HUGE), DTypeError, "at: expected a number"),
+        (lambda: nx.zeros(2)[HUGE], IndexError, "got an integer of 16610 bits"),
+        (lambda: nx.arange(0.5, HUGE), DTypeError, "arange: expected a number"),
+        (lambda: nx.arange(0, nx.inf), ValueError, "arange: expected finite numbers, got start 0, stop inf, step 1"),
+        (lambda: nx.arange(0, 9, nx.nan), ValueError, "arange: expected finite numbers, .* step nan"),
+        (lambda: nx.asarray(MASKED), ValueError, "asarray: expected an array with no element masked, got 1"),
+        (lambda: nx.tensor(MASKED), ValueError, "tensor: expected an array with no element masked"),
+        (lambda: nx.ones(2) + MASKED, ValueError, "add: expected an array with no element masked"),
+        (lambda: nx.tensor([2, 4]) ** -1, DTypeError, r"pow: .* at least 0 for int32\[2\], got -1"),
+        (lambda: nx.pow(2, -1), DTypeError, "pow: expected an exponent of at least 0"),
+        (lambda: round(nx.tensor([2, 4]), -1), DTypeError, "round: expected at least 0 digits"),
+    ],
+)
+def test_numbers_that_are_refused(call, error, said):
+    with pytest.raises(error, match=said):
+        call()
+
+
+def test_numbers_that_are_not():
+    assert nx.asarray(np.ma.array([1.0, 2.0])).tolist() == [1, 2]
+    assert nx.pow(nx.tensor([2, 1]), nx.tensor(-1)).tolist() == [0, 1] and (nx.tensor([2.0]) ** -1).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_round_to_decimals(dtype):
+    x = nx.tensor([1.236, -0.125, 1250.0, 3e4, nx.inf, -nx.nan], dtype)
+    wide = x.numpy().astype("float64")
+    for digits in (2, 0, -2):
+        got = round(x, digits)
+        assert got.dtype is x.dtype
+        want = np.array([round(v, digits) if np.isfinite(v) else v for v in wide.tolist()]).astype(x.dtype.numpy)
+        np.testing.assert_array_equal(got.numpy().astype("float64"), want.astype("float64"))
+    np.testing.assert_array_equal(round(x, 400).numpy().astype("float64"), wide)  # no overflow
+    assert round(nx.tensor(2.5)).item() == 2 and round(nx.tensor([7]), 2).tolist() == [7]

@@ -10,13 +10,12 @@ from ..nx.tensor import Tensor
 
 
 class Donated:
-    """The backend of a tensor whose memory was given to a call: it refuses everything."""
+    """The backend of a tensor whose memory was given to a call: it refuses everything. Its name is what repr shows."""
 
-    name = "donated"
     compiler: str | None = None
 
     def __init__(self, label: str) -> None:
-        self.label = label
+        self.label, self.name = label, f"donated to {label}"
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise DonationError(

@@ -243,6 +243,11 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
     python = isinstance(data, (list, tuple, range, *SCALARS)) and not hasattr(data, "dtype")  # numbers without a dtype
     if isinstance(data, (list, tuple)) and (odd := _odd(data)):
         raise DTypeError(f"{name}: expected numbers, got {odd}; use stack to join tensors")
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise ValueError(
+            f"{name}: expected an array with no element masked, got {np.ma.count_masked(data)} masked ones; give its "
+            f"filled(value), or its data to ignore the mask"
+        )
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -255,7 +260,8 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
         if all(isinstance(v, int) for v in exact.flat):
             array, given = exact, int
         elif all(isinstance(v, SCALARS) for v in exact.flat):
-            array, given = exact.astype("float64"), float
+            floats = [scalar_of(name, v, float64) for v in exact.flat]
+            array, given = np.array(floats, "float64").reshape(exact.shape), float
     try:
         own = to_dtype(given)
     except DTypeError:
@@ -263,7 +269,7 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
     if python:
         own = {"b": bool_, "f": float32}.get(own.kind, int32)
     target = own if dtype is None else to_dtype(dtype)
-    if python and target.is_integer and array.dtype.kind in "iuO" and array.size:
+    if python and (target.is_integer or array.dtype.kind == "O") and array.dtype.kind in "iuO" and array.size:
         for extreme in (array.min(), array.max()):
             scalar_of(name, extreme, target)
     if array.dtype == target.numpy and array.dtype.isnative:
@@ -440,7 +446,11 @@ def arange(
     start, stop, step = (_number(v) for v in ((0, start, step) if stop is None else (start, stop, step)))
     if step == 0:
         raise ValueError("arange: expected a step other than 0, got 0; use full for equal values")
+    if not all(-math.inf < v < math.inf for v in (start, stop, step)):
+        raise ValueError(f"arange: expected finite numbers, got start {start}, stop {stop}, step {step}; bound them")
     whole = all(isinstance(v, int) for v in (start, stop, step))
+    if not whole:
+        start, stop, step = (scalar_of("arange", v, float64) for v in (start, stop, step))
     target = to_dtype((int if whole else float) if dtype is None else dtype)
     count = max(0, int(-((start - stop) // step)) if whole else math.ceil((stop - start) / step))
     if whole and target.is_integer:

@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType, DTypeLike, bool_
+from ..dtypes import DType, DTypeLike, bool_, float32
 from ..dtypes import dtype as to_dtype
-from .logic import Operand, equal, greater, less, signbit
+from ..errors import DTypeError
+from .logic import Operand, equal, greater, isfinite, less, signbit
 from .op import Inference, composed, method, operator, row
-from .rules import choice, elementwise, floating, floats, full_floats, numeric
+from .rules import choice, elementwise, floating, floats, full_floats, integer, numeric
 from .tensor import Tensor, TensorType
 
 # Arithmetic
@@ -263,10 +264,27 @@ def _pow_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     return g * slope, g * z * where(equal(x, 0), 1, x).log()
 
 
+def _power(row: Callable[[Operand, Operand], Tensor]) -> Callable[[Operand, Operand], Tensor]:
+    """Integers to the power of a negative number are refused: as integers nearly all of the results are 0."""
+
+    @functools.wraps(row)
+    def run(x: Operand, y: Operand, /) -> Tensor:
+        if isinstance(y, int) and y < 0:
+            from .creation import asarray
+
+            if (base := asarray(x)).dtype.is_integer:
+                raise DTypeError(f"pow: expected an exponent of at least 0 for {base.type}, got {y}; cast it")
+        return row(x, y)
+
+    return method(run)
+
+
 @operator("pow", reflected=True)
+@_power
 @elementwise(cost=8, dtype=numeric, vjp=_pow_vjp, eager=_pow)
 def pow(x: Operand, y: Operand, /) -> Tensor:
-    """x to the power y. Integers wrap; a negative integer power is the inverse rounded towards 0 (0 of base 0).
+    """x to the power y. Integers wrap; an exponent below 0 gives the inverse rounded towards 0 (0 of base 0), but
+    DTypeError where it is a Python int.
 
     >>> nx.pow(2.0, 0.5)
     float32[] 1.414214
@@ -374,7 +392,6 @@ def trunc(x: Operand, /) -> Tensor:
     ...
 
 
-@operator("round")
 @_whole
 @elementwise(dtype=floats, nondifferentiable="zero", eager=lambda xp, x: xp.rint(x))
 def round(x: Operand, /) -> Tensor:
@@ -384,6 +401,17 @@ def round(x: Operand, /) -> Tensor:
     float32[] 2.
     """
     ...
+
+
+def to_decimals(x: Tensor, digits: int | None) -> Tensor:
+    """x rounded to so many decimals, or whole. A float too large to have them is itself."""
+    if not digits or not x.dtype.is_float:
+        if digits and integer("round", "digits", digits) < 0:
+            raise DTypeError(f"round: expected at least 0 digits for {x.type}, got {digits}; cast it to a float dtype")
+        return round(x)
+    wide, scale = astype(x, float32) if x.dtype.is_half else x, float(f"1e{abs(integer('round', 'digits', digits))}")
+    made = round(wide * scale) / scale if digits > 0 else round(wide / scale) * scale
+    return astype(where(isfinite(made), made, wide), x.dtype)
 
 
 # The complex functions, of real numbers: no dtype is complex

@@ -99,10 +99,21 @@ def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
     """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
     if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
         raise DTypeError(
-            f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got {value}; give "
-            f"a wider dtype, or cast the tensor it meets with astype first"
+            f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got "
+            f"{brief(value)}; give a wider dtype, or cast the tensor it meets with astype first"
         )
-    return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
+    try:
+        return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
+    except OverflowError:
+        raise DTypeError(
+            f"{name}: expected a number that {dtype} holds, got {brief(value)}; scale it, or write nx.inf"
+        ) from None
+
+
+def brief(value: Any) -> str:
+    """A number as error texts show it: Python prints no integer of thousands of digits, and nobody reads it."""
+    long = isinstance(value, int) and value.bit_length() > 128
+    return f"an integer of {value.bit_length()} bits" if long else str(value)
 
 
 def operate(function: Callable[..., Tensor], operator: str, name: str, operands: Sequence[Any]) -> Number:

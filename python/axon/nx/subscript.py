@@ -14,7 +14,7 @@ from .creation import asarray, convert, full
 from .elementwise import where
 from .indexing import scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
-from .number import Number, scalar_type
+from .number import Number, brief, scalar_type
 from .op import lifted
 from .tensor import Shape, Tensor
 
@@ -74,7 +74,7 @@ def settle(x: Tensor, key: Any) -> Key:
         elif _is_int(item):
             i = item.__index__()
             if not -n <= i < n:
-                raise IndexError(f"index: expected an integer in [{-n}, {n}) for axis {a} of {x.type}, got {i}")
+                raise IndexError(f"index: expected an integer in [{-n}, {n}) for axis {a} of {x.type}, got {brief(i)}")
             start, stop = i % n, i % n + 1
             dropped.append(a)
             chosen.append(place)

@@ -170,6 +170,12 @@ class Tensor(Methods):
     def __int__(self) -> int:
         return int(self.item())
 
+    def __round__(self, digits: int | None = None) -> Tensor:
+        """Every element as nx.round gives it, or to so many decimals."""
+        from .elementwise import to_decimals
+
+        return to_decimals(self, digits)
+
     def __index__(self) -> int:
         if not self.dtype.is_integer or self.ndim:
             raise TypeError(f"index: expected an integer of rank 0, got {self.type}; use int() to convert on purpose")
@@ -191,6 +197,12 @@ class Tensor(Methods):
         from .display import show
 
         return show(self)
+
+    def __str__(self) -> str:
+        """As repr, but for rank 0: then the number, so that print shows what a user reports."""
+        from .display import show
+
+        return show(self, bare=True)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         from .. import nx
