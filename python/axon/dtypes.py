@@ -34,6 +34,11 @@ class DType:
         return _numpy(self)
 
     @property
+    def dtype(self) -> np.dtype:
+        """The same: what NumPy asks of an object that stands for a dtype, as in np.zeros(3, nx.float32)."""
+        return _numpy(self)
+
+    @property
     def is_float(self) -> bool:
         return self.kind == "f"
 

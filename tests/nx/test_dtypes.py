@@ -213,3 +213,8 @@ def test_scalars_that_do_not_fit_are_refused():
 def test_dtype_errors(call, said):
     with pytest.raises(DTypeError, match=said):
         call()
+
+
+@pytest.mark.parametrize("own", dtypes.ALL, ids=str)
+def test_numpy_takes_our_dtypes(own):
+    assert np.dtype(own) == own.numpy and np.zeros(2, own).astype(nx.ones(1).dtype).dtype == np.float32
