@@ -248,8 +248,14 @@ def test_index_that_is_traced():
         ((0, 0, 0), ShapeError, "at most 2"),
         (1.5, DTypeError, "ints, slices"),
         (True, DTypeError, "where"),
-        (np.array([True, False]), DTypeError, "where"),
-        ((np.array([0]), np.array([0])), ShapeError, "gather"),
+        (np.array(True), ShapeError, r"expected a mask .* got bool\[\]"),
+        (np.array([True, False, True]), ShapeError, r"expected a mask .* got bool\[3\] for float32\[2,2\], \(2,\)"),
+        ((0, np.ones((2, 2), bool)), ShapeError, r"got bool\[2,2\] for float32\[2,2\], \(2,\)"),
+        (([0], None, [0]), ShapeError, "neighbouring axes .* two steps"),
+        (([0], [0], [0]), ShapeError, "at most 2"),
+        (([0, 1], [0, 1, 0]), ShapeError, "expected shapes that broadcast"),
+        (([0], [2]), IndexError, r"\[-2, 2\) for axis 1, got 2"),
+        ((None, 0, [2]), IndexError, r"\[-2, 2\) for axis 1, got 2"),
         ("a", DTypeError, "expected"),
     ],
 )
@@ -270,6 +276,64 @@ def test_indices_are_integers_that_int64_holds(indices):
     ):
         with pytest.raises(DTypeError, match="integer indices that int64 holds"):
             read()
+
+
+X = np.arange(60.0, dtype=np.float32).reshape(3, 4, 5)
+MASK = np.array([True, False, True])
+TOGETHER = {
+    "mask": np.s_[MASK],
+    "mask as a list": np.s_[[True, False, True]],
+    "mask behind": np.s_[..., X[0, 0] % 2 == 0],
+    "mask of two axes": np.s_[:, X[0] % 3 == 0],
+    "mask of all": X > 17,
+    "mask of nothing": np.s_[X < 0],
+    "mask and slice": np.s_[MASK, ::-1, None],
+    "mask and int": np.s_[MASK, 1],
+    "two": np.s_[[0, 1], [1, -1]],
+    "two behind": np.s_[..., [0, 1], [1, -1]],
+    "broadcast": np.s_[np.array([[0], [2]]), [3, 1], 1:4],
+    "three": np.s_[[0, -1], [1, -1], [4, 0]],
+    "mask and tensor": np.s_[MASK, [1, 3]],
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_masks_and_tensors_together_are_numpys(name):
+    key, x = TOGETHER[name], nx.asarray(X)
+    np.testing.assert_array_equal(x[key].numpy(), X[key])
+    want = X.copy()
+    want[key] = value = np.arange(X[key].size, dtype=np.float32).reshape(X[key].shape)
+    np.testing.assert_array_equal(x.at[key].set(value).numpy(), want)
+    want = X.copy()
+    np.add.at(want, key, 1.0)
+    np.testing.assert_array_equal(x.at[key].add(1.0).numpy(), want)
+
+
+def test_traced_tensors_together_and_masks():
+    f = lambda x, i, j: (x[i, j], x.at[i, j].set(0.0))  # noqa: E731
+    i, j = nx.tensor([0, 7]), nx.tensor([-1, 1])
+    for compiler in ("native", "evaluate"):
+        read, wrote = jit(f, compiler=compiler)(nx.asarray(X), i, j)
+        np.testing.assert_array_equal(read.numpy(), X[[0, 2], [-1, 1]])
+        assert (wrote.numpy() != X).sum() == 5
+    with pytest.raises(IndexError, match=r"\[-3, 3\) for axis 0, got 7"):
+        f(nx.asarray(X), i, j)
+    with pytest.raises(IndexError, match=r"\[-5, 5\) for axis 2, got 9"):
+        nx.asarray(X)[0, [0], [9]]
+    testing.check_grads(lambda x: x[[0, 2, 0], [-1, 1, -1]], X)
+    with pytest.raises(DTypeError, match=r"write nx.where\(mask, x, other\), or index outside"):
+        jit(lambda x: x[x > 0])(nx.asarray(X))
+
+
+def test_squeeze_and_axes_by_position():
+    x = nx.ones((1, 3, 1))
+    assert x.squeeze().shape == (3,) and x.squeeze(0).shape == (3, 1) and nx.ones(2).squeeze().shape == (2,)
+    x = nx.asarray(X)
+    for name in ("sum", "max", "argmin", "mean", "std", "logsumexp", "any", "flip", "unstack", "count_nonzero"):
+        for got, want in zip(getattr(x, name)(1), getattr(nx, name)(x, axis=1), strict=True):
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
+    assert nx.concat([x, x], 1).shape == (3, 8, 5) and nx.stack([x, x], 1).shape == (3, 2, 4, 5)
+    assert nx.take(x, nx.tensor([0]), 2).shape == (3, 4, 1) and x.expand_dims(1).shape == (3, 1, 4, 5)
 
 
 def test_take_errors():

@@ -154,7 +154,7 @@ def tensordot(a: Tensor, b: Tensor, /, *, axes: int | tuple[Axis, Axis] = 2) -> 
 
 
 @composed
-def vecdot(a: Tensor, b: Tensor, /, *, axis: int = -1) -> Tensor:
+def vecdot(a: Tensor, b: Tensor, /, axis: int = -1) -> Tensor:
     """Sum of products along one axis; the others broadcast.
 
     >>> nx.vecdot(nx.ones((2, 3)), nx.ones(3))

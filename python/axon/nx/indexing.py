@@ -172,7 +172,7 @@ def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, a
     outside=_outside_axis,
     vjp=lambda g, y, x, i, *, axis: (zeros_like(x).scatter_add(_read(i, x.shape[axis], axis), g, axis=axis), None),
 )
-def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Tensor:
+def take(x: Tensor, indices: Tensor, /, axis: int | str | None = None) -> Tensor:
     """The slices of x at these indices of an axis; the indices' axes stand where the axis was.
     IndexError for an index outside, in eager code and under `axon.debug()`; compiled code reads the nearest element.
 
@@ -190,7 +190,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | str | None = None) -> Ten
     outside=_outside_axis,
     vjp=_scatter_add_vjp,
 )
-def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str | None = None) -> Tensor:
+def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | None = None) -> Tensor:
     """x with updates added at these indices of an axis. Updates of one element are added in rising index position.
     IndexError for an index outside, in eager code and under `axon.debug()`; compiled code adds nothing there.
 
@@ -201,7 +201,7 @@ def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | s
 
 
 @indexing(shape=_scatter_shape, eager=_scatter_eager, outside=_outside_axis, vjp=_scatter_vjp)
-def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str | None = None) -> Tensor:
+def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | None = None) -> Tensor:
     """x with updates in place of the elements at these indices of an axis. The last update of an element stays.
     IndexError for an index outside, in eager code and under `axon.debug()`; compiled code writes nothing there.
 
@@ -236,9 +236,9 @@ def _index_dtype(size: int) -> Any:
     return int32 if size < 1 << 31 else int64
 
 
-def _flat(x: Shape, parts: Sequence[Tensor | None], shape: Shape) -> tuple[Tensor, Tensor]:
+def positions(x: Shape, parts: Sequence[Tensor | None], shape: Shape, *, first: int = 0) -> tuple[Tensor, Tensor]:
     """Row-major positions in an axis of x.size elements of (parts[k] along axis k; None is the position's own), with
-    each part limited to its axis, and whether all parts were inside."""
+    each part limited to its axis, and whether all parts were inside. first: the first axis's number, for errors."""
     dtype = _index_dtype(math.prod(x))
     flat, inside = full(shape, 0, dtype), full(shape, True)
     for k, (n, part) in enumerate(zip(x, parts)):
@@ -246,7 +246,7 @@ def _flat(x: Shape, parts: Sequence[Tensor | None], shape: Shape) -> tuple[Tenso
         if part is None:
             flat = flat + iota(shape, k, dtype) * stride
         else:
-            flat = flat + astype(_read(part, n, k), dtype) * stride
+            flat = flat + astype(_read(part, n, first + k), dtype) * stride
             inside = logical_and(inside, _inside(part, n))
     return flat, inside
 
@@ -266,7 +266,7 @@ def _aligned(name: str, x: Tensor, indices: Tensor, axis: Any) -> tuple[Tensor, 
 
 
 @composed
-def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int | str = -1) -> Tensor:
+def take_along_axis(x: Tensor, indices: Tensor, /, axis: int | str = -1) -> Tensor:
     """For each place of indices the element of x at that index of the axis; the other axes broadcast.
 
     >>> nx.take_along_axis(nx.tensor([[1, 2], [3, 4]]), nx.tensor([[1], [0]]))
@@ -275,13 +275,13 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int | str = -1) -> T
      [3]]
     """
     x, indices, a = _aligned("take_along_axis", x, indices, axis)
-    flat, _ = _flat(x.shape, [indices if k == a else None for k in range(x.ndim)], indices.shape)
+    flat, _ = positions(x.shape, [indices if k == a else None for k in range(x.ndim)], indices.shape)
     return take(reshape(x, (x.size,)), flat, axis=0)
 
 
 @composed
 def put_along_axis(
-    x: Tensor, indices: Tensor, updates: Tensor, /, *, axis: int | str = -1, add: bool = False
+    x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str = -1, *, add: bool = False
 ) -> Tensor:
     """x with updates in place of (or added to) the elements that take_along_axis would read.
 
@@ -291,7 +291,7 @@ def put_along_axis(
      [5., 0.]]
     """
     x, indices, a = _aligned("put_along_axis", x, indices, axis)
-    places = _flat(x.shape, [indices if k == a else None for k in range(x.ndim)], indices.shape)
+    places = positions(x.shape, [indices if k == a else None for k in range(x.ndim)], indices.shape)
     updates = broadcast_to(updates, indices.shape)
     return reshape(_put(reshape(x, (x.size,)), *places, updates, add), x.shape)
 
@@ -312,7 +312,7 @@ def _rows(name: str, x: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor
     k = indices.shape[-1]
     parts = [squeeze(take_slice(indices, j, j + 1, indices.ndim - 1), indices.ndim - 1) for j in range(k)]
     table = reshape(x, (math.prod(x.shape[:k]), *x.shape[k:]))
-    return table, *_flat(x.shape[:k], parts, indices.shape[:-1])
+    return table, *positions(x.shape[:k], parts, indices.shape[:-1])
 
 
 @composed

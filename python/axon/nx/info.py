@@ -17,7 +17,7 @@ class Info:
     """
 
     def capabilities(self) -> dict[str, Any]:
-        """What depends on data: no subscript or shape does; a tensor has any number of axes that fits."""
+        """What depends on data: no shape does, and no subscript in compiled code. Any number of axes that fits."""
         return {"boolean indexing": False, "data-dependent shapes": False, "max dimensions": 64}
 
     def default_device(self) -> str:

@@ -25,7 +25,7 @@ def flatten(x: Tensor, /) -> Tensor:
 
 
 @naming
-def concat(arrays: Sequence[Operand], /, *, axis: int | str | None = 0) -> Tensor:
+def concat(arrays: Sequence[Operand], /, axis: int | str | None = 0) -> Tensor:
     """Tensors one after the other along an axis; None flattens them first.
 
     >>> nx.concat([nx.zeros(1), nx.ones(2)])
@@ -50,7 +50,7 @@ def _several(name: str, arrays: Any) -> list[Tensor]:
 
 
 @naming
-def stack(arrays: Sequence[Operand], /, *, axis: int = 0) -> Tensor:
+def stack(arrays: Sequence[Operand], /, axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis.
 
     >>> nx.stack([nx.arange(2), nx.arange(2)], axis=1)
@@ -66,7 +66,7 @@ def stack(arrays: Sequence[Operand], /, *, axis: int = 0) -> Tensor:
 
 
 @composed
-def unstack(x: Tensor, /, *, axis: int | str = 0) -> tuple[Tensor, ...]:
+def unstack(x: Tensor, /, axis: int | str = 0) -> tuple[Tensor, ...]:
     """The tensors along an axis, without it.
 
     >>> nx.unstack(nx.arange(2))
@@ -77,7 +77,7 @@ def unstack(x: Tensor, /, *, axis: int | str = 0) -> tuple[Tensor, ...]:
 
 
 @composed
-def split(x: Tensor, /, sections: int | Sequence[int], *, axis: int | str = 0) -> tuple[Tensor, ...]:
+def split(x: Tensor, /, sections: int | Sequence[int], axis: int | str = 0) -> tuple[Tensor, ...]:
     """Parts along an axis: so many equal ones, or ones of these sizes.
 
     >>> nx.split(nx.arange(3), (1, 2))
@@ -177,7 +177,7 @@ def transpose(x: Tensor, /, axes: Sequence[int | str] | None = None) -> Tensor:
 
 
 @composed
-def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
+def roll(x: Tensor, /, shift: int | Sequence[int], axis: int | str | Sequence[int | str] | None = None) -> Tensor:
     """Elements moved by `shift` along axes, coming in again at the other end; None rolls the flat tensor.
 
     >>> nx.roll(nx.arange(4), 1)
@@ -194,7 +194,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: int | str | Sequence
 
 
 @composed
-def repeat(x: Tensor, repeats: int, /, *, axis: int | str | None = None) -> Tensor:
+def repeat(x: Tensor, repeats: int, /, axis: int | str | None = None) -> Tensor:
     """Each element `repeats` times in a row along an axis; None repeats the flat tensor.
 
     >>> nx.repeat(nx.arange(3), 2)

@@ -88,7 +88,7 @@ def _expand_map(types: Types, out: TensorType, *, axis: tuple[int, ...]) -> Map:
 
 def _squeeze_shape(name: str, types: Types, *, axis: Any) -> Settled:
     (x,) = types
-    gone = tuple(sorted(axes_of(name, x, axis)))
+    gone = tuple(sorted([a for a, s in enumerate(x.shape) if s == 1] if axis is None else axes_of(name, x, axis)))
     if any(x.shape[a] != 1 for a in gone):
         raise ShapeError(f"{name}: expected axes of size 1, got axis {gone} of {x}; use reshape or index it")
     kept = [i for i in range(x.ndim) if i not in gone]
@@ -294,7 +294,7 @@ def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     index_map=_expand_map,
     vjp=lambda g, y, x, *, axis: (g.squeeze(axis),),
 )
-def expand_dims(x: Tensor, /, *, axis: int | Sequence[int] = 0) -> Tensor:
+def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
     """New axes of size 1 at these places of the result.
 
     >>> nx.expand_dims(nx.zeros(3), axis=0).shape
@@ -308,8 +308,8 @@ def expand_dims(x: Tensor, /, *, axis: int | Sequence[int] = 0) -> Tensor:
     index_map=_squeeze_map,
     vjp=lambda g, y, x, *, axis: (g.expand_dims(axis=axis),),
 )
-def squeeze(x: Tensor, /, axis: int | str | Sequence[int | str]) -> Tensor:
-    """Without these axes, whose size must be 1.
+def squeeze(x: Tensor, /, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
+    """Without these axes, whose size must be 1; None: without all whose size is 1.
 
     >>> nx.squeeze(nx.zeros((1, 3)), 0).shape
     (3,)
@@ -352,7 +352,7 @@ def pad(
 
 
 @movement(shape=_flip_shape, index_map=_flip_map, vjp=lambda g, y, x, *, axis: (g.flip(axis=axis),))
-def flip(x: Tensor, /, *, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
+def flip(x: Tensor, /, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
     """The elements in reverse along axes (None is all).
 
     >>> nx.flip(nx.arange(3))

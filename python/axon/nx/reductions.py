@@ -71,7 +71,7 @@ def prod_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @composed
-def sum(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
+def sum(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
     """Sum over axes (None is all), in `dtype` if given. Small integers and bool give int32 or uint32.
 
     >>> nx.sum(nx.tensor([[1, 2], [3, 4]]), axis=0)
@@ -83,7 +83,7 @@ def sum(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keep
 
 
 @composed
-def prod(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
+def prod(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
     """Product over axes (None is all), in `dtype` if given. Small integers give int32 or uint32.
 
     >>> nx.prod(nx.tensor([[1, 2], [3, 4]]), axis=0)
@@ -95,7 +95,7 @@ def prod(x: Tensor, /, *, axis: Axis = None, dtype: DTypeLike | None = None, kee
 
 
 @reduction(dtype=numeric, shape=choosing, combine="maximum", identity=lambda d: d.lowest, vjp=_extreme_vjp)
-def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def max(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """The largest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
 
     >>> nx.max(nx.tensor([[1, 2], [3, 4]]), axis=0)
@@ -105,7 +105,7 @@ def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @reduction(dtype=numeric, shape=choosing, combine="minimum", identity=lambda d: d.highest, vjp=_extreme_vjp)
-def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def min(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """The smallest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
 
     >>> nx.min(nx.tensor([[1, 2], [3, 4]]), axis=0)
@@ -115,7 +115,7 @@ def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @reduction(dtype=logical, combine="logical_or", identity=lambda d: False, nondifferentiable="zero")
-def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def any(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether some element over axes (None is all) is true.
 
     >>> nx.any(nx.tensor([0, 1]))
@@ -125,7 +125,7 @@ def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @reduction(dtype=logical, combine="logical_and", identity=lambda d: True, nondifferentiable="zero")
-def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def all(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether every element over axes (None is all) is true.
 
     >>> nx.all(nx.tensor([0, 1]))
@@ -161,7 +161,7 @@ def argmin_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
 
 
 @composed
-def argmax(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = False) -> Tensor:
+def argmax(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = False) -> Tensor:
     """The int32 index of the largest element along an axis, or in row-major order if axis is None. The lowest index
     wins among equals; NaN counts as the largest.
 
@@ -172,7 +172,7 @@ def argmax(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = Fals
 
 
 @composed
-def argmin(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = False) -> Tensor:
+def argmin(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = False) -> Tensor:
     """The int32 index of the smallest element along an axis, or in row-major order if axis is None. The lowest index
     wins among equals; NaN counts as the smallest.
 
@@ -183,7 +183,7 @@ def argmin(x: Tensor, /, *, axis: int | str | None = None, keepdims: bool = Fals
 
 
 @composed
-def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def count_nonzero(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """How many elements over axes (None is all) are not zero, as int32.
 
     >>> nx.count_nonzero(nx.tensor([0, 3, -1]))

@@ -31,7 +31,7 @@ def _count(name: str, x: Tensor, axis: Axis) -> int:
 
 
 @composed
-def mean(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def mean(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Mean over axes (None is all); of integers it is float32. NaN over nothing.
 
     >>> nx.mean(nx.tensor([1, 2, 4]))
@@ -46,7 +46,7 @@ def _mean(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
 
 
 @composed
-def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def var(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Variance over axes (None is all): the squared distances to the mean, summed and divided by count - correction.
 
     >>> nx.var(nx.tensor([1.0, 2.0, 3.0]))
@@ -59,7 +59,7 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 
 
 @composed
-def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def std(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Standard deviation over axes (None is all), the square root of var.
 
     >>> nx.std(nx.tensor([1.0, 2.0, 3.0]))
@@ -69,7 +69,7 @@ def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 
 
 @composed
-def logsumexp(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def logsumexp(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """log of the sum of exp over axes (None is all), without overflow on the way; -inf over nothing.
 
     The gradient is softmax, its limit too: 0 where all is -inf, and all of it to what is inf, in equal shares.

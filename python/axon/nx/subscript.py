@@ -1,21 +1,26 @@
 """x[...] for reading, x.at[...] for writing: NumPy's subscripts as slices, flips, takes and pads.
 
-A key has for each axis an int, a slice with any step, or one tensor of integers; None is a new axis, ... the rest.
-Where NumPy would move the tensor's axes to the front, an error says so.
+A key has for each axis an int, a slice with any step, or a tensor of integers; None is a new axis, ... the rest.
+Several tensors are of neighbouring axes, broadcast, and address them together. A tensor of bools is the places where it
+is true: in eager code only, since a trace does not know how many they are. Where NumPy would move the tensors' axes to
+the front, an error says so.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
+from .backend import tracing
 from .creation import asarray, convert, full
 from .elementwise import where
-from .indexing import scatter, scatter_add, take
+from .indexing import positions, scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 from .number import Number, brief, scalar_type
 from .op import lifted
+from .rules import broadcast_shapes
 from .tensor import Shape, Tensor
 
 
@@ -80,7 +85,10 @@ def settle(x: Tensor, key: Any) -> Key:
             chosen.append(place)
         else:
             if indices is not None:
-                raise ShapeError(f"index: expected one tensor of indices for {x.type}, got several; use gather")
+                raise ShapeError(
+                    f"index: expected tensors of indices on neighbouring axes of {x.type}, got others "
+                    f"between; index in two steps"
+                )
             axis, indices, before = a, _indices(item), result
             result += indices.ndim
             chosen.append(place)
@@ -97,8 +105,58 @@ def settle(x: Tensor, key: Any) -> Key:
     return Key(*slices, axis, indices, tuple(dropped), tuple(shape), tuple(new))
 
 
+def joined(x: Tensor, key: Any, *, write: bool) -> tuple[Tensor, Any]:
+    """x and key with neighbouring tensors of indices as one, of their axes made one."""
+    items = list(key) if isinstance(key, tuple) else [key]
+    tensors = [p for p, item in enumerate(items) if _is_array(item)]
+    if not tensors:
+        return x, key
+    for p in reversed(tensors):
+        indices = asarray(items[p])
+        if indices.dtype is bool_ and tracing.get() is None:
+            items[p : p + 1] = _places(x, indices, _axis(x, items, p))
+    tensors = [p for p, item in enumerate(items) if _is_array(item)]
+    first, count = tensors[0], len(tensors)
+    if count == 1 or tensors[-1] - first >= count:
+        return x, tuple(items)
+    axis = _axis(x, items, first)
+    sizes = x.shape[axis : axis + count]
+    if len(sizes) < count:
+        return x, tuple(items)
+    parts = [_indices(items[p]) for p in tensors]
+    shape = broadcast_shapes("index", [part.type for part in parts])
+    places, inside = positions(sizes, [broadcast_to(part, shape) for part in parts], shape, first=axis)
+    n = math.prod(sizes)
+    items[first : first + count] = [where(inside, places, n) if write else places]
+    return reshape(x, (*x.shape[:axis], n, *x.shape[axis + count :])), tuple(items)
+
+
+def _axis(x: Tensor, items: list[Any], place: int) -> int:
+    """The axis of x that the item at this place of a key is for; ... stands for what the others leave."""
+    taken = [asarray(i).ndim if _is_array(i) and asarray(i).dtype is bool_ else 1 for i in items]
+    taken = [0 if i is None or i is Ellipsis else n for i, n in zip(items, taken)]
+    before = sum(taken[:place])
+    return before + (x.ndim - sum(taken) if any(i is Ellipsis for i in items[:place]) else 0)
+
+
+def _places(x: Tensor, mask: Tensor, axis: int) -> list[Tensor]:
+    """Where the mask is true, as indices of each of its axes."""
+    import numpy as np
+
+    sizes = x.shape[axis : axis + mask.ndim]
+    if not mask.ndim or mask.shape != sizes:
+        raise ShapeError(
+            f"index: expected a mask of the shape of axes it is for, got {mask.type} for {x.type}, {sizes}"
+        )
+    return [asarray(i) for i in np.nonzero(mask.numpy())]
+
+
+def _is_array(item: Any) -> bool:
+    return isinstance(item, (Tensor, list)) or (hasattr(item, "__array__") and not _is_int(item))
+
+
 def _is_int(item: Any) -> bool:
-    if isinstance(item, (Tensor, Number, bool)):
+    if isinstance(item, (Tensor, Number, bool)) or getattr(getattr(item, "dtype", None), "kind", "") == "b":
         return False
     return hasattr(item, "__index__") and not getattr(item, "ndim", 0)
 
@@ -106,7 +164,10 @@ def _is_int(item: Any) -> bool:
 def _indices(item: Any) -> Tensor:
     found = None if isinstance(item, bool) else asarray(item, int32 if isinstance(item, list) and not item else None)
     if found is None or found.dtype is bool_:
-        raise DTypeError("index: expected integers, got bool; how many are true is not known beforehand: use where")
+        raise DTypeError(
+            "index: expected integers, got bool; a trace does not know how many are true: write nx.where(mask, x, "
+            "other), or index outside the function"
+        )
     if not found.dtype.is_integer:
         raise DTypeError(
             f"index: expected ints, slices, None, ... or a tensor of integers, got {found.type}; cast it first"
@@ -126,6 +187,7 @@ def _part(x: Tensor, key: Key) -> Tensor:
 
 @lifted
 def index(x: Tensor, /, key: Any) -> Tensor:
+    x, key = joined(x, key, write=False)
     k = settle(x, key)
     part = _part(x, k)
     if k.indices is not None:
@@ -164,7 +226,13 @@ class At:
 
 @lifted
 def at(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
-    k = settle(x, key)
+    whole = x.shape
+    x, key = joined(x, key, write=True)
+    made = _written(x, settle(x, key), value, add)
+    return made if made.shape == whole else reshape(made, whole)
+
+
+def _written(x: Tensor, k: Key, value: Any, add: bool) -> Tensor:
     if not isinstance(value, Tensor):
         if (weak := scalar_type(value)) and result_type(x.dtype, weak) is not x.dtype:
             raise DTypeError(f"at: expected a value that {x.dtype} holds, got {value}; cast {x.type} with astype first")
