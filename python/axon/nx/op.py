@@ -304,7 +304,8 @@ def programmed(function: Callable[P, R]) -> Callable[P, R]:
         given = [*args, *options.values()]
         tensors = [x for x in given if isinstance(x, Tensor)]
         backend = home(tensors)
-        eager = tracing.get() is None and all(t.backend is backend for t in tensors)
+        watched = tracing.get() is not None or watching.get() is not None  # by whom wants every op
+        eager = not watched and all(t.backend is backend for t in tensors)
         if not eager or backend.compiler is None:
             return function(*args, **options)
         try:
