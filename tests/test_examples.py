@@ -23,7 +23,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(axon.__path__, "axon.") if not 
 def examples_of(name: str) -> list[doctest.DocTest]:
     module = import_module(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
-    return [e for e in finder.find(module, globs={**vars(module), "nx": nx}) if e.examples]
+    return [e for e in finder.find(module, globs={**vars(module), "axon": axon, "nx": nx}) if e.examples]
 
 
 EXAMPLES = [example for name in MODULES for example in examples_of(name)]
