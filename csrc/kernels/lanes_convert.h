@@ -56,6 +56,8 @@ AXON_FN lanes<float> round_to_odd(lanes<double> x) {
   return from_bits(select(above, u | 1u, select(below, u | 1u, u)));
 }
 
+template <class To, class V> AXON_FN lanes<To> cast(V x);
+
 template <class To, class V> AXON_FN lanes<To> saturate(V x) {
   typedef element<V> From;
   // 2^bits, the first value above the range; exact in From, as highest<To> may not be.
@@ -70,14 +72,32 @@ template <class To, class V> AXON_FN lanes<To> saturate(V x) {
   return select(too_low, broadcast<To>(lowest<To>), select(too_high, broadcast<To>(highest<To>), r));
 }
 
+// x as a float that rounds further, to 16 bits, as x itself does. 32-bit integers go by way of float, 64-bit ones by way
+// of double, which lack `cut` bits for them. Beyond 2^(9 + cut) the midpoints of 16-bit floats are multiples of
+// 2^(1 + cut), so of the bits below it is enough to know whether one is set.
+template <class V> AXON_FN lanes<float> to_be_rounded(V x) {
+  typedef element<V> From;
+  typedef typename word<sizeof(From)>::u U;
+  if constexpr (same<From, double>) return round_to_odd(x);
+  else if constexpr (is_floating<From> || sizeof(From) < 4) return cast<float>(x);
+  else {
+    constexpr bool by_double = sizeof(From) == 8;
+    constexpr int cut = by_double ? 64 - 53 : 32 - 24;
+    constexpr From below = (From(2) << cut) - 1;
+    constexpr U near = U(1) << (9 + cut), least = is_signed<From> ? near : U(0);
+    V zero = broadcast<From>(From(0)), some = pick(eq(x & below, zero), zero, broadcast<From>(From(1) << cut));
+    V kept = pick(le(uint_lanes<V>(x) + least, broadcast<U>(near + least)), x, (x & ~below) | some);
+    if constexpr (by_double) return round_to_odd(convert<double>(kept));
+    else return convert<float>(kept);
+  }
+}
+
 template <class To, class V> AXON_FN lanes<To> cast(V x) {
   typedef element<V> From;
   if constexpr (same<To, From>) return x;
   else if constexpr (same<To, bool>) return lanes<bool>(ne(x, broadcast<From>(From(0))));
-  else if constexpr (same<To, f16>) {
-    if constexpr (same<From, double>) return f16_to_float(float_to_f16(round_to_odd(x)));
-    else return f16_to_float(float_to_f16(cast<float>(x)));
-  } else if constexpr (same<To, bf16>) return bf16_to_float(float_to_bf16(cast<float>(x)));
+  else if constexpr (same<To, f16>) return f16_to_float(float_to_f16(to_be_rounded(x)));
+  else if constexpr (same<To, bf16>) return bf16_to_float(float_to_bf16(to_be_rounded(x)));
   else if constexpr (same<From, bool>) {
     if constexpr (W == 1) return convert<To>(x);
     else return convert<To>(x.m & 1);

@@ -152,7 +152,10 @@ def test_float64_to_half_floats(compiler):
     x = nx.tensor(values, "float64")
     for cast in (nx.astype, jit(nx.astype, static=("dtype",), compiler=compiler)):
         assert cast(x, dtype="float16").tolist()[0] == 1 + 2**-10
-        assert cast(x, dtype="bfloat16").tolist()[1] == 1.0
+        assert cast(x, dtype="bfloat16").tolist()[1] == 1 + 2**-7
+        for whole, dtype in ((2**30, "int32"), (2**31, "uint32"), (2**60, "int64"), (2**63, "uint64")):
+            above = nx.tensor([whole + whole // 256 + 1], dtype)
+            assert cast(above, dtype="bfloat16").tolist() == [whole + whole // 128]
     assert nx.tensor([3.0]).astype("bfloat16").astype("bool").tolist() == [True]
 
 

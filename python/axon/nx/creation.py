@@ -21,6 +21,7 @@ from .elementwise import astype, fma, where
 from .logic import equal, greater_equal
 from .number import SCALARS, Number, scalar_of, scalar_type
 from .op import Inference, composed, lifted, naming, row
+from .rounding import nearest
 from .rules import axis_of, integer, names_of, shape_of
 from .tensor import Tensor, TensorType
 
@@ -274,6 +275,8 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
             scalar_of(name, extreme, target)
     if array.dtype == target.numpy and array.dtype.isnative:
         return array
+    if array.dtype.kind == "O" and target.is_float:
+        array = np.array([nearest(v, target) for v in array.flat]).reshape(array.shape)
     with np.errstate(all="ignore"):
         from .elementwise import _astype
 

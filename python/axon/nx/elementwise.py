@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType, DTypeLike, bool_, float32
+from ..dtypes import DType, DTypeLike, bfloat16, bool_, float32
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError
 from .logic import Operand, equal, greater, isfinite, less, signbit
 from .op import Inference, composed, method, operator, row
+from .rounding import to_bfloat16
 from .rules import choice, elementwise, floating, floats, full_floats, integer, numeric
 from .tensor import Tensor, TensorType
 
@@ -492,6 +493,8 @@ def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
 def _astype(xp: Any, x: Any, dtype: DType) -> Any:
     if dtype is bool_:
         return x != 0
+    if dtype is bfloat16:
+        return to_bfloat16(xp, x)
     if x.dtype.kind != "f":
         return x.astype(dtype.numpy)
     if dtype.is_float:
@@ -517,7 +520,8 @@ def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
 @method
 def astype(x: Operand, /, dtype: DTypeLike, *, copy: bool = True) -> Tensor:
     """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
-    What is not zero is true. `copy` is the standard's, and changes nothing: tensors are immutable.
+    What becomes a float is rounded once, to the nearest one. What is not zero is true. `copy` is the standard's, and
+    changes nothing: tensors are immutable.
 
     >>> nx.astype(300.7, nx.uint8)
     uint8[] 255

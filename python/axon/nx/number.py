@@ -10,6 +10,7 @@ from typing import Any
 from ..dtypes import DType, bool_, float64, int64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError
+from .rounding import nearest
 from .tensor import Tensor
 
 SCALARS = (bool, int, float)
@@ -103,7 +104,7 @@ def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
             f"{brief(value)}; give a wider dtype, or cast the tensor it meets with astype first"
         )
     try:
-        return float(value) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
+        return nearest(value, dtype) if dtype.is_float else int(value) if dtype.is_integer else bool(value)
     except OverflowError:
         raise DTypeError(
             f"{name}: expected a number that {dtype} holds, got {brief(value)}; scale it, or write nx.inf"
