@@ -1,6 +1,7 @@
 """Dtypes: the promotion table against NumPy's where they agree, scalars that never widen, integers that are defined."""
 
 import itertools
+import operator
 import pickle
 
 import numpy as np
@@ -173,8 +174,33 @@ def test_clip_keeps_the_dtype_of_its_kind(dtype, bound, expected):
     assert nx.clip(nx.tensor([0, 200], "uint8"), max=np.uint16(300)).tolist() == [0, 200]
     for f in (lambda x: x.clip(-1, 1), jit(lambda x: x.clip(-1, 1))):
         assert f(nx.tensor([-2, 2])).tolist() == [-1, 1]
-    with pytest.raises(DTypeError, match=r"^clip: less: expected an integer that uint8"):
-        nx.clip(nx.tensor([0, 200], "uint8"), -1)
+    for f in (lambda x: x.clip(-1, 300), lambda x: nx.clip(x, -(2**70)), lambda x: x.clip(max=256)):
+        assert f(nx.tensor([0, 200], "uint8")).tolist() == jit(f)(nx.tensor([0, 200], "uint8")).tolist() == [0, 200]
+    with pytest.raises(DTypeError, match=r"^clip: where: expected an integer that uint8"):
+        nx.clip(nx.tensor([0, 200], "uint8"), 300)
+
+
+COMPARISONS = [operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("dtype", [*SIGNED, *UNSIGNED], ids=str)
+def test_comparisons_with_a_python_int_are_by_value(dtype):
+    values = [int(dtype.lowest), 0, 1, int(dtype.highest)]
+    numbers = [-(2**70), -(2**63) - 1, -129, -1, 0, 255, 300, 2**40, 2**64, 10**400]
+    x = nx.tensor(values, dtype)
+    all_of = lambda x: [f(*pair) for f in COMPARISONS for n in numbers for pair in ((x, n), (n, x))]  # noqa: E731
+    want = [
+        [f(*pair) for v in values for pair in [(v, n)[::way]]] for f in COMPARISONS for n in numbers for way in (1, -1)
+    ]
+    for run in (all_of, jit(all_of), jit(all_of, compiler="evaluate")):
+        assert [y.tolist() for y in run(x)] == want
+
+
+def test_comparisons_with_floats_are_in_the_common_dtype():
+    assert (nx.tensor([2, 3]) < 2.5).tolist() == [True, False]
+    assert (nx.tensor([2**24 + 1]) == 2.0**24).tolist() == [True]  # float32
+    assert (nx.tensor([2**53 + 1], "int64") == nx.tensor([2.0**53], "float64")).tolist() == [True]
+    assert (nx.tensor([1], "int8") < nx.tensor(300)).tolist() == nx.less(np.array([1], "int8"), 300).tolist() == [True]
 
 
 def test_kinds():

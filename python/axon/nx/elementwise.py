@@ -469,16 +469,17 @@ def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
 
 @composed
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind; the gradient
-    is 1 inside and at the bounds.
+    """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind. A Python int
+    below all that an integer dtype holds is no lower bound, one above no upper bound. The gradient is 1 inside and at
+    the bounds.
 
     >>> nx.clip(3.5, 0, 1)
     float32[] 1.
     """
-    y = x
-    if min is not None:
+    y, whole = x, x.dtype.is_integer
+    if min is not None and not (whole and isinstance(min, int) and min < x.dtype.lowest):
         y = where(less(y, min), min, y)
-    if max is not None:
+    if max is not None and not (whole and isinstance(max, int) and max > x.dtype.highest):
         y = where(greater(y, max), max, y)
     return astype(y, x.dtype) if y.dtype.kind == x.dtype.kind else y
 

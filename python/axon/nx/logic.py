@@ -1,7 +1,12 @@
-"""Rows that answer questions or move bits: comparison, classification, logic. None has a gradient other than 0."""
+"""Rows that answer questions or move bits: comparison, classification, logic. None has a gradient other than 0.
+
+Comparisons are of the values in the common dtype, so an integer beside a float is compared as that float (float32
+beside a Python one). Only a Python int that an integer dtype cannot hold is compared as it is.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .op import operator
@@ -16,9 +21,11 @@ Operand: TypeAlias = "Tensor | np.ndarray | bool | int | float"
 
 # Comparison and classification
 
+comparison = functools.partial(elementwise, by_value=True, nondifferentiable="zero")
+
 
 @operator("eq")
-@elementwise(dtype=equality, nondifferentiable="zero")
+@comparison(dtype=equality)
 def equal(x: Operand, y: Operand, /) -> Tensor:
     """Whether x == y.
 
@@ -29,7 +36,7 @@ def equal(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("ne")
-@elementwise(dtype=equality, nondifferentiable="zero")
+@comparison(dtype=equality)
 def not_equal(x: Operand, y: Operand, /) -> Tensor:
     """Whether x != y.
 
@@ -40,7 +47,7 @@ def not_equal(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("lt")
-@elementwise(dtype=ordering, nondifferentiable="zero")
+@comparison(dtype=ordering)
 def less(x: Operand, y: Operand, /) -> Tensor:
     """Whether x < y.
 
@@ -51,7 +58,7 @@ def less(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("le")
-@elementwise(dtype=ordering, nondifferentiable="zero")
+@comparison(dtype=ordering)
 def less_equal(x: Operand, y: Operand, /) -> Tensor:
     """Whether x <= y.
 
@@ -62,7 +69,7 @@ def less_equal(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("gt")
-@elementwise(dtype=ordering, nondifferentiable="zero")
+@comparison(dtype=ordering)
 def greater(x: Operand, y: Operand, /) -> Tensor:
     """Whether x > y.
 
@@ -73,7 +80,7 @@ def greater(x: Operand, y: Operand, /) -> Tensor:
 
 
 @operator("ge")
-@elementwise(dtype=ordering, nondifferentiable="zero")
+@comparison(dtype=ordering)
 def greater_equal(x: Operand, y: Operand, /) -> Tensor:
     """Whether x >= y.
 

@@ -96,9 +96,14 @@ def scalar_type(value: Any) -> type | None:
     return next((t for t in SCALARS if isinstance(value, t)), None)
 
 
+def does_not_fit(value: bool | int | float, dtype: DType) -> bool:
+    """Whether an integer dtype cannot hold a Python number."""
+    return dtype.is_integer and not dtype.lowest <= value <= dtype.highest
+
+
 def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
     """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
-    if dtype.is_integer and not dtype.lowest <= value <= dtype.highest:
+    if does_not_fit(value, dtype):
         raise DTypeError(
             f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got "
             f"{brief(value)}; give a wider dtype, or cast the tensor it meets with astype first"
