@@ -29,7 +29,6 @@ from .contractions import vecdot as vecdot
 from .convolution import conv as conv
 from .convolution import conv_input_gradient as conv_input_gradient
 from .convolution import conv_kernel_gradient as conv_kernel_gradient
-from .creation import arange as arange
 from .creation import asarray as asarray
 from .creation import backend_transfer as backend_transfer
 from .creation import empty as empty
@@ -39,7 +38,6 @@ from .creation import from_dlpack as from_dlpack
 from .creation import full as full
 from .creation import full_like as full_like
 from .creation import iota as iota
-from .creation import linspace as linspace
 from .creation import literal as literal
 from .creation import ones as ones
 from .creation import ones_like as ones_like
@@ -136,6 +134,8 @@ from .movement import slice_ as slice_
 from .movement import squeeze as squeeze
 from .movement import stop_grad as stop_grad
 from .random import threefry2x32 as threefry2x32
+from .ranges import arange as arange
+from .ranges import linspace as linspace
 from .reductions import all as all
 from .reductions import all_close as all_close
 from .reductions import any as any

@@ -8,16 +8,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from operator import index
 from typing import Any, ParamSpec, TypeVar
 
 from .. import config
-from ..dtypes import DType, DTypeLike, bool_, float32, float64, int32
+from ..dtypes import DType, DTypeLike, bool_, float32, int32
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from ..runtime import in_our_memory
 from .backend import home, on, tracing
-from .elementwise import astype, fma, where
+from .elementwise import astype, where
 from .logic import equal, greater_equal
 from .number import SCALARS, Number, scalar_of, scalar_type
 from .op import Inference, composed, lifted, naming, row
@@ -68,15 +67,30 @@ def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
 
 
 @row("creation", _iota_infer, nondifferentiable="zero", eager=_iota)
-def iota(shape: int | Sequence[int], axis: int = -1, dtype: DTypeLike = int32) -> Tensor:
-    """Each element's index along an axis.
+def iota_(shape: int | Sequence[int], axis: int, dtype: DTypeLike = int32) -> Tensor:
+    """The row under `iota`: along one axis."""
+    ...
 
+
+@naming
+def iota(shape: int | Sequence[int], axis: int | None = None, dtype: DTypeLike = int32) -> Tensor:
+    """Each element's index along an axis; without one, its place in the whole tensor in row-major order.
+
+    >>> nx.iota((2, 3))
+    int32[2,3]
+    [[0, 1, 2],
+     [3, 4, 5]]
     >>> nx.iota((2, 3), axis=0)
     int32[2,3]
     [[0, 0, 0],
      [1, 1, 1]]
     """
-    ...
+    from .movement import reshape
+
+    if axis is not None:
+        return iota_(shape, axis, dtype)
+    shape = shape_of("iota", shape)
+    return reshape(iota_(math.prod(shape), 0, dtype), shape)
 
 
 # From data
@@ -428,75 +442,6 @@ def eye(
     """
     shape = shape_of("eye", (rows, rows if columns is None else columns))
     return astype(equal(iota(shape, 0) + integer("eye", "k", k), iota(shape, 1)), float32 if dtype is None else dtype)
-
-
-@placed
-def arange(
-    start: int | float,
-    /,
-    stop: int | float | None = None,
-    step: int | float = 1,
-    *,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """start, start + step, ... up to but without stop; arange(n) counts from 0. int32 if all are ints, else float32,
-    unless a dtype is given; floats are then cast to it.
-
-    >>> nx.arange(1, 7, 2)
-    int32[3] [1, 3, 5]
-    """
-    start, stop, step = (_number(v) for v in ((0, start, step) if stop is None else (start, stop, step)))
-    if step == 0:
-        raise ValueError("arange: expected a step other than 0, got 0; use full for equal values")
-    if not all(-math.inf < v < math.inf for v in (start, stop, step)):
-        raise ValueError(f"arange: expected finite numbers, got start {start}, stop {stop}, step {step}; bound them")
-    whole = all(isinstance(v, int) for v in (start, stop, step))
-    if not whole:
-        start, stop, step = (scalar_of("arange", v, float64) for v in (start, stop, step))
-    target = to_dtype((int if whole else float) if dtype is None else dtype)
-    count = max(0, int(-((start - stop) // step)) if whole else math.ceil((stop - start) / step))
-    if whole and target.is_integer:
-        for end in (start, start + (count - 1) * step)[:count]:
-            scalar_of("arange", end, target)
-        step = (step - int(target.lowest)) % (1 << 8 * target.itemsize) + int(target.lowest)  # as integers wrap
-        work = target
-    else:
-        work = float32 if target.is_float and target is not float64 else float64
-    made = iota(count, 0, work)
-    made = made if step == 1 else made * step
-    return astype(made if start == 0 or not count else made + start, target)
-
-
-def _number(value: Any) -> int | float:
-    """What a number without or with a dtype is in Python."""
-    try:
-        return index(value)
-    except TypeError:
-        return float(value)
-
-
-@placed
-def linspace(
-    start: float | Tensor,
-    stop: float | Tensor,
-    /,
-    num: int,
-    *,
-    endpoint: bool = True,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """`num` evenly spaced values from start to stop, which is the last one if endpoint, else the next; float32 unless
-    another dtype is given.
-
-    >>> nx.linspace(0, 1, 5)
-    float32[5] [0.  , 0.25, 0.5 , 0.75, 1.  ]
-    """
-    num, target = integer("linspace", "num", num), to_dtype(float if dtype is None else dtype)
-    parts = max(1, num - 1 if endpoint else num)
-    i = iota(num, 0, float64 if target is float64 else float32)
-    return astype(where(equal(i, parts), stop, fma(stop - start, i / parts, start)), target)
 
 
 @composed

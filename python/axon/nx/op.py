@@ -135,7 +135,7 @@ def _by_value(operands: Sequence[Any], dtypes: Sequence[DType]) -> list[Any] | N
     """The operands of a comparison in which a Python int meets a dtype that cannot hold it, or None: an infinity stands
     for the int, or 64 bits for the dtype, where the int's value is not known yet."""
     if any(type(o) is Number and d.is_integer and d.itemsize < 8 for o, d in zip(operands, dtypes)):
-        return [o if type(o) is Number else _convert("compare", o, int64) for o in operands]
+        return [call(TABLE["astype"], (o,), {"dtype": int64}) if isinstance(o, Tensor) else o for o in operands]
     far = [not isinstance(o, (Tensor, Number)) and does_not_fit(o, d) for o, d in zip(operands, dtypes)]
     return [(math.inf if o > 0 else -math.inf) if f else o for o, f in zip(operands, far)] if any(far) else None
 
