@@ -57,6 +57,14 @@ def test_gradients_of_products_along_axes(axis):
         (nx.logaddexp, 0.0, 0.0, (0.5, 0.5)),
         (nx.hypot, 0.0, -0.0, (0, 0)),
         (nx.hypot, 3.0, -4.0, (0.6, -0.8)),
+        (nx.hypot, 1e-30, 1e-30, (0.5**0.5, 0.5**0.5)),
+        (nx.atan2, 3.0, 4.0, (0.16, -0.12)),
+        (nx.atan2, -4.0, 3.0, (0.12, 0.16)),
+        (nx.atan2, 1e25, 1e25, (5e-26, -5e-26)),
+        (nx.atan2, 1e-25, 1e-25, (5e24, -5e24)),
+        (nx.atan2, 3e38, -1.0, (0, -1 / 3e38)),
+        (nx.atan2, np.inf, 1.0, (0, 0)),
+        (nx.atan2, 1.0, -np.inf, (0, 0)),
     ],
 )
 def test_gradients_at_the_edges(row, x, y, expected):

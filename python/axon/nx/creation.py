@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from .. import config
-from ..dtypes import DType, DTypeLike, bool_, float32, int32
+from ..dtypes import DType, DTypeLike, bool_, float32, float64, int32
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from ..runtime import in_our_memory

@@ -331,7 +331,7 @@ def cbrt(x: Operand, /) -> Tensor:
 
 def _hypot_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     length = where(equal(z, 0), 1, z)
-    return g * x / length, g * y / length
+    return g * (x / length), g * (y / length)
 
 
 @elementwise(cost=8, dtype=floating, vjp=_hypot_vjp)

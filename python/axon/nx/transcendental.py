@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from . import special
-from .elementwise import gap, hypot, rsqrt
-from .logic import Operand
+from .elementwise import abs, gap, hypot, rsqrt, where
+from .logic import Operand, equal, greater_equal
 from .rules import elementwise, floating
 from .tensor import Tensor
 
@@ -182,7 +182,16 @@ def atan(x: Operand, /) -> Tensor:
     ...
 
 
-@smooth(vjp=lambda g, z, y, x: (g * x / (x * x + y * y), -g * y / (x * x + y * y)))
+def _atan2_vjp(g: Tensor, z: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """g x / (x*x + y*y) and -g y / (x*x + y*y), where no square over- or underflows."""
+    flat = greater_equal(abs(x), abs(y))
+    ratio = where(flat, y, x) / where(flat, x, y)
+    by_larger = g / (1 + ratio * ratio) / where(flat, x, y)
+    by_smaller = by_larger * ratio
+    return where(flat, by_larger, by_smaller), -where(flat, by_smaller, by_larger)
+
+
+@smooth(vjp=_atan2_vjp)
 def atan2(y: Operand, x: Operand, /) -> Tensor:
     """The angle of the point (x, y), in [-pi, pi].
 
