@@ -97,6 +97,14 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         lambda x, b: (nx.sum(x * nx.exp(b), axis=1), nx.exp(b)),
         (normal(2, 70000), normal(2, 1)),
     ),
+    "moments of rows, of long ones, and of columns": (
+        lambda x, y: (*nx.moments(x, axis=1), nx.std(y, axis=1), *nx.moments(x, axis=0)),
+        (1000 + normal(5, 333), normal(2, 70000)),
+    ),
+    "casts that round once": (
+        lambda i, x: (i.astype("bfloat16"), (i.astype("uint64") << 32 | 1).astype("bfloat16"), x.astype("bfloat16")),
+        (((1 << 22) * np.arange(300) + (1 << 30) + np.arange(300) % 2).astype(np.int32), 1 + np.arange(600) * 2.0**-9),
+    ),
     "sums of halves": (shifted_sums, (normal(256),)),
     "doubled": (doubled, (normal(3),)),
     "a stencil again and again": (stencil, (normal(9, 11),)),

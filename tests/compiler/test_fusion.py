@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from axon import activations, losses, nx
-from axon.defn import value_and_grad, vjp
+from axon import activations, layers, losses, nx
+from axon.defn import grad, value_and_grad, vjp
 from axon.dtypes import bfloat16, int32
 from axon.nx.tensor import Tensor
 
@@ -75,6 +75,18 @@ def test_rule_4_the_softmax_family_and_cross_entropies_are_one_kernel_each() -> 
 def test_rule_4_a_reduction_that_others_read_too_is_stored_by_the_rows_that_use_it() -> None:
     step = value_and_grad(lambda x, w: nx.sum(nx.tanh(softmax(x) @ w)))
     assert steps(step, f32(20, 30), f32(30, 10)) == ["row", "gemm", "row", "gemm", "row"]
+
+
+def test_rule_4_variances_take_two_passes_and_batch_norm_one_more_backward() -> None:
+    assert steps(lambda x: nx.std(x, axis=1), f32(20, 30)) == ["row"]
+    assert steps(lambda x: nx.moments(x, axis=0), f32(20, 30)).count("column") == 2
+
+    def norm(x: Tensor, gamma: Tensor, beta: Tensor, weights: Tensor) -> Tensor:
+        found = layers.batch_norm(x, gamma, beta, beta, gamma, mode="train")
+        assert isinstance(found, layers.Stateful)
+        return nx.sum(found.output * weights)
+
+    assert steps(grad(norm, (0, 1, 2)), f32(20, 30), f32(30), f32(30), f32(20, 30)).count("column") == 3
 
 
 def test_rule_4_softmax_keeps_its_exponentials_for_the_division() -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from axon import layers, model, nx
-from axon.defn import grad
+from axon.defn import grad, jit
 from axon.errors import ShapeError
 from axon.layers import Stateful
 
@@ -141,6 +141,33 @@ def test_batch_norm(axis: int) -> None:
     np.testing.assert_allclose(trained.output, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(trained.state["mean"], 0.75 * mean + 0.25 * m, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(trained.state["var"], 0.75 * var + 0.25 * v, rtol=1e-5)
+
+
+@pytest.mark.parametrize("compiler", [None, "native", "evaluate"])
+def test_batch_norm_takes_moments_in_float32(compiler: str | None) -> None:
+    one, zero = nx.ones(1), nx.zeros(1)
+
+    def normed(x: nx.Tensor) -> tuple[nx.Tensor, dict[str, nx.Tensor]]:
+        dtype = x.dtype
+        given = [t.astype(dtype) for t in (one, zero)]
+        found = layers.batch_norm(x, *given, zero, one, momentum=0.0, mode="train")
+        assert isinstance(found, Stateful)
+        return found.output, found.state
+
+    run = normed if compiler is None else jit(normed, compiler=compiler)
+    for values, dtype, output, mean, var in (
+        ([300, -300, 900, 0], "float16", [0.169, -1.183, 1.521, -0.507], 225, 196875),
+        ([10, 10.0625] * 500, "bfloat16", [-0.995, 0.995] * 500, 10.03125, 0.03125**2),
+        ([10, 10.0078125] * 500, "float16", [-0.777, 0.777] * 500, 10.00390625, 0.00390625**2),
+        ([1000.1] * 10000, "float32", [0] * 10000, np.float32(1000.1), 0),
+        ([100000.1] * 4096, "float32", [0] * 4096, np.float32(100000.1), 0),
+    ):
+        y, state = run(nx.tensor(np.array(values)[:, None]).astype(dtype))
+        assert str(y.dtype) == dtype and {t.dtype for t in state.values()} == {nx.float32}
+        np.testing.assert_allclose(y.numpy().astype(float)[:, 0], output, atol=0.01)
+        np.testing.assert_allclose([state["mean"].item(), state["var"].item()], [mean, var], rtol=1e-6)
+    half = layers.batch_norm(nx.ones((2, 1), "bfloat16"), *[t.astype("bfloat16") for t in (one, zero)], zero, one)
+    assert isinstance(half, nx.Tensor) and half.dtype is nx.bfloat16  # in inference too
 
 
 def test_batch_norm_gradient_goes_through_the_batch_statistics() -> None:

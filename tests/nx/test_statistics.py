@@ -68,8 +68,53 @@ def test_gradients_of_products_along_axes(axis):
     ],
 )
 def test_gradients_at_the_edges(row, x, y, expected):
-    _, pullback = vjp(row, nx.tensor(x), nx.tensor(y))
-    np.testing.assert_allclose([g.item() for g in pullback(nx.tensor(1.0))], expected, rtol=1e-6)
+    slopes = lambda x, y: vjp(row, x, y)[1](nx.ones_like(x))  # noqa: E731
+    for run in (slopes, jit(slopes)):
+        np.testing.assert_allclose([g.item() for g in run(nx.tensor(x), nx.tensor(y))], expected, rtol=1e-6, atol=1e-39)
+
+
+def test_slopes_of_atan2_in_float64():
+    for size in (1e200, 1e-200):
+        x = nx.tensor([size], "float64")
+        _, pullback = vjp(nx.atan2, x, x)
+        np.testing.assert_allclose([g.item() * size for g in pullback(nx.ones_like(x))], [0.5, -0.5])
+
+
+EVERYWHERE = [lambda f: f, jit, lambda f: jit(f, compiler="evaluate")]
+
+
+@pytest.mark.parametrize("run", EVERYWHERE, ids=["eager", "native", "evaluate"])
+def test_variances_far_from_zero(run):
+    x = (np.random.default_rng(0).standard_normal(10000) + 1e6).astype("f4")
+    average, variance = run(nx.moments)(nx.asarray(x))
+    wide = x.astype(float)
+    np.testing.assert_allclose([average.item(), variance.item()], [wide.mean(), wide.var()], rtol=1e-6)
+    for value, shape in ((1000.1, (10000,)), (100000.1, (4096, 1)), (1e8, (100, 7)), (-1e18, (3, 3))):
+        x = nx.full(shape, value)
+        average, variance, deviation = run(lambda x: (*nx.moments(x, axis=0), nx.std(x, axis=0)))(x)
+        assert (average.numpy() == np.float32(value)).all()
+        assert not variance.numpy().any() and not deviation.numpy().any()
+
+
+def test_moments_of_halves_and_integers():
+    average, variance = nx.moments(nx.tensor([300.0, -300.0, 900.0, 0.0], "float16"))
+    assert average.item() == 225 and variance.item() == np.inf and variance.dtype is nx.float16
+    assert nx.std(nx.tensor([300.0, -300.0, 900.0, 0.0], "float16")).item() == pytest.approx(443.7, abs=0.3)
+    assert [m.tolist() for m in nx.moments(nx.tensor([[0, 255]], "uint8"), axis=1, keepdims=True)] == [
+        [[127.5]],
+        [[16256.25]],
+    ]
+
+
+def test_deviations_of_equal_elements_have_slope_zero():
+    slopes = grad(lambda x: nx.sum(nx.std(x, axis=-1)))
+    for run in EVERYWHERE:
+        assert run(slopes)(nx.tensor([[3.0], [2.0]])).tolist() == [[0], [0]]
+        found = run(slopes)(nx.tensor([[2.0, 2.0, 2.0], [1000.1, 1000.1, 1000.1], [1.0, 2.0, 3.0]])).numpy()
+        np.testing.assert_allclose(found, [[0] * 3, [0] * 3, [-(1.5**-0.5) / 2, 0, 1.5**-0.5 / 2]], atol=1e-6)
+    second = grad(lambda x: grad(nx.var)(x)[0])
+    for x in ([2.0, 2.0, 2.0], [1.0, 2.0, 5.0]):  # the variance's own derivatives, of equal elements too
+        np.testing.assert_allclose(second(nx.tensor(x)), [4 / 9, -2 / 9, -2 / 9], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -182,24 +182,31 @@ class CppEmitter(Emitter):
         self.halve(s.reduces, f"ceil_div({size}, W)")
 
     def row_span(self, s: For) -> None:
-        """Accumulators of [low, high). A small body is unrolled over the 64 lanes, with accumulators in registers."""
-        r = s.reduces[0]
-        if len(s.reduces) > 1 or r.combine in ARG or r.dtypes[0].itemsize > 4 or not cheap(s.body):
+        """Accumulators of [low, high). A small body is unrolled over the 64 lanes, with accumulators in registers: they
+        hold those of two reductions."""
+        small = all(r.combine not in ARG and r.dtypes[0].itemsize <= 4 for r in s.reduces)
+        if len(s.reduces) > 2 or not small or not cheap(s.body):
             self.each("start", s.reduces)
             self.inner_loop(s.body, s.reduces, ROW)
             return
-        f = r.results[0]
+        found = [(f"F{r.results[0]}", f"a{r.results[0]}.at", "xz"[k], "yw"[k]) for k, r in enumerate(s.reduces)]
+        lanes = "AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++)"
         with self.block(""):
-            self.line(f"F{f} x[ROW_LANES / W];")
-            self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) x[k] = F{f}::identity();")
-            with self.block(f"const auto turn = [&](int64 i, auto m, F{f}& y) __attribute__((always_inline))", "};"):
+            for fold, _, x, _ in found:
+                self.line(f"{fold} {x}[ROW_LANES / W];")
+                self.line(f"{lanes} {x}[k] = {fold}::identity();")
+            given = ", ".join(f"{fold}& {y}" for fold, _, _, y in found)
+            kth = ", ".join(f"{x}[k]" for _, _, x, _ in found)
+            with self.block(f"const auto turn = [&](int64 i, auto m, {given}) __attribute__((always_inline))", "};"):
                 self.body(s.body, s.reduces)
-                self.line(f"fold(y, {self.fold_of(r)}, m);")
+                for r, (_, _, _, y) in zip(s.reduces, found):
+                    self.line(f"fold({y}, {self.fold_of(r)}, m);")
             self.line("int64 i = low;")
             self.line("for (; i + ROW_LANES <= high; i += ROW_LANES)")
-            self.line("  AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) turn(i + k * W, whole(), x[k]);")
-            self.line("for (int k = 0; i < high; i += W, k++) turn(i, first(high - i), x[k]);")
-            self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) a{f}.at[k] = x[k];")
+            self.line(f"  {lanes} turn(i + k * W, whole(), {kth});")
+            self.line(f"for (int k = 0; i < high; i += W, k++) turn(i, first(high - i), {kth});")
+            for _, at, x, _ in found:
+                self.line(f"{lanes} {at}[k] = {x}[k];")
 
     # column form
 

@@ -39,7 +39,8 @@ def batch_norm(
 
     In training they are the batch's (the variance biased) and the running averages become
     momentum * old + (1 - momentum) * batch; in inference they are the running averages. Ioffe and Szegedy 2015.
-    Shapes: x any with c at `axis`, the others [c]; result as x. Training gives Stateful(output, {"mean", "var"}).
+    Shapes: x any with c at `axis`, the others [c]; result as x, in the common dtype of x, gamma and beta. Halves are
+    computed in float32, and averages keep their dtype. Training gives Stateful(output, {"mean", "var"}).
     ShapeError where x has no such axis.
 
     >>> one, zero = nx.ones((2,)), nx.zeros((2,))
@@ -53,14 +54,13 @@ def batch_norm(
     def spread(v: Tensor) -> Tensor:
         return v.reshape((1,) * axis + channels + (1,) * (x.ndim - axis - 1))
 
-    used_mean, used_var = mean, var
-    if mode == "train":
-        used_mean, used_var = nx.mean(x, axis=others), nx.var(x, axis=others)
-    y = (x - spread(used_mean)) * spread(gamma * nx.rsqrt(used_var + epsilon)) + spread(beta)
+    (x, gamma, beta), rounded = nx.widened(x, gamma, beta)
+    used_mean, used_var = nx.moments(x, axis=others) if mode == "train" else (mean, var)
+    y = rounded((x - spread(used_mean)) * spread(gamma * nx.rsqrt(used_var + epsilon)) + spread(beta))
     if mode != "train":
         return y
 
     def average(old: Tensor, new: Tensor) -> Tensor:
-        return momentum * old + (1 - momentum) * new.astype(old.dtype)
+        return (momentum * old + (1 - momentum) * new).astype(old.dtype)
 
     return Stateful(y, {"mean": average(mean, used_mean), "var": average(var, used_var)})

@@ -148,6 +148,7 @@ from .reductions import prod as prod
 from .reductions import sum as sum
 from .statistics import logsumexp as logsumexp
 from .statistics import mean as mean
+from .statistics import moments as moments
 from .statistics import std as std
 from .statistics import var as var
 from .subscript import At as At

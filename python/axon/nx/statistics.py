@@ -1,13 +1,12 @@
-"""Statistics composed of reductions: mean is the sum divided by the count, var has two passes. Half floats are float32
-on the way."""
+"""Statistics composed of reductions: mean is the sum divided by the count, variances have two passes with correction
+(docs/design/reductions.md). Half floats are float32 on the way."""
 
 from __future__ import annotations
 
 import math
 
-from ..dtypes import float32
-from .elementwise import divide, gap, sqrt, square, subtract, where
-from .logic import isinf, less, logical_and
+from .elementwise import divide, gap, maximum, sqrt, square, subtract, where
+from .logic import equal, isinf, less, logical_and
 from .movement import stop_grad
 from .op import composed
 from .reductions import Axis, max, sum
@@ -17,55 +16,74 @@ from .transcendental import exp, log
 from .wide import widened
 
 
-def _wide(x: Tensor) -> Tensor:
-    """In the dtype that statistics are computed in."""
-    return x.astype(float32) if x.dtype.is_half or not x.dtype.is_float else x
-
-
-def _result(y: Tensor, x: Tensor) -> Tensor:
-    return y.astype(x.dtype) if x.dtype.is_half else y
-
-
 def _count(name: str, x: Tensor, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in axes_of(name, x.type, axis))
 
 
 @composed
 def mean(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-    """Mean over axes (None is all); of integers it is float32. NaN over nothing.
+    """Mean over axes (None is all): the sum divided by the count; of integers it is float32. NaN over nothing. That of
+    `moments` lacks the rounding errors of the sum.
 
     >>> nx.mean(nx.tensor([1, 2, 4]))
     float32[] 2.333333
     """
-    return _result(_mean("mean", _wide(x), axis, keepdims), x)
+    (wide,), rounded = widened(x)
+    return rounded(divide(sum(wide, axis=axis, keepdims=keepdims), _count("mean", x, axis)))
 
 
-def _mean(name: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    count = _count(name, x, axis)
-    return divide(sum(x, axis=axis, keepdims=keepdims), count)
+@composed
+def moments(
+    x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance over axes (None is all), the variance as of `var`. This mean is to the last bit or so that of
+    the elements, also where they are large beside their distances: use it for what is divided by such a distance.
+
+    >>> average, variance = nx.moments(nx.full((1000,), 1000.1))
+    >>> float(variance), bool(average == 1000.1)
+    (0.0, True)
+    """
+    return _moments("moments", x, axis, correction, keepdims)
+
+
+def _moments(name: str, x: Tensor, axis: Axis, correction: float, keepdims: bool) -> tuple[Tensor, Tensor]:
+    """Rounding leaves the first mean some last places off. The mean of the distances to it puts mean and variance
+    right: they are the same whatever it is, so it has no gradient."""
+    (wide,), rounded = widened(x)
+    count = float(_count(name, x, axis))
+    first = stop_grad(divide(sum(wide, axis=axis, keepdims=True), count))
+    distance = subtract(wide, first)
+    rest = divide(sum(distance, axis=axis, keepdims=True), count)
+    spread = sum(square(distance), axis=axis, keepdims=True) - count * rest * rest
+    spread = spread + stop_grad(maximum(-spread, 0))  # rounding does not make it negative
+    average, variance = rounded(first + rest), rounded(divide(spread, count - correction))
+    gone = axes_of(name, x.type, axis)
+    return (average, variance) if keepdims or not gone else (average.squeeze(gone), variance.squeeze(gone))
 
 
 @composed
 def var(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Variance over axes (None is all): the squared distances to the mean, summed and divided by count - correction.
+    That of equal elements is 0.
 
     >>> nx.var(nx.tensor([1.0, 2.0, 3.0]))
     float32[] 0.666667
     """
-    wide = _wide(x)
-    distance = subtract(wide, _mean("var", wide, axis, True))
-    total = sum(square(distance), axis=axis, keepdims=keepdims)
-    return _result(divide(total, float(_count("var", x, axis)) - correction), x)
+    return _moments("var", x, axis, correction, keepdims)[1]
 
 
 @composed
 def std(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """Standard deviation over axes (None is all), the square root of var.
+    """Standard deviation over axes (None is all), the square root of var. Where it is 0, its gradient is 0, too: one of
+    its subgradients.
 
     >>> nx.std(nx.tensor([1.0, 2.0, 3.0]))
     float32[] 0.816497
     """
-    return _result(sqrt(var(_wide(x), axis=axis, correction=correction, keepdims=keepdims)), x)
+    (wide,), rounded = widened(x)
+    variance = var(wide, axis=axis, correction=correction, keepdims=keepdims)
+    still = equal(variance, 0)
+    return rounded(where(still, 0, sqrt(where(still, 1, variance))))
 
 
 @composed

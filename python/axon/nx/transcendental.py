@@ -8,7 +8,7 @@ from typing import Any
 
 from . import special
 from .elementwise import abs, gap, hypot, rsqrt, where
-from .logic import Operand, equal, greater_equal
+from .logic import Operand, greater_equal
 from .rules import elementwise, floating
 from .tensor import Tensor
 
