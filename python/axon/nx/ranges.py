@@ -98,11 +98,14 @@ def linspace(
     """
     num, target = integer("linspace", "num", num), to_dtype(float if dtype is None else dtype)
     parts = max(1, num - 1 if endpoint else num)
+    start, stop = (v if isinstance(v, Tensor) else _number(v) for v in (start, stop))
     if target.is_integer and _whole(start) and _whole(stop):
         return _divided(start, stop, iota(num, 0, uint64), parts, target)
-    wide = target is float64 or not target.is_float or num > EXACT
+    wide = (
+        not target.is_float or num > EXACT or float64 in (target, *(getattr(v, "dtype", None) for v in (start, stop)))
+    )
     i = iota(num, 0, float64 if wide else float32)
-    start, stop = (v if isinstance(v, Tensor) else asarray(v, i.dtype) for v in (start, stop))
+    start, stop = (asarray(v, i.dtype) for v in (start, stop))
     scale = where(isfinite(stop - start), 1, 0.5)  # a power of two changes no bit
     low, high = start * scale, stop * scale
     made = where(equal(i, parts), stop, fma(high - low, i / parts, low) / scale)
