@@ -55,6 +55,7 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
      (10, 0.5)),
     ("options", lambda x, a: [f(x, alpha=a) for f in (axon.activations.celu, axon.activations.leaky_relu)],
      (nx.tensor([-1.0, 2.0]), THIRD)),
+    ("compared beyond its dtype", lambda x, n, m: (x < n, x == n, n >= x, m < x, x != m), (nx.tensor([1, -7], "int8"), 300, -2**40)),
     ("grad by a number", lambda a: value_and_grad(lambda v: v * v * v)(a), (3.0,)),
     ("grad beside a number", lambda x, a: grad(lambda v: nx.sum(v * a))(x), (ones("float64"), THIRD)),
     ("grad of halves", lambda x, a: grad(lambda v: nx.sum(v * a).astype("float32"))(x), (ones("bfloat16"), THIRD)),
