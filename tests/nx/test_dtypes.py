@@ -196,6 +196,14 @@ def test_comparisons_with_a_python_int_are_by_value(dtype):
         assert [y.tolist() for y in run(x)] == want
 
 
+def test_comparisons_with_a_number_given_to_a_definition_are_by_value():
+    x = nx.tensor([-128, 5], "int8")
+    for compiler in ("native", "evaluate"):
+        f = jit(lambda x, n: (x < n, n == x, n >= x), compiler=compiler)
+        assert [y.tolist() for y in f(x, 300)] == [[True, True], [False, False], [True, True]]
+        assert [y.tolist() for y in f(x, 5)] == [[True, False], [False, True], [True, True]]
+
+
 def test_comparisons_with_floats_are_in_the_common_dtype():
     assert (nx.tensor([2, 3]) < 2.5).tolist() == [True, False]
     assert (nx.tensor([2**24 + 1]) == 2.0**24).tolist() == [True]  # float32

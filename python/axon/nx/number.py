@@ -3,11 +3,12 @@ not known yet, a number that was given to a definition being traced."""
 
 from __future__ import annotations
 
+import math
 import operator as operators
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..dtypes import DType, bool_, float64, int64
+from ..dtypes import DType, bool_, float64, int64, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError
 from .rounding import nearest
@@ -96,14 +97,23 @@ def scalar_type(value: Any) -> type | None:
     return next((t for t in SCALARS if isinstance(value, t)), None)
 
 
-def does_not_fit(value: bool | int | float, dtype: DType) -> bool:
-    """Whether an integer dtype cannot hold a Python number."""
-    return dtype.is_integer and not dtype.lowest <= value <= dtype.highest
+def is_outside(value: Any, dtype: DType) -> bool:
+    """Whether a value is a Python number that an integer dtype cannot hold."""
+    return dtype.is_integer and is_known(value) and not dtype.lowest <= value <= dtype.highest
+
+
+def compared(value: Any, dtype: DType) -> Any:
+    """What a comparison in a dtype takes an operand for, so that it is by value: an integer that the dtype cannot hold
+    is infinite, and one that is not known yet is itself (uint64 has no dtype in common with it)."""
+    if type(value) is Number:
+        narrow = dtype.is_integer and dtype not in (int64, uint64) and value.python is int
+        return value.wide if narrow else value
+    return (math.inf if value > 0 else -math.inf) if is_outside(value, dtype) else value
 
 
 def scalar_of(name: str, value: Any, dtype: DType) -> bool | int | float:
     """A Python scalar in the Python type of the dtype it meets; an integer that the dtype cannot hold is refused."""
-    if does_not_fit(value, dtype):
+    if is_outside(value, dtype):
         raise DTypeError(
             f"{name}: expected an integer that {dtype} holds, in [{dtype.lowest}, {dtype.highest}], got "
             f"{brief(value)}; give a wider dtype, or cast the tensor it meets with astype first"

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from .. import config
-from ..dtypes import DType, int64, result_type
+from ..dtypes import DType, result_type
 from ..errors import CompileError, DTypeError, ShapeError
 from .backend import beside, home, select, tracing, watching
-from .number import SCALARS, Number, does_not_fit, operate, scalar_of, scalar_type
+from .number import SCALARS, Number, compared, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
 P = ParamSpec("P")
@@ -108,8 +108,10 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     if len(tensors) < len(operands):
         operands, tensors = _given(op.name, operands)
     settled = infer(op, [o.type if type(o) is Tensor else scalar_type(o) for o in operands], attrs)  # type: ignore[misc]
-    if op.by_value and len(tensors) < len(operands) and (exact := _by_value(operands, settled.operands)):
-        return call(op, exact, attrs)
+    if op.by_value and 0 < len(tensors) < len(operands):
+        met = [compared(o, dtype) for o, dtype in zip(operands, settled.operands, strict=True)]
+        if any(m is not o for m, o in zip(met, operands)):
+            return call(op, met, attrs)
     backend = select(tensors)
     args = []
     for o, dtype in zip(operands, settled.operands, strict=True):
@@ -129,15 +131,6 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     if op.outside is not None or watching.get() is not None:
         examine(op, args, settled.attrs, made)
     return made[0] if len(made) == 1 else made
-
-
-def _by_value(operands: Sequence[Any], dtypes: Sequence[DType]) -> list[Any] | None:
-    """The operands of a comparison in which a Python int meets a dtype that cannot hold it, or None: an infinity stands
-    for the int, or 64 bits for the dtype, where the int's value is not known yet."""
-    if any(type(o) is Number and d.is_integer and d.itemsize < 8 for o, d in zip(operands, dtypes)):
-        return [call(TABLE["astype"], (o,), {"dtype": int64}) if isinstance(o, Tensor) else o for o in operands]
-    far = [not isinstance(o, (Tensor, Number)) and does_not_fit(o, d) for o, d in zip(operands, dtypes)]
-    return [(math.inf if o > 0 else -math.inf) if f else o for o, f in zip(operands, far)] if any(far) else None
 
 
 def _given(name: str, operands: Sequence[Any]) -> tuple[list[Any], list[Tensor]]:

@@ -11,7 +11,7 @@ from ..dtypes import dtype as to_dtype
 from .creation import asarray, iota, placed
 from .elementwise import astype, floor, floor_divide, fma, remainder, where
 from .logic import equal, isfinite
-from .number import scalar_of
+from .number import Number, is_known, scalar_of
 from .rules import integer
 from .tensor import Tensor
 
@@ -40,11 +40,10 @@ def arange(
     if not all(-math.inf < v < math.inf for v in (start, stop, step)):
         raise ValueError(f"arange: expected finite numbers, got start {start}, stop {stop}, step {step}; bound them")
     given = all(isinstance(v, int) for v in (start, stop, step))
-    if not given:
-        start, stop, step = (scalar_of("arange", v, float64) if isinstance(v, int) else v for v in (start, stop, step))
     target = to_dtype((int if given else float) if dtype is None else dtype)
     if given or (target.is_integer and all(v == int(v) for v in (start, stop, step))):
         return _counted(int(start), int(stop), int(step), target)
+    start, stop, step = (scalar_of("arange", v, float64) for v in (start, stop, step))
     count = max(0, math.ceil((stop - start) / step))
     made = iota(count, 0, float32 if target.is_float and target is not float64 and count <= EXACT else float64)
     made = made if step == 1 else made * step
@@ -98,7 +97,7 @@ def linspace(
     """
     num, target = integer("linspace", "num", num), to_dtype(float if dtype is None else dtype)
     parts = max(1, num - 1 if endpoint else num)
-    start, stop = (v if isinstance(v, Tensor) else _number(v) for v in (start, stop))
+    start, stop = (_number(v) if is_known(v) else v for v in (start, stop))
     if target.is_integer and _whole(start) and _whole(stop):
         return _divided(start, stop, iota(num, 0, uint64), parts, target)
     wide = (
@@ -113,12 +112,13 @@ def linspace(
 
 
 def _whole(value: Any) -> bool:
-    return value.dtype.is_integer if isinstance(value, Tensor) else isinstance(value, int)
+    return isinstance(value, int) if is_known(value) else value.dtype.is_integer
 
 
 def _divided(start: Any, stop: Any, i: Tensor, parts: int, target: DType) -> Tensor:
     """start + floor(i * (stop - start) / parts): uint64 holds every distance, and divided into whole parts and a rest
     it has no product that overflows."""
+    start, stop = (v.wide if isinstance(v, Number) else v for v in (start, stop))
     if isinstance(start, int) and isinstance(stop, int):
         for end in (start, start + max(i.size - 1, 0) * (stop - start) // parts):
             scalar_of("linspace", end, target)
