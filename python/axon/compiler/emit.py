@@ -124,17 +124,18 @@ class Emitter:
             self.line(f"const auto c{k} = literal<{ctype(dtype)}>({literal.format(k=k)});")
 
     def opening(self) -> None:
-        """The text before the function: the header, and a fold type F<first result> for every reduction."""
+        """The text before the function: the header, and a fold type F<first result> for every reduction. Equal ones are
+        one type, so that what they call is compiled once."""
         folds = reductions(self.kernel)
+        known: dict[str, int] = {}
         self.line(f'#include "{"reduce" if folds else "loop"}.h"')
         self.line(f"namespace {self.symbol}_ {{")
         self.line("using namespace axon;")
         for r in folds:
             type_, start = ctype(r.dtypes[0]), constant(identity(r.combine, r.dtypes[0]), r.dtypes[0])
-            if r.combine in ARG:
-                self.line(f"AXON_{r.combine.upper()}(F{r.results[0]}, {type_}, {start})")
-            else:
-                self.line(f"AXON_FOLD(F{r.results[0]}, {type_}, {r.combine}, {start})")
+            head, given = (r.combine.upper(), start) if r.combine in ARG else ("FOLD", f"{r.combine}, {start}")
+            name, same = r.results[0], known.setdefault(f"{head} {type_} {given}", r.results[0])
+            self.line(f"AXON_{head}(F{name}, {type_}, {given})" if same == name else f"using F{name} = F{same};")
 
     def digits(self) -> list[tuple[str, str]]:
         """What a unit's number is made of, fastest first: name and size."""

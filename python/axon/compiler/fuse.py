@@ -235,11 +235,12 @@ class Fusion:
 
     def readers(self, value: Value, kind: tuple[Any, ...]) -> list[Group]:
         """The groups of a kind that want a value and may store one more sum. Others are not looked at again, but for
-        maps, whose kind may change."""
+        maps, which may become rows."""
         uses = self.uses.get(value, [])
         seen, known = self.looked.get((value, kind), (0, []))
         groups = dict.fromkeys(map(find, [*known, *[g for g, _ in uses[seen:]]]))
-        known = [g for g in groups if len(g.roots) < SUMS and (g.form == "map" or g.kind == kind)]
+        open_ = ("map", "row") if kind[0] == "row" else (kind[0],)
+        known = [g for g in groups if g.form in open_ and len(g.roots) < SUMS and (g.form == "map" or g.kind == kind)]
         self.looked[value, kind] = len(uses), known
         return [g for g in known if g.kind == kind]
 

@@ -13,7 +13,7 @@ from ..nx.movement import slice_, squeeze
 from ..nx.op import Op, examine
 from ..nx.tensor import Tensor, TensorType
 from .expr import CALL, INPUT, Graph, Node, Value
-from .trace import Trace, located
+from .trace import Trace
 
 Check = Callable[[Node, Sequence[Tensor], Sequence[Tensor]], None]  # called with each node, its operands and results
 
@@ -144,14 +144,15 @@ def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
     """Run a graph over tensors, on their backend or into the open trace (how a graph is inlined). Gives the tensor of
     every value."""
     backend = select(tensors)
+    if isinstance(backend, Trace):
+        return backend.inline(graph, tensors)
     env = {v: t if t.backend is backend else backend.adopt(t) for v, t in zip(graph.inputs, tensors, strict=True)}
     for node in graph.nodes:
         if node.op is INPUT:
             continue
-        with located(node.source):
-            args = [env[v] for v in node.inputs]
-            results = apply(backend, node.op, node.types, args, node.attrs)
-            examined(node, args, results)
+        args = [env[v] for v in node.inputs]
+        results = apply(backend, node.op, node.types, args, node.attrs)
+        examined(node, args, results)
         for i, result in enumerate(results):
             env[Value(node, i)] = result
     return env

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..nx import movement
-from ..nx.backend import beside
+from ..nx.backend import beside, tracing
 from ..nx.creation import asarray, zeros
 from ..nx.tensor import Tensor, TensorType
 from .backward import filled, pull
 from .evaluate import replay
 from .expr import Graph, Value
 from .region import call, close
-from .trace import trace
+from .trace import Traced, trace
 
 Argnums = int | str | Sequence[int | str]
 
@@ -84,6 +84,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     result = record.value
     primal = _first("vjp", result) if has_aux else result
     outputs, structure = tree.flatten(primal)
+    met: dict[tuple[TensorType, ...], Traced | None] = {}  # what was recorded of calls, by the types of cotangents
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         with beside(outputs):
@@ -92,7 +93,14 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
             if (g.dtype, g.shape) != (y.dtype, y.shape):
                 where = f" at {tree.show(path)}" if path else ""
                 raise GradientError(f"vjp{where}: expected a cotangent of {y.type}, got {g.type}; broadcast or cast it")
-        return record.pull(list(zip(record.outputs, given)))
+        pull = lambda *gs: record.pull(list(zip(record.outputs, gs)))  # noqa: E731
+        key = tuple([g.type for g in given])
+        if tracing.get() is None or key not in met:
+            met[key] = None
+            return pull(*given)
+        traced = met[key] = met[key] or trace(pull, key)  # called again (a Jacobian's rows): recorded once, and copied
+        env = replay(traced.graph, [*given, *traced.captured])
+        return tree.unflatten(traced.structure, [env[v] for v in traced.graph.outputs])
 
     return (primal, pullback, result[1]) if has_aux else (primal, pullback)
 

@@ -16,7 +16,7 @@ from ..nx.backend import recording, tracing
 from ..nx.creation import asarray
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
-from .expr import Builder, Graph, Value
+from .expr import INPUT, Builder, Graph, Value
 
 
 class Traced(NamedTuple):
@@ -97,6 +97,17 @@ class Trace:
         if found is None:
             found = self.captured[key] = (tensor, self.builder.input(tensor.type))
         return Tensor(tensor.type, self, found[1])
+
+    def inline(self, graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
+        """Record a graph's nodes over tensors, as they are: their types are settled, their operands have them. Gives
+        the tensor of every value."""
+        env = dict(zip(graph.inputs, map(self.adopt, tensors), strict=True))
+        for node in graph.nodes:
+            if node.op is not INPUT:
+                kept = self.builder.keep(node, tuple([env[v].data for v in node.inputs]))
+                for i, type_ in enumerate(node.types):
+                    env[Value(node, i)] = Tensor(type_, self, Value(kept, i))
+        return env
 
     def _is_inside(self, other: Any) -> bool:
         outer = self.parent
