@@ -83,7 +83,7 @@ template <class F> AXON_FN void fill(F* a, int64 count) {
 AXON_FN int64 spans_of(int64 n, int64 size) { return n > size ? ceil_div(n, size) : 1; }
 
 // Levels of the stack that the binary tree over so many spans needs.
-AXON_FN int64 levels(int64 spans) {
+AXON_SLOW int64 levels(int64 spans) {
   int64 n = 0;
   while (spans >> n) n++;
   return n;

@@ -22,7 +22,7 @@ from .index import strides
 def decompose(graph: Graph) -> Graph:
     """The graph in core forms; one sweep a rule that some node needs, in the order of RULES."""
     for wants, rule in RULES:
-        if any(wants(node) for node in graph.nodes):
+        if any(map(wants, graph.nodes)):
             graph = rewrite(graph, lambda b, n, v, w=wants, r=rule: r(b, n, v) if w(n) else None)
     return graph
 

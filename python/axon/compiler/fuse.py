@@ -223,9 +223,10 @@ class Fusion:
         """The first group of a new one's kind that reads some of the values a reduction reads: one pass for both."""
         near: set[Value] = set()
         stack = [value.node.inputs[0]]
+        size = stack[0].type.size
         while stack and len(near) < 64:
             v = stack.pop()
-            if v in near or v.type.size != value.node.inputs[0].type.size:
+            if v in near or v.type.size != size:
                 continue
             near.add(v)
             if v.node.op.kind in ("elementwise", "movement"):

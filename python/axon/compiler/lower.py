@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..defn.expr import Value
 from ..dtypes import DType, int32
+from ..exact import exact
 from .arrange import column_body, map_body, row_body
 from .index import Guard, strides
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Stmt, Tree
@@ -150,10 +151,12 @@ def merge_axes(group: Group, accesses: Sequence[Access], guards: Sequence[Guard]
 
 
 class Lowerer:
-    """Lowers the groups of a schedule; of those that are alike in all but their memory, the first."""
+    """Lowers the groups of a schedule; of those that are alike in all but their memory, the first, and of nests that
+    are alike in all but their memory and their offsets in it."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[list[Value], list[Call]]] = {}
+        self._alike: dict[Any, Call] = {}
 
     def lower(self, group: Group, order: Sequence[Value]) -> list[Call]:
         """The calls that compute a group's roots. `order` lists its pulled values, operands first."""
@@ -169,7 +172,7 @@ class Lowerer:
         key = (group.form, group.shape, group.run, tuple(parts), tuple([v.type for v in numbers]))
         found = self._known.get(key)
         if found is None:
-            calls = lower(group, order, origin)
+            calls = self.calls(written(group, order), origin)
             self._known[key] = list(numbers), calls
             return calls
         memory: dict[Any, Any] = dict(zip(found[0], numbers))
@@ -181,9 +184,30 @@ class Lowerer:
             made.append(Call(kernel, tuple([memory[m] for m in pointers]), literals, parameters, origin))
         return made
 
+    def calls(self, nest: Nest, origin: str) -> list[Call]:
+        """The calls of a nest. Where it is one kernel's, operands are numbered as accesses are met."""
+        numbers: dict[Access, int] = {}
+        code = [
+            (i.op, i.dtype, i.args, numbers.setdefault(i.attr, len(numbers)) if i.op in ADDRESSED else exact(i.attr))
+            for i in nest.code
+        ]
+        stores = [(numbers.setdefault(a, len(numbers)), made) for a, made in nest.stores]
+        apart = [(a.space, a.dtype, a.strides, a.guards) for a in numbers]
+        key = (*nest.group.kind, tuple(code), tuple(stores), tuple(apart))
+        found = self._alike.get(key)
+        if found is None:
+            calls = Lowering(nest).calls(origin)
+            if len(calls) == 1:
+                self._alike[key] = calls[0]
+            return calls
+        accesses = list(numbers)
+        memory = tuple([accesses[k].memory for k in found.kernel.pointers])
+        offsets = {f"o{k}": a.offset for k, a in enumerate(accesses)}
+        return [Call(found.kernel, memory, found.literals, {**found.parameters, **offsets}, origin)]
 
-def lower(group: Group, order: Sequence[Value], origin: str) -> list[Call]:
-    """The calls that compute a group's roots, from its pulled values in order."""
+
+def written(group: Group, order: Sequence[Value]) -> Nest:
+    """What computes a group's roots, from its pulled values in order."""
     nest = Nest(group)
     for value in order:
         for at in group.pulled[value]:
@@ -193,7 +217,7 @@ def lower(group: Group, order: Sequence[Value], origin: str) -> list[Call]:
             access = nest.access("out", value, value.type.dtype, value.type.shape, at)
             nest.stores.append((access, nest.value(value, at)))
     nest.ordered()
-    return Lowering(nest).calls(origin)
+    return nest
 
 
 class Lowering:

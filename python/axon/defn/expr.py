@@ -78,15 +78,16 @@ def sort(roots: Iterable[Node]) -> tuple[Node, ...]:
     """The nodes reachable from the roots, operands before users, without recursion."""
     done: dict[Node, None] = {}
     for root in roots:
-        stack = [root]
+        stack = [] if root in done else [root]
         while stack:
             node = stack[-1]
-            pending = [v.node for v in node.inputs if v.node not in done] if node not in done else []
+            pending = [v[0] for v in node.inputs if v[0] not in done]
             if pending:
-                stack.extend(reversed(pending))
+                stack += pending[::-1]
             else:
-                stack.pop()
                 done[node] = None
+                while stack and stack[-1] in done:
+                    stack.pop()
     return tuple(done)
 
 
@@ -181,7 +182,10 @@ def rewrite(
         made = rule(builder, node, operands)
         if made is None:
             kept = builder.keep(node, operands)
-            made = [Value(kept, i) for i in range(len(node.types))]
+            for i in range(len(node.types)):
+                value = Value(node, i)
+                new[value] = value if kept is node else Value(kept, i)
+            continue
         for i, value in enumerate(made):
             new[Value(node, i)] = value
     return Graph(given, [new[v] for v in graph.outputs])
