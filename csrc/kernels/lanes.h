@@ -16,6 +16,7 @@
 #define AXON_FN static inline __attribute__((always_inline))
 #define AXON_INLINE inline __attribute__((always_inline))
 #define AXON_SLOW static __attribute__((noinline, cold, unused))
+#define AXON_CALL static __attribute__((noinline, unused))
 #define AXON_UNROLL _Pragma("GCC unroll 16")
 #endif
 

@@ -125,6 +125,8 @@ template <class F> AXON_FN tally<F> tally_of(char*& scratch, int64 count, int64 
   return {at, spans > 1 ? take<F>(scratch, count * levels(spans)) : at, count, spans};
 }
 template <class F> AXON_FN void start(tally<F> t) { fill(t.at, t.count); }
+// Of a column's span: out of line, as a kernel may have many, and each is done once for 256 rows.
+template <class F> AXON_CALL void start_span(tally<F> t) { fill(t.at, t.count); }
 template <class F> AXON_FN void next(tally<F> t, int64 span) {
   if (t.spans > 1) carry(t.at, t.stack, span, t.spans, t.count);
 }

@@ -228,7 +228,7 @@ class CppEmitter(Emitter):
             self.results(r, f"a{r.results[0]}.at[{COLUMN}]", varying=True)
 
     def column_span(self, s: For) -> None:
-        self.each("start", s.reduces)
+        self.each("start_span", s.reduces)
         axis = f"i{s.axis}"
         self.line(f"const int64 stop = least((span + 1) * COLUMN_SPAN, n{s.axis});")
         with self.block(f"for (int64 {axis} = span * COLUMN_SPAN; {axis} < stop; {axis}++)"):
