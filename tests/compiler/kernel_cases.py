@@ -379,6 +379,17 @@ def column_arg() -> Example:
     return example(kernel, (300, 21), (x, scale), (y[at, np.arange(21)], at.astype(np.int32)), s2_0=1)
 
 
+def column_folds() -> Example:
+    """Equal and different folds in one loop over several spans."""
+    x = np.random.default_rng(0).integers(-50, 50, (700, 21)).astype(np.int32)
+    loop = (load(0, 0, dtype=int32), op(1, "negative", 0, dtype=int32), op(2, "add", 0, 0, dtype=int32))
+    sums = [("add", 0, x.sum(0)), ("add", 1, -x.sum(0)), ("maximum", 2, 2 * x.max(0)), ("add", 2, 2 * x.sum(0))]
+    folds = tuple(Reduce((3 + k,), (value,), name, (int32,)) for k, (name, value, _) in enumerate(sums))
+    body = (For(0, (For(1, loop),), folds), For(1, tuple(store(1 + k, 3 + k, int32) for k in range(4))))
+    kernel = Kernel("column", 0, (*ins(int32, "s1"), *[out(int32, "01")] * 4), (), (), body)
+    return example(kernel, (700, 21), (x,), [made.astype(np.int32) for *_, made in sums])
+
+
 def column_pad() -> Example:
     """A guard on the reduced axis."""
     x = np.random.default_rng(0).integers(-50, 50, (5, 30)).astype(np.float32)
@@ -407,7 +418,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "chain": chain, "scalar": scalar, "empty": empty, "strided": strided, "pad": pad, "concat": concat,
     "two guards": two_guards, "iota": iota, "take rows": take_rows, "take along": take_along, "moments": moments,
     "long sum": long_sum, "row spans": row_spans, "column arg": column_arg, "column pad": column_pad,
-    "column spans": column_spans, "column tree": column_tree,
+    "column folds": column_folds, "column spans": column_spans, "column tree": column_tree,
 } | {f"copies of {d}": copies(d) for d in ALL} | {f"softmax {n}": softmax(n) for n in (0, 1, 5, 64, 100, 4100)} | {
     f"folds of {n}": every_fold(n) for n in (0, 1, 7, 64, 200)
 } | {f"{c} of {n}": arg(c, n) for c in ("argmax", "argmin") for n in (1, 9, 200, 8300)} | {

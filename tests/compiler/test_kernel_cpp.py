@@ -39,6 +39,13 @@ def test_examples_at_other_widths(target: Target) -> None:
     check([EXAMPLES[n]().case for n in names], target)
 
 
+def test_equal_folds_are_one_type() -> None:
+    """So that what they call out of line is compiled once."""
+    text = emit_cpp(EXAMPLES["column folds"]().case.kernel, "k")
+    assert re.findall(r"AXON_FOLD\((F\d), int32, (\w+)", text) == [("F3", "add"), ("F5", "maximum")]
+    assert re.findall(r"using (F\d) = (F\d);", text) == [("F4", "F3"), ("F6", "F3")]
+
+
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1 << 20), st.sampled_from([AVX2, WIDE_ON_AVX2, SCALAR]))
 def test_random_kernels(seed: int, target: Target) -> None:

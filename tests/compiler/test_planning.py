@@ -10,7 +10,9 @@ from typing import Any
 import axon
 import pytest
 from axon import nx, optimizers
-from axon.compiler.pipeline import passes
+from axon.compiler.lower import Lowering
+from axon.compiler.pipeline import passes, region
+from axon.compiler.schedule import KernelStep
 from axon.defn import scan
 from axon.defn.trace import Traced, trace
 from axon.nx.tensor import Tensor
@@ -84,7 +86,21 @@ def carried(n: int) -> Traced:
     return trace(lambda c, xs: scan(lambda c, x: ([a * x + 1 for a in c], None), c, xs), ([f32(4)] * n, f32(5, 4)))
 
 
-@pytest.mark.parametrize("build", [update, layers, backward, carried])
+def pieces(n: int) -> Traced:
+    """Slices at different places, each a kernel's work of its own."""
+    return trace(lambda x: [nx.tanh(x[i : i + 3]) * x[i + 1 : i + 4] for i in range(n)], (f32(n + 4),))
+
+
+def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    whole = Lowering.calls
+    monkeypatch.setattr(Lowering, "calls", lambda self, origin: made.append(self) or whole(self, origin))
+    (step,) = region(pieces(9).graph).steps
+    assert isinstance(step, KernelStep) and len(made) == 1
+    assert [(c.parameters["o0"], c.parameters["o1"]) for c in step.calls] == [(i, i + 1) for i in range(9)]
+
+
+@pytest.mark.parametrize("build", [update, layers, backward, pieces, carried])
 def test_work_grows_with_the_program(build: Callable[[int], Traced]) -> None:
     work(build(3), True)  # fills tables
     one, four = work(build(12), True), work(build(48), True)

@@ -3,6 +3,7 @@ by finite differences in the sweep over the table."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,9 +16,11 @@ from axon.defn.evaluate import replay
 from axon.defn.expr import Builder, Graph, Value
 from axon.defn.region import call, close
 from axon.defn.trace import trace
+from axon.dtypes import float32
 from axon.errors import GradientError
 from axon.nx import Tensor
 from axon.nx.op import TABLE, Op
+from axon.nx.tensor import TensorType
 
 
 @pytest.fixture(params=["eager", "evaluate", "native"])
@@ -89,6 +92,35 @@ def test_vjp(run: Any) -> None:
     made, gradients = run(f, nx.tensor([1.0, 2.0]), nx.tensor([3.0, 4.0]))
     assert values(made) == {"p": [3, 8], "s": [4, 6]}
     assert values(gradients) == ([103, 140], [101, 120])
+
+
+def test_a_pullback_called_again(run: Any) -> None:
+    """Its calls are copies of a recording: with captured tensors, an argument that nothing reads, a scan's trace."""
+    c = nx.tensor([1.0, 2.0, 4.0])
+
+    def f(x: Tensor) -> Any:
+        _, back = vjp(lambda x, u: (x * x * c)[::-1] + x.sum(), x, nx.ones(2))
+        rows = [back(row) for row in nx.unstack(nx.eye(3))]
+        _, scanned = scan(lambda carry, row: (carry, back(row)[0]), nx.zeros(()), nx.eye(3))
+        return nx.stack([r[0] for r in rows]), [r[1] for r in rows], scanned
+
+    jacobian, unused, scanned = values(run(f, nx.tensor([1.0, 10.0, 100.0])))
+    assert jacobian == scanned == [[1, 1, 801], [1, 41, 1], [3, 1, 1]]
+    assert unused == [[0, 0]] * 3
+
+
+def test_a_recorded_pullback_is_the_same_expression() -> None:
+    def f(x: Tensor, g: Tensor) -> Any:
+        back = vjp(lambda x: nx.tanh(x) * nx.sum(x), x)[1]
+        return [back(g)[0] for _ in range(3)], [back(k * g)[0] for k in (2.0, 3.0)]
+
+    x = TensorType(float32, (3,))
+    same, scaled = trace(f, (x, x)).graph.outputs[:3], trace(lambda x, g: f(x, g)[1], (x, x)).graph
+    assert len(set(same)) == 1
+    once = trace(lambda x, g: vjp(lambda x: nx.tanh(x) * nx.sum(x), x)[1](2.0 * g)[0], (x, x)).graph
+    ops = lambda graph: Counter(node.op.name for node in graph.nodes)  # noqa: E731
+    assert set(ops(scaled)) == set(ops(once)) and ops(scaled)["tanh"] == 1
+    assert all(node.source.startswith(__file__) for node in scaled.nodes if node.op.name in ("tanh", "subtract"))
 
 
 def test_vjp_with_aux() -> None:
