@@ -79,28 +79,29 @@ def command(compiler: Compiler, target: Target, source: str, output: str) -> lis
 
 def run(commands: list[list[str]]) -> None:
     """Run compilers, one a core at a time, without a shell; CompileError holds the first complaint."""
-    import subprocess  # which takes 5 ms to import, and a pool of threads 7 more
+    import subprocess
+    from threading import Thread  # a pool of them takes 7 ms to import
 
-    started: list[subprocess.Popen[bytes]] = []
-    ended = 0
-    try:
-        while ended < len(commands):
-            while len(started) < min(len(commands), ended + (os.cpu_count() or 1)):
-                started.append(
-                    subprocess.Popen(
-                        commands[len(started)],
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.PIPE,
-                        stderr=subprocess.STDOUT,
-                    )
+    left = iter(enumerate(commands))  # whose next() is one step, whichever thread asks
+    complaints: dict[int, str] = {}
+
+    def work() -> None:
+        for k, command in left:
+            try:
+                ended = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
                 )
-            output = started[ended].communicate()[0]
-            status = started[ended].returncode
-            ended += 1
-            if status:
-                said = output.decode(errors="replace")[:2000]
-                raise CompileError(f"kernel compiler: expected status 0, got {status}; it said: {said}")
-    finally:
-        for process in started[ended:]:
-            process.kill()
-            process.communicate()
+            except OSError as error:
+                complaints[k] = f"expected a program that runs, got {error}"
+                continue
+            if ended.returncode:
+                said = ended.stdout.decode(errors="replace")[:2000]
+                complaints[k] = f"expected status 0, got {ended.returncode}; it said: {said}"
+
+    threads = [Thread(target=work) for _ in range(min(len(commands), os.cpu_count() or 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in sorted(complaints):
+        raise CompileError(f"kernel compiler: {complaints[k]}")
