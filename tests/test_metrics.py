@@ -55,6 +55,8 @@ def test_nan_is_no_right_answer() -> None:
     for y in ([0, 1, 1], np.eye(2)[[0, 1, 1]]):
         p = nx.tensor([[nan, nan], [0.9, nan], [0.1, 0.9]])  # the NaN of the second is where the true class is
         assert metrics.accuracy(y, p).item() == pytest.approx(1 / 3)
+    for y, p in (([[nan], [1.0]], [[0.1], [0.9]]), ([[nan, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.1, 0.9]])):
+        assert metrics.accuracy(nx.tensor(y), nx.tensor(p)).item() == 0.5
 
 
 def test_a_metric_of_many_batches() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import axon
 import numpy as np
 import pytest
-from axon import Loop, initializers, jit, nx, optimizers, schedules, updates
+from axon import Loop, initializers, jit, metrics, nx, optimizers, schedules, updates
 from axon.defn import defn
 from axon.loop import early_stop
 
@@ -47,7 +47,9 @@ def model() -> axon.Model:
 
 def loop(**options: Any) -> Loop:
     made = Loop.trainer(options.get("model", model()), "mean_squared_error", "adam", progress=False)
-    made = made.metric("mean_absolute_error").metric(options.get("metric", highest), "highest")
+    made = made.metric("mean_absolute_error").metric("precision")
+    made = made.metric(functools.partial(metrics.recall, threshold=0.2), "recall at 0.2")
+    made = made.metric(options.get("metric", highest), "highest")
     return made.handle("epoch_completed", early_stop("loss")).handle("completed", options.get("handler", halt))
 
 
@@ -117,7 +119,7 @@ def test_a_pickled_loop_trains() -> None:
     back = pickle.loads(pickle.dumps(loop()))
     result = back.run(DATA, epochs=2, compiler="evaluate")
     assert result.status == "halted" or len(result.history) == 2
-    assert list(back.metrics) == ["mean_absolute_error", "highest"]
+    assert list(back.metrics) == ["mean_absolute_error", "precision", "recall at 0.2", "highest"]
 
 
 def test_pickled_definitions() -> None:

@@ -16,6 +16,7 @@ from .errors import DTypeError, ShapeError
 from .losses import are_classes, check_same_shape, class_numbers
 from .nx import Tensor
 from .options import plain_options
+from .values import Value
 
 __all__ = ["Metric", "accuracy", "mean_absolute_error", "mean_squared_error", "precision", "recall"]
 
@@ -23,7 +24,7 @@ Tree = Any  # nested containers of tensors
 
 
 @dataclass(frozen=True, eq=False)
-class Metric:
+class Metric(Value):
     """A measure of a stream of batches: init() -> state, update(state, y_true, y_pred) -> state and result(state) ->
     number (any dtype, []).
 
@@ -55,7 +56,7 @@ class Metric:
 
     def __reduce__(self) -> Any:
         ours = globals().get(self.name) is self  # pickled by name, as functions are
-        return self.name if ours else (Metric, (self.name, self.init, self.update, self.result))
+        return self.name if ours else super().__reduce__()
 
 
 class Mean(NamedTuple):
@@ -134,7 +135,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     0.5, or 0 for logits.
 
     y_true holds one-hot rows or, with sparse, an integer class a row; without `sparse` its shape and dtype say which.
-    A row with a NaN among its predictions is wrong: what a model did not say is no right answer.
+    A row with a NaN among its predictions or targets is wrong: what is not known to be right does not count.
     Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes.
 
     >>> accuracy(nx.tensor([1, 0]), nx.tensor([[0.4, 0.6], [0.1, 0.9]]))
@@ -143,14 +144,16 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
     if y_pred.shape[-1:] == (1,) or (y_pred.ndim < 2 and y_pred.shape == y_true.shape):
         check_same_shape("accuracy", y_true, y_pred)
-        said = y_pred
+        known = ~(nx.isnan(y_true) | nx.isnan(y_pred))
         hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
     else:
         classes = are_classes("accuracy", y_true, y_pred, sparse)
         true = class_numbers(y_true) if classes else nx.argmax(0 + y_true, axis=-1)  # of bools, too
-        said = nx.max(y_pred, axis=-1)
+        known = ~nx.isnan(nx.max(y_pred, axis=-1))
+        if not classes:
+            known = known & ~nx.isnan(nx.max(0 + y_true, axis=-1))
         hits = nx.argmax(y_pred, axis=-1).astype(true.dtype) == true
-    return nx.mean((hits & ~nx.isnan(said)).astype(nx.float32))
+    return nx.mean((hits & known).astype(nx.float32))
 
 
 @_share
