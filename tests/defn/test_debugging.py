@@ -59,6 +59,8 @@ def test_good_values_pass() -> None:
     with debug():
         assert nx.window_max(nx.ones(4), window=3, padding="same").tolist() == [1] * 4  # pads with -inf inside
         assert nx.tensor([1.0, nx.nan]).size == 2 and nx.literal(value=nx.inf, dtype="float32").shape == ()
+        assert np.isnan(nx.full(2, nx.nan).reshape((1, 2)).numpy()).all()
+        assert jit(lambda x: (x, nx.full(2, nx.inf)[None]))(X)[1].shape == (1, 2)
         assert np.isfinite(grad(lambda x: nx.logsumexp(x))(X).numpy()).all()
     with debug(inf=False):
         assert nx.log(X).tolist() == [-nx.inf, 0]

@@ -30,7 +30,8 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
     """
 
     def look(op: Op, results: Sequence[Tensor], source: str | None) -> None:
-        if op.kind == "creation" or source == "":  # a literal is no op of the user's: the one that reads it is
+        # Literals and what moves elements, as `full` does, make no value: the op that computes with it is named.
+        if op.kind in ("creation", "movement") or source == "":
             return
         for t in results:
             if t.dtype.is_float:
