@@ -503,3 +503,11 @@ def test_round_to_decimals(dtype):
         np.testing.assert_array_equal(got.numpy().astype("float64"), want.astype("float64"))
     np.testing.assert_array_equal(round(x, 400).numpy().astype("float64"), wide)  # no overflow
     assert round(nx.tensor(2.5)).item() == 2 and round(nx.tensor([7]), 2).tolist() == [7]
+    compiled = jit(lambda x: round(x, 2), compiler="evaluate")(x)
+    np.testing.assert_array_equal(compiled.astype("float64"), round(x, 2).astype("float64"))
+
+
+def test_divmod():
+    x = nx.tensor([7.0, -7.0])
+    for got, want in ((divmod(x, 4), divmod(x.numpy(), 4)), (divmod(9, x), divmod(9, x.numpy()))):
+        np.testing.assert_array_equal(got, want)

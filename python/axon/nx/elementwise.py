@@ -406,11 +406,12 @@ def round(x: Operand, /) -> Tensor:
 
 def to_decimals(x: Tensor, digits: int | None) -> Tensor:
     """x rounded to so many decimals, or whole. A float too large to have them is itself."""
+    digits = integer("round", "digits", digits or 0)
     if not digits or not x.dtype.is_float:
-        if digits and integer("round", "digits", digits) < 0:
+        if digits < 0:
             raise DTypeError(f"round: expected at least 0 digits for {x.type}, got {digits}; cast it to a float dtype")
         return round(x)
-    wide, scale = astype(x, float32) if x.dtype.is_half else x, float(f"1e{abs(integer('round', 'digits', digits))}")
+    wide, scale = astype(x, float32) if x.dtype.is_half else x, float(f"1e{digits if digits > 0 else -digits}")
     made = round(wide * scale) / scale if digits > 0 else round(wide / scale) * scale
     return astype(where(isfinite(made), made, wide), x.dtype)
 

@@ -176,6 +176,12 @@ class Tensor(Methods):
 
         return to_decimals(self, digits)
 
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other  # type: ignore[operator]
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
     def __index__(self) -> int:
         if not self.dtype.is_integer or self.ndim:
             raise TypeError(f"index: expected an integer of rank 0, got {self.type}; use int() to convert on purpose")
