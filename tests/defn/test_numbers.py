@@ -34,6 +34,9 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
      (ones("float64"), -0.7, 3)),
     ("a negative power", lambda x, n: x * n**-2, (ones("float64"), 7)),
     ("operators of bools", lambda a, b: (a + b, a & b, a | b, a ^ b, -a, ~a, a == b, a < b, a * 0.5), (True, False)),
+    ("rounded", lambda x, a, n, b: [x * v for v in (round(a), round(a, 1), round(n), round(b))],
+     (ones("float16"), 2.56, 3, True)),
+    ("quotient and rest", lambda x, a: [x * v for v in (*divmod(a, 3), *divmod(7, a))], (ones("float64"), -2.5)),
     ("bits", lambda a, b: (a << b, a >> b, a & 6, a | b, 5 ^ a, ~a), (5, 1)),
     ("comparisons", lambda x, a: (a > 3, a == 2.0, a != 2, x < a, a <= x), (ones("float32"), 2)),
     ("functions take float32", lambda x, a: x * nx.sqrt(a), (ones("bfloat16"), 2.0)),
@@ -91,6 +94,9 @@ def test_a_definition_gives_what_the_function_gives(compiler: str, function: Any
         (lambda n: nx.asarray(n), 2**31 - 1, 2**40, "asarray: expected an integer that int32 holds"),
         (lambda n: nx.full(2, n, "int16"), 7, 2**15, "full: expected an integer that int16 holds"),
         (lambda n: nx.full(2, n, "int16"), 7.5, 1e9, "full: expected an integer that int16 holds"),
+        (lambda n: ones("int8") * (n * 2 + 1), 63, 64, r"multiply: expected an integer that int8 .* got 129"),
+        (lambda n: nx.asarray(7 - n), -(2**31) + 8, -(2**31), "asarray: expected an integer that int32 holds"),
+        (lambda n: ones("uint8") + round(n / 2), 510, 512, "add: expected an integer that uint8 holds"),
     ],
 )
 def test_an_integer_that_does_not_fit_is_refused_at_the_call(
@@ -107,14 +113,29 @@ def test_an_integer_that_does_not_fit_is_refused_at_the_call(
         f(bad)
 
 
-def test_an_integer_beyond_64_bits_is_refused() -> None:
+def test_an_integer_beyond_64_bits_is_refused(compiler: str) -> None:
+    for function in (lambda n: ones("float32") * (n * n), lambda n: n * n * 1.5, lambda n: (n * n) % 7):
+        with pytest.raises(DTypeError, match=r"multiply: expected an integer that int64 .* got 1267650600228229401"):
+            jit(function, compiler=compiler)(2**50)
     with pytest.raises(TypeError, match=r"argument 'n' \(.* is no int64; pass a tensor of uint64, a float, or"):
         jit(lambda n: nx.ones(2) * n)(2**63)
     assert jit(lambda n: nx.ones(1) * n)(-(2**63)).item() == -(2.0**63)
 
 
-def test_what_is_computed_of_numbers_wraps(compiler: str) -> None:
-    assert jit(lambda x, n: x * (n + 1), compiler=compiler)(nx.ones(1, "int8"), 299).item() == 300 - 256
+def test_a_long_chain_of_numbers(compiler: str) -> None:
+    """Each value is computed once a call, though 2**100 ways lead to the last."""
+
+    def last(x: nx.Tensor, n: int) -> nx.Tensor:
+        for _ in range(100):
+            n = (n + n) % 1000
+        return x + n
+
+    assert jit(last, compiler=compiler)(ones("int16"), 3).tolist() == last(ones("int16"), 3).tolist()
+
+
+def test_what_is_not_needed_is_not_computed(compiler: str) -> None:
+    """A float is looked at by no check, so that the reciprocal of 0 is what the compiled division gives."""
+    assert jit(lambda x, n: (x + (n + 1), 1 / n), compiler=compiler)(ones("int8"), 0)[1].item() == np.inf
 
 
 def test_the_value_is_not_known_while_tracing(compiler: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import dtypes, tree
 from ..nx.backend import Backend
+from ..nx.number import Book
 from ..nx.op import Given
 from ..nx.tensor import Tensor, TensorType
 from .arguments import Form, Signature
@@ -17,7 +18,6 @@ from .expr import Graph
 # (args, kwargs, backend, types, static) -> (data, leaves), or None where a type or a static argument is another
 Taker = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]] | None]
 Match = Callable[[Any], list[Any] | None]  # a tree -> its leaves, see `tree.matcher`
-Limits = tuple[tuple[int, str, dtypes.DType], ...]  # leaves that are numbers, and functions whose dtype must hold them
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +28,7 @@ class Entry:
     static: tuple[Any, ...]
     captured: tuple[Tensor, ...]
     donated: tuple[int, ...]  # numbers of the donated leaves
-    limits: Limits
+    book: Book
     signature: Signature
     graph: Graph
     executable: Any

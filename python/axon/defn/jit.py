@@ -12,15 +12,14 @@ from typing import Any, overload
 from weakref import WeakSet
 
 from .. import config, tree
-from ..dtypes import DType
 from ..errors import TraceError, note
 from ..nx.backend import tracing
-from ..nx.number import Number, scalar_of
+from ..nx.number import Book, Number
 from ..nx.tensor import Tensor, TensorType
 from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
-from .call import Calls, Entry, Limits, data, moved, number
+from .call import Calls, Entry, data, moved, number
 from .donation import Donated, refuse_shared
 from .lowered import Lowered
 from .receipt import change
@@ -115,8 +114,8 @@ class Definition(Value):
         backend = entry.backend
         if entry.captured:
             data += tuple([t.data if t.backend is backend else moved(t, backend) for t in entry.captured])
-        if entry.limits:
-            _check(entry.limits, given)
+        if entry.book.met:
+            entry.book.check(given)
         if entry.donated:
             inputs = [*given, *entry.captured]
             tensors = [i for i in entry.donated if type(given[i]) is Tensor]
@@ -156,7 +155,7 @@ class Definition(Value):
 
     def _build(self, signature: Signature) -> Entry:
         start = time.perf_counter()
-        traced, limits = self._trace(signature)
+        traced, book = self._trace(signature)
         spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
         name = self._compiler or config.default_compiler
@@ -168,7 +167,7 @@ class Definition(Value):
             static=tuple(exact.value for _, exact in signature.static),
             captured=traced.captured,
             donated=tuple(i for i, flag in enumerate(donated) if flag),
-            limits=limits,
+            book=book,
             signature=signature,
             graph=traced.graph,
             executable=executable,
@@ -177,16 +176,17 @@ class Definition(Value):
             build=None if traced.structure == _ONE else tree.builder(traced.structure),
         )
 
-    def _trace(self, signature: Signature) -> tuple[Traced, Limits]:
-        met: list[dict[DType, str]] = [{} for _ in signature.types]
+    def _trace(self, signature: Signature) -> tuple[Traced, Book]:
+        book, numbers = Book(len(signature.types)), [not isinstance(t, TensorType) for t in signature.types]
 
         def over(*leaves: Tensor) -> Any:
-            given = [x if isinstance(t, TensorType) else Number(x, m) for x, t, m in zip(leaves, signature.types, met)]
+            given = [Number(x, book, i) if number else x for i, (x, number) in enumerate(zip(leaves, numbers))]
             args, kwargs = self._arguments.restore(signature, given)
             return self.function(*args, **kwargs)
 
         traced = trace(over, tuple([wide(t) for t in signature.types]))
-        return traced, tuple([(i, name, dtype) for i, found in enumerate(met) for dtype, name in found.items()])
+        book.close()
+        return traced, book
 
     def _announce(self, signature: Signature) -> None:
         """Say in one line, once a kind of change, why a second or later trace is made; refuse it past max_traces."""
@@ -203,8 +203,8 @@ class Definition(Value):
             note(f"{self.label}: trace {self.traces + 1}: {found.words}")
 
     def _debug(self, signature: Signature, given: Sequence[Any]) -> Any:
-        traced, limits = self._trace(signature)
-        _check(limits, given)
+        traced, book = self._trace(signature)
+        book.check(given)
         backend = config.lookup("backend", config.default_backend)
         tensors = [
             x if type(x) is Tensor else Tensor(wide(t), backend, number(x, backend))
@@ -214,12 +214,6 @@ class Definition(Value):
 
 
 os.register_at_fork(after_in_child=lambda: [d._unlock() for d in _definitions])
-
-
-def _check(limits: Limits, given: Sequence[Any]) -> None:
-    """Refuse a number that the dtype it meets does not hold, as it is refused outside definitions."""
-    for i, name, dtype in limits:
-        scalar_of(name, given[i], dtype)
 
 
 def jit(

@@ -20,26 +20,64 @@ _ANY_DTYPE = {"shape", "ndim", "size", "item", "tolist", "numpy"}  # attributes 
 _PYTHON = {"b": bool, "i": int, "f": float}
 
 
+class Book:
+    """What a trace computes of the numbers given to it, for calls to compute it in Python, too: they refuse an integer
+    that the dtype it meets does not hold, as it is refused outside definitions."""
+
+    def __init__(self, leaves: int) -> None:
+        self.leaves = leaves  # values are counted: first those given, then those computed; constants from the end
+        self.steps: list[tuple[int, Callable[..., Any], list[int]]] = []
+        self.constants: list[Any] = []
+        self.met: dict[tuple[int, DType], str] = {}  # integer dtypes that have to hold a value, and who asked first
+
+    def note(self, function: Callable[..., Any], operands: Sequence[Any]) -> int:
+        """The count of what a function of Python gives of numbers."""
+        value, places = self.leaves + len(self.steps), []
+        for operand in operands:
+            if type(operand) is not Number:
+                self.constants.insert(0, operand)
+            places.append(operand.value if type(operand) is Number else -len(self.constants))
+        self.steps.append((value, function, places))
+        return value
+
+    def close(self) -> None:
+        """Keep what checks need, as they need it."""
+        self.rest = [*[None] * len(self.steps), *self.constants]
+        self.limits = [(v, int(d.lowest), int(d.highest), name, d) for (v, d), name in self.met.items()]
+        needed = {value for value, _ in self.met}
+        for value, _, operands in reversed(self.steps):
+            needed.update(operands if value in needed else ())
+        self.steps = [step for step in self.steps if step[0] in needed]
+
+    def check(self, given: Sequence[Any]) -> None:
+        """DTypeError of a number that does not fit."""
+        values = [*given, *self.rest]
+        for value, function, operands in self.steps:
+            values[value] = function(*[values[i] for i in operands])
+        for value, low, high, name, dtype in self.limits:
+            if not low <= values[value] <= high:
+                scalar_of(name, values[value], dtype)
+
+
 class Number:
     """What stands for a Python number inside a definition, and does what the number does outside: beside a tensor it is
     cast to the tensor's dtype, beside numbers Python's operators give a number again, a function takes it for float32
     (int32). The attributes of a tensor are those of the tensor that it is by itself."""
 
-    __slots__ = ("met", "python", "wide")
+    __slots__ = ("book", "python", "value", "wide")
     __array_ufunc__ = None  # numpy's operators defer to ours
     __hash__ = object.__hash__
 
-    def __init__(self, wide: Tensor, met: dict[DType, str] | None = None) -> None:
-        self.wide = wide
+    def __init__(self, wide: Tensor, book: Book, value: int) -> None:
+        self.wide, self.book, self.value = wide, book, value
         self.python: type = _PYTHON[wide.dtype.kind]
-        self.met = met  # of an argument: the integer dtypes that have to hold it, and the first function that asked
 
     def cast(self, name: str, dtype: DType) -> Tensor:
         """The number in a dtype, for the function `name`."""
         from .elementwise import astype
 
-        if self.met is not None and dtype.is_integer:
-            self.met.setdefault(dtype, name)
+        if dtype.is_integer:
+            self.book.met.setdefault((self.value, dtype), name)
         return astype(self.wide, dtype)
 
     @property
@@ -63,6 +101,14 @@ class Number:
 
     def __getitem__(self, key: Any) -> Any:
         return self.tensor[key]  # type: ignore[index]
+
+    __divmod__, __rdivmod__ = Tensor.__divmod__, Tensor.__rdivmod__
+
+    def __round__(self, digits: int | None = None) -> Number:
+        from .elementwise import astype, to_decimals
+
+        found = to_decimals(self.cast("round", int64) if self.python is bool else self.wide, digits)
+        return _computed("round", astype(found, int64) if digits is None else found, round, (self, digits))
 
     # Python asks for a value, which a traced tensor refuses.
 
@@ -134,10 +180,21 @@ def brief(value: Any) -> str:
 
 def operate(function: Callable[..., Tensor], operator: str, name: str, operands: Sequence[Any]) -> Number:
     """What Python's operator gives of numbers: a number, of the type that Python gives for values like these."""
-    kind = type(getattr(operators, operator)(*[o.python(1) if type(o) is Number else o for o in operands]))
+    from .elementwise import astype
+
+    apply = getattr(operators, operator)
+    kind = type(apply(*[o.python(1) if type(o) is Number else o for o in operands]))
     floats = kind is float or float in map(scalar_type, operands)
     made = function(*[_as(name, o, float64 if floats else int64) for o in operands])
-    return Number(Number(made).cast(name, WIDE[kind]))
+    return _computed(name, astype(made, WIDE[kind]), apply, operands)
+
+
+def _computed(name: str, wide: Tensor, function: Callable[..., Any], operands: Sequence[Any]) -> Number:
+    book = next(o.book for o in operands if type(o) is Number)
+    number = Number(wide, book, book.note(function, operands))
+    if number.python is int:
+        book.met[number.value, int64] = name
+    return number
 
 
 def _as(name: str, value: Any, dtype: DType) -> Tensor:
