@@ -204,6 +204,8 @@ def test_classes_beside_one_output() -> None:
     loop = Loop.trainer(ending(1, "sigmoid"), "binary_cross_entropy", "sgd", progress=False)
     with pytest.raises(ValueError, match=r"got 0..2; for 3 classes end in softmax and use categorical_cross_entropy$"):
         loop.run(batches(X, THREE[:, None]), **EVALUATE)
+    with pytest.raises(ValueError, match=r"got 0..255; write y / 255$"):
+        loop.run(batches(X, np.where(THREE[:, None] > 0, 255, 0)), **EVALUATE)
 
 
 PAIRED = {

@@ -83,6 +83,8 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
         advice = "write (y + 1) / 2"
     elif whole and (low, high) == (1, 2):
         advice = "write y - 1"
+    elif whole and (low, high) == (0, 255):
+        advice = "write y / 255"
     elif whole and low >= 0 and end.shape[-1:] == (1,):
         advice = f"for {int(high) + 1} classes end in softmax and use categorical_cross_entropy"
     raise ValueError(f"{name}: expected targets in [0, 1], got {low:g}..{high:g}; {advice}")

@@ -103,6 +103,7 @@ def test_options_of_other_libraries(options: dict[str, Any], text: str) -> None:
     [
         (np.zeros((3, 2)), np.zeros(2), 1, r"expected arrays of one length, got \(3, 2\), \(2,\); pair them"),
         ((np.zeros(3), np.zeros(2)), np.zeros(3), 1, "expected arrays of one length"),
+        ((np.zeros(2),) * 99, np.zeros(99), 1, r"expected arrays of one length, got \(2,\), \(99,\); pair them"),
         (1.0, 0, 1, r"expected arrays \[n, ...\], got numbers; give one row an example"),
         (np.zeros(3), np.zeros(3), 0, "expected a size of at least 1, got 0"),
         (np.zeros(3), np.zeros(3), 1.5, "expected a size of at least 1, got 1.5"),

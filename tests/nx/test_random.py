@@ -488,6 +488,11 @@ three = nx.tensor([0.5, 0.5, 0.5])
         (lambda k: random.randint(k, 3, 0, 3, "float32"), DTypeError, "randint: expected an integer dtype"),
         (lambda k: random.truncated_normal(k, 2, 1), ValueError, "truncated_normal: expected numbers lower <= upper"),
         (lambda k: random.truncated_normal(k, math.nan, 1), ValueError, "truncated_normal: expected numbers"),
+        (
+            lambda k: random.truncated_normal(k, nx.tensor(1.0), 2),
+            TypeError,
+            "expected Python numbers as ends, got float32",
+        ),
         (lambda k: random.truncated_normal(k, "1", 2), ValueError, "truncated_normal: expected numbers"),
         (lambda k: random.truncated_normal(k, math.inf, math.inf), ValueError, "truncated_normal: expected numbers"),
         (lambda k: random.truncated_normal(k, 1e5, 2e5, 3, "float16"), ValueError, "that float16 does not overflow"),

@@ -50,7 +50,8 @@ class Batches:
             )
         if len({shape[0] for shape in shapes}) > 1:
             advice = "np.stack makes one array of a list of them" if isinstance(self.x, list) else "pair them"
-            raise ShapeError(f"batches: expected arrays of one length, got {', '.join(map(str, shapes))}; {advice}")
+            got = ", ".join(map(str, dict.fromkeys(shapes)))
+            raise ShapeError(f"batches: expected arrays of one length, got {got}; {advice}")
         if not isinstance(self.size, Integral) or self.size < 1:
             raise ValueError(f"batches: expected a size of at least 1, got {self.size!r}")
 

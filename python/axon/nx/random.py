@@ -367,6 +367,11 @@ def truncated_normal(
     True
     """
     (target, work), sizes = _floating("truncated_normal", dtype), shape_of("truncated_normal", shape)
+    if not (is_known(lower) and is_known(upper)):
+        raise TypeError(
+            f"truncated_normal: expected Python numbers as ends, got {lower!r} and {upper!r}; their values choose the "
+            f"method, which is compiled: pass float(end), in a definition a static argument"
+        )
     low, high = (float(v) if hasattr(v, "__float__") else math.nan for v in (lower, upper))
     if not (low <= high and low <= finfo(target).max and high >= finfo(target).min):
         raise ValueError(
