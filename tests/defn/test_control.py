@@ -185,7 +185,12 @@ def one(_: Any = None) -> Tensor:
         (
             lambda: cond(True, lambda: (one(), one()), one),
             TraceError,
-            r"cond: expected true_fn's result to have the structure of false_fn's result, Structure\(\*\), got",
+            r"cond: expected true_fn's result to have the structure of .*, Structure\(\*\), got .*; return the same",
+        ),
+        (
+            lambda: cond(True, lambda: {"a": one(), "b": one()}, lambda: {"b": one(), "a": one()}),
+            TraceError,
+            r"cond: expected true_fn's result to have the structure of .*; give the keys in one order",
         ),
         (
             lambda: switch(nx.tensor(0.0), [one]),

@@ -3,6 +3,7 @@ by finite differences in the sweep over the table."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -237,11 +238,21 @@ def test_custom_grad_does_not_see_derivatives_of_what_it_captures() -> None:
             lambda x: (x, lambda g: nx.sum(g)),
             r"custom_grad: expected a gradient of float32\[2\] for argument 0, got float32\[\]; sum, broadcast or cast",
         ),
+        (lambda x: (x, lambda g: (g,)), "for argument 0, got a tuple; of one argument return the gradient itself"),
     ],
 )
 def test_wrong_custom_gradients(f: Any, words: str) -> None:
     with pytest.raises(GradientError, match=words):
         custom_grad(f)(nx.tensor([1.0, 2.0]))
+
+
+def test_options_of_a_custom_gradient_are_fixed_before() -> None:
+    def scaled(x: nx.Tensor, by: float) -> Any:
+        return x * by, lambda g: g * by
+
+    assert grad(custom_grad(functools.partial(scaled, by=3.0)))(nx.tensor(1.0)).item() == 3
+    with pytest.raises(TypeError, match=r"scaled: expected tensors by position, got by=; fix options before"):
+        custom_grad(scaled)(nx.tensor(1.0), by=3.0)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
      (10, 0.5)),
     ("options", lambda x, a: [f(x, alpha=a) for f in (axon.activations.celu, axon.activations.leaky_relu)],
      (nx.tensor([-1.0, 2.0]), THIRD)),
-    ("compared beyond its dtype", lambda x, n, m: (x < n, x == n, n >= x, m < x, x != m), (nx.tensor([1, -7], "int8"), 300, -2**40)),
+    ("compared beyond its dtype", lambda x, n, m: (x < n, x == n, n >= x, m < x, x != m),
+     (nx.tensor([1, -7], "int8"), 300, -2**40)),
     ("grad by a number", lambda a: value_and_grad(lambda v: v * v * v)(a), (3.0,)),
     ("grad beside a number", lambda x, a: grad(lambda v: nx.sum(v * a))(x), (ones("float64"), THIRD)),
     ("grad of halves", lambda x, a: grad(lambda v: nx.sum(v * a).astype("float32"))(x), (ones("bfloat16"), THIRD)),
@@ -119,6 +120,8 @@ def test_an_integer_beyond_64_bits_is_refused(compiler: str) -> None:
             jit(function, compiler=compiler)(2**50)
     with pytest.raises(TypeError, match=r"argument 'n' \(.* is no int64; pass a tensor of uint64, a float, or"):
         jit(lambda n: nx.ones(2) * n)(2**63)
+    with pytest.raises(TypeError, match=r"argument 'n' \(an integer of 3322 bits is no int64"):
+        jit(lambda n: nx.ones(2) * n)(10**1000)
     assert jit(lambda n: nx.ones(1) * n)(-(2**63)).item() == -(2.0**63)
 
 

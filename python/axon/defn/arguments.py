@@ -11,7 +11,7 @@ from .. import tree
 from ..errors import AxonError
 from ..exact import Exact
 from ..nx.creation import asarray
-from ..nx.number import WIDE, scalar_type
+from ..nx.number import WIDE, brief, scalar_type
 from ..nx.op import Given
 from ..nx.tensor import Tensor, TensorType
 
@@ -190,7 +190,7 @@ def _lift(value: Any) -> Any:
     """A number as Python's own, anything else as a tensor."""
     python = scalar_type(value)
     if python is int and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{value} is no int64; pass a tensor of uint64, a float, or a static argument")
+        raise ValueError(f"{brief(value)} is no int64; pass a tensor of uint64, a float, or a static argument")
     if python is not None:
         return python(value)
     return asarray(value)

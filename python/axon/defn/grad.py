@@ -124,7 +124,8 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function with a gradient of its own: `function` returns (result, pullback), where pullback maps a cotangent of
     the result to the gradient of its argument, or to a tuple of gradients where it has several arguments (None: zero).
 
-    Arguments are trees of tensors. Differentiating by a tensor that `function` captures raises GradientError.
+    Arguments are trees of tensors, by position: functools.partial fixes options of `function` before. Differentiating
+    by a tensor that it captures raises GradientError.
 
     >>> @custom_grad
     ... def clipped(x):
@@ -134,7 +135,13 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(function)
-    def wrapped(*args: Any) -> Any:
+    def wrapped(*args: Any, **options: Any) -> Any:
+        if options:
+            name = getattr(function, "__name__", "custom_grad")
+            raise TypeError(
+                f"{name}: expected tensors by position, got {', '.join(options)}=; fix options before: "
+                f"custom_grad(functools.partial(function, ...))"
+            )
         leaves, structure = tree.flatten(args)
         tensors = [asarray(leaf) for leaf in leaves]
         types = [t.type for t in tensors]
@@ -170,12 +177,12 @@ def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: 
         ) from None
     found = []
     for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
+        expected = f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got"
+        if isinstance(g, (tuple, list, dict)):
+            raise GradientError(f"{expected} {_describe(g)}; of one argument return the gradient itself")
         g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
         if (g.dtype, g.shape) != (type_.dtype, type_.shape):
-            raise GradientError(
-                f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got {g.type}; sum, "
-                f"broadcast or cast it"
-            )
+            raise GradientError(f"{expected} {g.type}; sum, broadcast or cast it")
         found.append(g)
     return found
 

@@ -44,9 +44,12 @@ def call(kind: str, regions: Sequence[Graph], operands: Sequence[Tensor], **attr
 def same_structure(name: str, expected: tuple[str, tree.Structure], got: tuple[str, tree.Structure]) -> None:
     """Refuse results that differ in their containers."""
     if expected[1] != got[1]:
+        paths, others = ([tree.show(p) for p in structure.paths()] for structure in (expected[1], got[1]))
+        reordered = paths != others and sorted(paths) == sorted(others)
+        advice = "give the keys in one order" if reordered else "return the same containers"
         raise TraceError(
             f"{name}: expected {got[0]} to have the structure of {expected[0]}, {expected[1]!r}, got {got[1]!r}; "
-            f"return the same containers"
+            f"{advice}"
         )
 
 
