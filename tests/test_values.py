@@ -11,7 +11,7 @@ import axon
 import numpy as np
 import pytest
 from axon import Loop, initializers, jit, metrics, nx, optimizers, schedules, updates
-from axon.defn import defn
+from axon.defn import defn, grad
 from axon.loop import early_stop
 
 DATA = [(np.ones((4, 3), "f4"), np.ones((4, 2), "f4"))] * 3
@@ -153,6 +153,7 @@ x = axon.input("x", shape=(None, 3))
         (loop(handler=lambda state: None), "^Loop: .*<lambda> .* as handlers"),
         (jit(lambda x: x), "^jit: <lambda>: .* as function"),
         (jit(functools.partial(lambda x: x)), "^jit: .* as function"),
+        (jit(grad(double)), "^jit: double: .* got a wrapper of double of .* as function"),
         (optimizers.sgd(lambda step: 0.5), r"^update: scale_by_schedule\(.* as argument"),
         (updates.stateless(lambda u, p: u), r"^update: stateless\(.* as argument"),
     ],

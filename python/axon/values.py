@@ -84,9 +84,10 @@ def refuse_unnamed(owner: str, parts: Mapping[str, Any]) -> None:
     for part, value in parts.items():
         for function in _functions(value):
             if not named(function):
+                wrapper = "a wrapper of " if hasattr(function, "__wrapped__") else ""
                 raise PicklingError(
-                    f"{owner}: expected functions that can be imported by name, got {function.__qualname__} of "
-                    f"{function.__module__} as {part}; define it with def at the top of a module"
+                    f"{owner}: expected functions that can be imported by name, got {wrapper}{function.__qualname__} "
+                    f"of {function.__module__} as {part}; define it with def at the top of a module"
                 )
 
 
