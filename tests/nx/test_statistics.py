@@ -33,6 +33,14 @@ def test_gradients(f, axis):
     testing.check_grads(lambda x: f(x, axis=axis), X)
 
 
+@pytest.mark.parametrize("compiler", [None, "native", "evaluate"])
+@pytest.mark.parametrize(("values", "sign"), [([-0.0, -0.0], -1), ([-0.0, 0.0], 1), ([], 1)], ids=str)
+def test_a_sum_of_negative_zeros_is_one(values, sign, compiler):
+    sums = lambda x: (nx.sum(x), nx.sum(x, axis=0, keepdims=True))  # noqa: E731
+    for total in (jit(sums, compiler=compiler) if compiler else sums)(nx.tensor(values, "float32")):
+        assert np.copysign(1, total.numpy()) == sign and not total.numpy()
+
+
 @pytest.mark.parametrize("values", [[0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [2.0, 3.0, 5.0, 7.0, 11.0], [4.0]], ids=str)
 def test_derivatives_of_a_product_are_products_of_the_others(values):
     others = lambda *gone: np.prod([v for k, v in enumerate(values) if k not in gone])  # noqa: E731

@@ -53,9 +53,16 @@ def _others(x: Tensor) -> Tensor:
     return concat([shared * b, shared * a, take_slice(pairs, half, n - half, 0)])
 
 
+def _sum(xp: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
+    """NumPy begins with 0.0, so that its sum of negative zeros is 0.0; a kernel's is -0.0, and 0.0 only of nothing."""
+    start = {"initial": -0.0} if x.dtype.kind == "f" and x.size else {}
+    return xp.sum(x, axis=axis, keepdims=keepdims, **start)
+
+
 @reduction(
     dtype=accumulating,
     combine="add",
+    eager=_sum,
     identity=lambda d: -0.0 if d.is_float else 0,
     vjp=lambda g, y, x, *, axis, keepdims: (_spread(g, x, axis, keepdims),),
 )
