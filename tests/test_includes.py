@@ -10,7 +10,7 @@ import pytest
 CSRC = Path(__file__).parents[1] / "csrc"
 MAY_INCLUDE = {
     "kernels": set(),  # its own files only, by their bare names, and no system header
-    "tiles": {"kernels", "tiles"},
+    "tiles": {"kernels", "runtime", "tiles"},  # the runtime's threads, features and loader
     "runtime": {"runtime"},
     "cpu": {"cpu", "runtime"},
     "cuda": {"cuda", "runtime"},
@@ -25,7 +25,7 @@ def test_every_folder_is_named() -> None:
 
 @pytest.mark.parametrize("folder", MAY_INCLUDE)
 def test_includes(folder: str) -> None:
-    for path in (CSRC / folder).glob("*.*"):
+    for path in (CSRC / folder).rglob("*.*"):
         for name in re.findall(r'#include "([^"]+)"', path.read_text()):
             if folder == "kernels":
                 assert (path.parent / name).exists(), f"{path.name} includes {name}"

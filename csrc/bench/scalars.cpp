@@ -54,13 +54,12 @@ void time_tile(const axon_tile_entry& tile) {
 }  // namespace
 
 void time_scalars(const std::string& name) {
-  size_t count = 0, timed = 0;
-  const axon_tile_entry* tiles = axon_tiles(&count);
-  for (size_t i = 0; i < count; ++i) {
-    bool float32 = std::strcmp(tiles[i].name, "cast") != 0;
-    for (int k = 0; k < tiles[i].arity; ++k) float32 &= tiles[i].inputs[k] == axon_float32;
-    if (name.empty() ? !float32 : name != tiles[i].name) continue;
-    time_tile(tiles[i]);
+  size_t timed = 0;
+  for (const axon_tile_entry& tile : tile_table()) {
+    bool float32 = std::strcmp(tile.name, "cast") != 0;
+    for (int k = 0; k < tile.arity; ++k) float32 &= tile.inputs[k] == axon_float32;
+    if (name.empty() ? !float32 : name != tile.name) continue;
+    time_tile(tile);
     ++timed;
   }
   if (timed == 0) throw std::invalid_argument("no scalar of csrc/kernels/scalar.h is named " + name);

@@ -80,10 +80,7 @@ void add_tiles(py::module_& module) {
   type
       .def("__call__", &Tile::call, "tile(*inputs, output): compute every element of output.")
       .def_property_readonly("name", [](const Tile& tile) { return tile.entry->name; })
-      .def_property_readonly("index", [](const Tile& tile) {
-        size_t count = 0;
-        return tile.entry - axon_tiles(&count);
-      });
+      .def_property_readonly("index", [](const Tile& tile) { return tile.entry - tile_table().data(); });
   module.def("tile", &tile_of, py::arg("name"), py::arg("input_dtypes").noconvert(),
              py::arg("output_dtype").noconvert(),
              "The compiled loop of a scalar over dense arrays; dtypes as numbers (bool 0 ... float64 12).");

@@ -33,16 +33,17 @@ LibraryFactory find(const char* symbol) {
   return entry == registry().factories.end() ? nullptr : entry->second;
 }
 
-// libaxon_cpu.so brings oneDNN with it, which costs milliseconds and 50 MB: it is loaded when first needed.
-void load_cpu_library() {
-  Dl_info self{};
-  if (dladdr(reinterpret_cast<void*>(&find_library_factory), &self) == 0) throw std::runtime_error("dladdr failed");
-  std::string path = self.dli_fname;
-  path.replace(path.rfind('/') + 1, std::string::npos, "libaxon_cpu.so");
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw std::runtime_error(dlerror());
-}
-
 }  // namespace
+
+void* load_neighbour(const char* file) {
+  Dl_info self{};
+  if (dladdr(reinterpret_cast<void*>(&load_neighbour), &self) == 0) throw std::runtime_error("dladdr failed");
+  std::string path = self.dli_fname;
+  path.replace(path.rfind('/') + 1, std::string::npos, file);
+  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw std::runtime_error(dlerror());
+  return library;
+}
 
 LibraryRegistration::LibraryRegistration(const char* symbol, LibraryFactory factory) {
   std::lock_guard lock(registry().mutex);
@@ -74,7 +75,7 @@ std::unique_ptr<LibraryStep> ScratchArea::make(LibraryFactory factory, const Lib
 
 LibraryFactory find_library_factory(const char* symbol) {
   if (LibraryFactory factory = find(symbol)) return factory;
-  load_cpu_library();
+  load_neighbour("libaxon_cpu.so");  // brings oneDNN, which costs milliseconds and 50 MB: not before it is needed
   if (LibraryFactory factory = find(symbol)) return factory;
   throw std::runtime_error(std::string("no library step is named ") + symbol);
 }

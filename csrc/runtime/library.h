@@ -46,6 +46,9 @@ class Scratch {
 
 using LibraryFactory = std::unique_ptr<LibraryStep> (*)(const LibraryCall&);
 
+// The library of that name in this library's folder, loaded. Throws std::runtime_error where it cannot be.
+void* load_neighbour(const char* file);
+
 // The factory registered under `symbol`; loads libaxon_cpu.so when the symbol is not yet known.
 // Throws std::runtime_error when nothing registers it.
 LibraryFactory find_library_factory(const char* symbol);

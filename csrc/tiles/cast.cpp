@@ -3,12 +3,8 @@
 
 namespace axon::tiles {
 
-template <class To> struct cast_to {
-  template <class V> AXON_INLINE auto operator()(V x) const { return cast<To>(x); }
-};
-
 template <class From> void append_casts_from(Table& table) {
-#define AXON_CAST(name, To) table.push_back(entry<cast_to<To>, To, From>("cast"));
+#define AXON_CAST(name, To) table.push_back(cast_entry<From, To>());
   AXON_DTYPES(AXON_CAST)
 #undef AXON_CAST
 }

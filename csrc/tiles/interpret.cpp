@@ -51,8 +51,7 @@ class Machine {
  public:
   Machine(char* const* memory, const int64_t* ints, const uint64_t* literals, char* scratch)
       : memory_(memory), literals_(literals) {
-    size_t count = 0;
-    tiles_ = axon_tiles(&count);
+    tiles_ = tile_table().data();
     outer_ = *ints++;
     block_ = *ints++;
     const int64_t chunk = *ints++;

@@ -70,6 +70,11 @@ template <class Op, class T, int arity, bool mask_first> axon_tile_entry entry_o
   else return entry<Op, element<decltype(Op()(V{}, V{}, V{}))>, T, T, T>(name);
 }
 
+template <class To> struct cast_to {
+  template <class V> AXON_INLINE auto operator()(V x) const { return cast<To>(x); }
+};
+template <class From, class To> axon_tile_entry cast_entry() { return entry<cast_to<To>, To, From>("cast"); }
+
 // Every op for dtype T.
 template <class T> void append(Table& table) {
 #define AXON_OP(name, arity, dtypes)    \

@@ -27,11 +27,15 @@ struct axon_tile_entry {
   void (*run)(const void* const* inputs, void* output, int64_t n);
 };
 
+// As this library was compiled; what runs is tile_table().
 extern "C" const axon_tile_entry* axon_tiles(size_t* count);
 
 namespace axon {
 
 constexpr int64_t kItemSizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};  // by axon_dtype
+
+// The same entries in the same order; where the CPU has AVX-512, some run with 16 lanes (libaxon_avx512.so): the same bits.
+std::span<const axon_tile_entry> tile_table();
 
 // The entry of these dtypes, or null.
 const axon_tile_entry* find_tile(std::string_view name, std::span<const uint8_t> inputs, uint8_t output);

@@ -1,12 +1,17 @@
 """Every tile gives the same bits with 1, 8 and 16 lanes, whatever the length. All NaNs count as one."""
 
 import ctypes
+import os
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from axon import _core
 
-from .tiles import DTYPES, Tile, tiles
+from .tiles import DTYPES, Tile, table_of, tiles
 
 WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -51,6 +56,40 @@ def test_same_bits_at_every_width(lanes: int) -> None:
             )
     assert not different
     assert tiles(lanes).keys() == tiles(8).keys()
+
+
+PACKAGE = Path(_core.__file__).parent
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_same_bits_on_the_cpu_at_hand() -> None:
+    """What libaxon.so was compiled with, and what stands in its place where there is AVX-512."""
+    different = []
+    for (name, inputs, output), tile in table_of(PACKAGE / "libaxon.so").items():
+        args, found = arguments(tile, 4099), np.empty(4099, output)
+        used = _core.tile(name, [DTYPES.index(d) for d in inputs], DTYPES.index(output))
+        used(*[a.view(WORDS[a.itemsize]) for a in args], found.view(WORDS[found.itemsize]))
+        if not np.array_equal(bits(tile(*args)), bits(found)):
+            different.append((name, inputs, output))
+    assert not different
+
+
+@pytest.mark.parametrize("most", ["avx2", ""])
+def test_wide_tiles_are_loaded_where_they_run(most: str) -> None:
+    text = (
+        "from axon import nx, _core; nx.exp(nx.ones(3)); "
+        "print('libaxon_avx512.so' in open('/proc/self/maps').read(), *_core.cpu_features())"
+    )
+    environment = {**os.environ, "AXON_MAX_ISA": most}
+    loaded, *features = subprocess.check_output([sys.executable, "-c", text], env=environment, text=True).split()
+    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"}
+    assert loaded == str(wide <= set(features)) and not (most == "avx2" and wide & set(features))
+
+
+def test_wide_tiles_share_no_function() -> None:
+    """Their library shows one name: an inline function of it would be taken for one that older CPUs can run."""
+    command = ["nm", "-D", "--defined-only", str(PACKAGE / "libaxon_avx512.so")]
+    assert subprocess.check_output(command, text=True).split()[1:] == ["T", "axon_wide_tiles"]
 
 
 @pytest.mark.parametrize("lanes", [1, 8, 16])

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 CSRC = Path(__file__).parents[2] / "csrc"
 KERNELS, TILES = CSRC / "kernels", CSRC / "tiles"
-TILE_SOURCES = sorted(TILES.glob("*.cpp"))
+TILE_SOURCES = [TILES / f"{part}.cpp" for part in ("cast", "floating", "integer", "tiles")]  # what makes the table
 FLAGS = (
     "-std=c++20 -O2 -fPIC -ffp-contract=off -fwrapv -fno-strict-aliasing -fno-math-errno -fno-trapping-math "
     "-Wall -Wextra -Werror -Wno-psabi"
@@ -76,7 +76,7 @@ class Tile:
 
 def build_library(sources: list[Path], flags: list[str], name: str) -> Path:
     """Compiles sources to one shared library, unless the same contents were compiled before."""
-    text = b"".join(p.read_bytes() for p in sorted({*KERNELS.glob("*"), *TILES.glob("*"), *sources}))
+    text = b"".join(p.read_bytes() for p in sorted({*KERNELS.glob("*"), *TILES.glob("*.*"), *sources}))
     digest = hashlib.sha256(text + repr((flags, sources)).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"axon-test-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -99,10 +99,18 @@ def build_library(sources: list[Path], flags: list[str], name: str) -> Path:
     return target
 
 
+Table = dict[tuple[str, tuple[np.dtype, ...], np.dtype], Tile]
+
+
 @cache
-def tiles(lanes: int) -> dict[tuple[str, tuple[np.dtype, ...], np.dtype], Tile]:
+def tiles(lanes: int) -> Table:
     """The table for 1, 8 or 16 lanes, by name, input dtypes and output dtype. 16 lanes are lowered to AVX2."""
-    library = ctypes.CDLL(str(build_library(TILE_SOURCES, [*AVX2, f"-DAXON_LANES={lanes}"], f"tiles{lanes}")))
+    return table_of(build_library(TILE_SOURCES, [*AVX2, f"-DAXON_LANES={lanes}"], f"tiles{lanes}"))
+
+
+def table_of(path: Path) -> Table:
+    """The table that a library was compiled with."""
+    library = ctypes.CDLL(str(path))
     count = ctypes.c_size_t()
     library.axon_tiles.restype = ctypes.POINTER(_Entry)
     entries = library.axon_tiles(ctypes.byref(count))

@@ -1,0 +1,19 @@
+// The tiles in which 16 lanes gain: those of float32 and of random numbers' words, and casts of what is computed in them. A
+// library of its own that shows one name, so that no inline function compiled for AVX-512 is ever taken for another's.
+#include "tiles/make.h"
+
+extern "C" __attribute__((visibility("default"))) const axon_tile_entry* axon_wide_tiles(size_t* count) {
+  using namespace axon;
+  using namespace axon::tiles;
+  static const Table table = [] {
+    Table t;
+    append<float>(t);
+    append<uint32>(t);
+    append<uint64>(t);
+    t.insert(t.end(), {cast_entry<f16, float>(), cast_entry<float, f16>(), cast_entry<bf16, float>(), cast_entry<float, bf16>(),
+                       cast_entry<uint64, uint32>(), cast_entry<uint32, float>()});
+    return t;
+  }();
+  *count = table.size();
+  return table.data();
+}
