@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
+import numpy as np
+
 Exporter: TypeAlias = Any  # what has the buffer protocol; NumPy's stubs do not say that arrays have it
 
 @final
@@ -91,4 +93,5 @@ def load_program(path: str) -> Program: ...
 
 array_memory: Any
 
+def empty(shape: tuple[int, ...], dtype: np.dtype, /) -> np.ndarray: ...
 def set_array_memory(whose: Any, /) -> Any: ...

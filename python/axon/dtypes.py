@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import DTypeError
@@ -15,52 +15,39 @@ class DType:
     """An element type: compared by identity, printed as its name.
 
     `kind` is one of b (bool), i (signed), u (unsigned), f (float), c (complex); `code` is its number at the C border.
+    is_half: whether it is a storage type that is computed in float32. lowest and highest: what every value is at least
+    and at most, infinite for floats. numpy: the NumPy dtype of the same layout (bfloat16 is ml_dtypes').
     """
 
-    __slots__ = ("code", "itemsize", "kind", "name")
+    __slots__ = (
+        "code", "highest", "is_float", "is_half", "is_integer", "itemsize", "kind", "lowest", "name", "numpy",
+    )  # fmt: skip
+    numpy: np.dtype
 
     def __init__(self, name: str, kind: str, itemsize: int, code: int) -> None:
         self.name, self.kind, self.itemsize, self.code = name, kind, itemsize, code
+        self.is_float, self.is_integer = kind == "f", kind in "iu"
+        self.is_half = self.is_float and itemsize == 2
+        bits, inf = 8 * itemsize, float("inf")
+        self.lowest: bool | int | float = {"b": False, "u": 0, "i": -(1 << bits - 1), "f": -inf}[kind]
+        self.highest: bool | int | float = {"b": True, "u": (1 << bits) - 1, "i": (1 << bits - 1) - 1, "f": inf}[kind]
+
+    def __getattr__(self, name: str) -> np.dtype:
+        if name != "numpy":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.numpy = found = _numpy(self)  # at first use, which loads NumPy
+        return found
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What NumPy asks of an object that stands for a dtype, as in np.zeros(3, nx.float32)."""
+        return self.numpy
 
     def __repr__(self) -> str:
         return self.name
 
     def __reduce__(self) -> str:
         return "bool_" if self is bool_ else self.name
-
-    @property
-    def numpy(self) -> np.dtype:
-        """The NumPy dtype of the same layout (bfloat16 is ml_dtypes')."""
-        return _numpy(self)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The same: what NumPy asks of an object that stands for a dtype, as in np.zeros(3, nx.float32)."""
-        return _numpy(self)
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind == "f"
-
-    @property
-    def is_integer(self) -> bool:
-        return self.kind in "iu"
-
-    @property
-    def is_half(self) -> bool:
-        """Whether it is a storage type that is computed in float32."""
-        return self.kind == "f" and self.itemsize == 2
-
-    @property
-    def lowest(self) -> bool | int | float:
-        """What every value is at least: -inf for floats."""
-        return {"b": False, "u": 0, "i": -(1 << 8 * self.itemsize - 1), "f": float("-inf")}[self.kind]
-
-    @property
-    def highest(self) -> bool | int | float:
-        """What every value is at most: inf for floats."""
-        bits = 8 * self.itemsize
-        return {"b": True, "u": (1 << bits) - 1, "i": (1 << bits - 1) - 1, "f": float("inf")}[self.kind]
 
 
 bool_: Final = DType("bool", "b", 1, 0)
@@ -87,7 +74,6 @@ _OF_PYTHON: Final = {bool: bool_, int: int32, float: float32}
 DTypeLike: TypeAlias = "DType | str | type | np.dtype"
 
 
-@cache
 def _numpy(dtype: DType) -> np.dtype:
     import numpy as np
 

@@ -2,12 +2,16 @@
 
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import axon
+import ml_dtypes
 import numpy as np
 import pytest
-from axon import jit, nx
+from axon import _core, jit, nx
 from axon.defn.jit import Definition
+from axon.runtime import computing
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +125,52 @@ def test_arrays_in_our_memory_grow_and_outlive_the_call() -> None:
 
     with pytest.raises(ZeroDivisionError):
         in_our_memory(lambda: 1 / 0)()
+    assert np.empty(1 << 20).size and axon.memory().live == before
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float16", "float32", "int64", ml_dtypes.bfloat16])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0, 5), (7, 1, 3), (1000, 300)])
+def test_new_arrays_are_as_numpys(shape: tuple[int, ...], dtype: Any) -> None:
+    before = axon.memory().live
+    array, other = _core.empty(shape, np.dtype(dtype)), np.empty(shape, dtype)
+    assert array.shape == shape and array.dtype == other.dtype and (array.strides == other.strides or not array.size)
+    assert str(array.flags) == str(other.flags) and array.ctypes.data % 64 == 0
+    array[...] = 1
+    assert (array == 1).all() and axon.memory().live >= before + array.nbytes
+    del array
+    assert axon.memory().live == before
+
+
+@pytest.mark.parametrize(
+    "given", [(), ((2,),), ((-1,), "f4"), ((2.5,), "f4"), ([2], "f4"), ((2,), "O"), ((1 << 62, 4), "f4")]
+)
+def test_new_arrays_of_no_shape_are_refused(given: tuple[Any, ...]) -> None:
+    with pytest.raises((TypeError, ValueError, MemoryError)):
+        _core.empty(*given[:1], *map(np.dtype, given[1:]))
+    with pytest.raises(TypeError):
+        _core.empty((2,), "f4")  # type: ignore[arg-type]
+
+
+def test_computing_is_quiet_and_in_our_memory_at_any_depth_and_in_any_thread() -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def work(depth: int) -> np.ndarray:
+        made = np.log(np.zeros(1000))
+        if depth == 0:
+            together.wait()
+            return made
+        return computing(work, depth - 1) + made
+
+    before = axon.memory().live
+    with np.errstate(all="raise"), ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(computing, [work] * 3, range(3)))
+        with pytest.raises(FloatingPointError):
+            np.log(np.zeros(1))
+        with pytest.raises(ZeroDivisionError):
+            computing(lambda: 1 / 0)
+        assert np.geterr()["divide"] == "raise"
+    assert axon.memory().live >= before + 3 * 8000 and all((x == -np.inf).all() for x in found)
+    del found
     assert np.empty(1 << 20).size and axon.memory().live == before
 
 

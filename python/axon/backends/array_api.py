@@ -9,7 +9,7 @@ program made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,8 @@ from ..errors import AxonError
 from ..nx.backend import running, unwatched
 from ..nx.op import Op
 from ..nx.tensor import Tensor, TensorType
-from ..runtime import in_our_memory
+from ..runtime import array_maker, computing
 
-_QUIET = nullcontext()  # movement computes nothing that NumPy could warn of
 ARITHMETIC = {"elementwise", "reduction", "contraction", "indexing"}  # kinds in which half floats are widened
 
 RENAMED = {  # array-API names that a namespace may know only by NumPy's older ones
@@ -31,8 +30,9 @@ RENAMED = {  # array-API names that a namespace may know only by NumPy's older o
 }  # fmt: skip
 
 
-Loop = Callable[..., None]  # (*inputs, output): inputs broadcast to the output, which is dense
-Scalars = Callable[[str, Sequence[int], int], Loop | None]  # name, codes of the inputs' dtypes, of the output's
+# Name, codes of the inputs' dtypes, of the output's -> (*inputs, output): inputs broadcast to a dense output.
+Scalars = Callable[[str, Sequence[int], int], Callable[..., None] | None]
+Carrier = Callable[[Sequence[Tensor], Mapping[str, Any], tuple[TensorType, ...]], tuple[Any, ...]]
 
 
 class ArrayBackend:
@@ -42,59 +42,91 @@ class ArrayBackend:
         self.name, self.xp, self.compiler = name, xp, compiler
         self.arrays = (xp.ndarray, np.ndarray)
         self._scalars = scalars
-        self._loops: dict[Any, Loop | None] = {}  # by row, dtype of the result and of the operands
+        self._carriers: dict[Any, Carrier] = {}  # by row, dtype of the result and of the operands
 
     def __repr__(self) -> str:
         return f"<backend {self.name}>"
 
-    @in_our_memory
     def apply(
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
     ) -> tuple[Any, ...]:
-        if op.kind == "elementwise":
-            loop = self._loop(op, out[0].dtype, args)
-            if loop is not None:
-                made = np.empty(out[0].shape, out[0].dtype.numpy)
-                loop(*[_exported(self.array(a.data, a.type)) for a in args], _exported(made))
-                return (made,)
-        if op.eager is None and op.expand is not None:
-            with running(self), unwatched():
-                return (op.expand(*args, **attrs).data,)
-        arrays = [self.array(a.data, a.type) for a in args]
-        if op.kind in ARITHMETIC:
-            arrays = [x.astype(np.float32) if a.dtype.is_half else x for x, a in zip(arrays, args)]
-        with _QUIET if op.kind == "movement" else np.errstate(all="ignore"):
-            if op.eager is not None:
-                made = op.eager(self.xp, *arrays, **attrs)
-            else:
-                name = op.name if hasattr(self.xp, op.name) else RENAMED[op.name]
-                made = getattr(self.xp, name)(*arrays, **attrs)
-            results = made if isinstance(made, tuple) else (made,)
-            return tuple([self._settled(x, t) for x, t in zip(results, out, strict=True)])
-
-    def _loop(self, op: Op, out: DType, args: Sequence[Tensor]) -> Loop | None:
-        """The compiled loop of an elementwise row, where there is one and it is wanted (`_better`)."""
-        key = (op, out, *[a.type.dtype for a in args])
+        key = (op, out[0].dtype, *[a.type.dtype for a in args])
         try:
-            return self._loops[key]
+            carry = self._carriers[key]
         except KeyError:
-            found, dtypes = None, [a.type.dtype for a in args]
-            if self._scalars is not None and _better(op, out, dtypes):
-                name = "cast" if op.name == "astype" else op.name
-                found = self._scalars(name, [d.code for d in dtypes], out.code)
-            return self._loops.setdefault(key, found)
+            carry = self._carriers[key] = self._carrier(*key)
+        return carry(args, attrs, out)
 
-    def _settled(self, x: Any, type: TensorType) -> Any:
-        """A result as an array of the dtype that inference promised."""
-        x, wanted = self.xp.asarray(x), type.dtype.numpy
-        return x if x.dtype == wanted else x.astype(wanted)
+    def _carrier(self, op: Op, out: DType, *operands: DType) -> Carrier:
+        """What carries out a row of operands of these dtypes."""
+        scalar = None
+        if op.kind == "elementwise" and self._scalars is not None and _better(op, out, operands):
+            name = "cast" if op.name == "astype" else op.name
+            scalar = self._scalars(name, [d.code for d in operands], out.code)
+        if scalar is not None:
+            return self._looping(scalar, out, operands)
+        if op.eager is None and op.expand is not None:
+            return partial(self._expanded, op.expand)
+        return self._calling(self._function(op), op.kind in ARITHMETIC and any(d.is_half for d in operands))
 
-    @in_our_memory
+    def _looping(self, scalar: Callable[..., None], out: DType, operands: Sequence[DType]) -> Carrier:
+        """By a compiled loop: (*inputs, output)."""
+        empty, dtype, known = array_maker(), out.numpy, self.arrays
+        odd = any(d.numpy.kind == "V" for d in (out, *operands))
+
+        def carry(args: Sequence[Tensor], attrs: Mapping[str, Any], out: tuple[TensorType, ...]) -> tuple[Any, ...]:
+            made = empty(out[0].shape, dtype)
+            arrays = [x if isinstance(x := a.data, known) else self.array(x, a.type) for a in args]
+            if odd:
+                scalar(*map(_exported, arrays), _exported(made))
+            else:
+                scalar(*arrays, made)
+            return (made,)
+
+        return carry
+
+    def _calling(self, function: Callable[..., Any], widens: bool) -> Carrier:
+        """By a function of arrays; `widens`: half floats are computed in float32."""
+        known, asarray = self.arrays, self.xp.asarray
+
+        def settled(made: Any, type: TensorType) -> Any:
+            """A result as an array of the dtype that inference promised."""
+            made, wanted = asarray(made), type.dtype.numpy
+            return made if made.dtype == wanted else made.astype(wanted)
+
+        def results(arrays: list[Any], attrs: Mapping[str, Any], out: tuple[TensorType, ...]) -> tuple[Any, ...]:
+            made = function(*arrays, **attrs)
+            if len(out) == 1:
+                return (settled(made, out[0]),)
+            return tuple([settled(x, t) for x, t in zip(made, out, strict=True)])
+
+        def carry(args: Sequence[Tensor], attrs: Mapping[str, Any], out: tuple[TensorType, ...]) -> tuple[Any, ...]:
+            arrays = [x if isinstance(x := a.data, known) else self.array(x, a.type) for a in args]
+            if widens:
+                arrays = [x.astype(np.float32) if a.type.dtype.is_half else x for x, a in zip(arrays, args)]
+            return computing(results, arrays, attrs, out)
+
+        return carry
+
+    def _expanded(
+        self, expand: Callable[..., Tensor], args: Sequence[Tensor], attrs: Mapping[str, Any], out: Any
+    ) -> tuple[Any, ...]:
+        with running(self), unwatched():
+            return (expand(*args, **attrs).data,)
+
+    def _function(self, op: Op) -> Callable[..., Any]:
+        """A row over arrays: (*arrays, **attributes) -> an array, or several."""
+        if op.eager is not None:
+            return partial(op.eager, self.xp)
+        name = op.name if hasattr(self.xp, op.name) else RENAMED[op.name]
+        # A method of arrays does what the namespace's function does after looking at what it is given.
+        method = getattr(self.xp.ndarray, name, None) if op.kind in ("reduction", "movement") else None
+        return method or getattr(self.xp, name)
+
     def constant(self, value: bool | int | float, type: TensorType) -> Any:
         if not type.shape and -65504 <= value <= 65504:  # what every float holds
-            return self.xp.asarray(value, dtype=type.dtype.numpy)
-        with np.errstate(all="ignore"):
-            return self.xp.full(type.shape, value, dtype=type.dtype.numpy)
+            return computing(self.xp.asarray, value, type.dtype.numpy)
+        return computing(self.xp.full, type.shape, value, type.dtype.numpy)
 
     def from_numpy(self, array: np.ndarray) -> Any:
         return self.xp.asarray(array)

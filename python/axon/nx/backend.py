@@ -56,7 +56,7 @@ tracing: ContextVar[Backend | None] = ContextVar("axon_tracing", default=None)
 _ambient: ContextVar[Backend | None] = ContextVar("axon_ambient", default=None)
 # Who looks at the results of every op that is carried out at once, if anyone.
 watching: ContextVar[Watch | None] = ContextVar("axon_watching", default=None)
-_AS_IT_IS = nullcontext()
+AS_IT_IS = nullcontext()
 
 
 @contextmanager
@@ -92,24 +92,26 @@ def unwatched() -> Iterator[None]:
 
 def on(device: str | None) -> AbstractContextManager[None]:
     """`running` on the backend of that name; None leaves everything as it is."""
-    return _AS_IT_IS if device is None else running(config.lookup("backend", device))
+    return AS_IT_IS if device is None else running(config.lookup("backend", device))
 
 
 def beside(tensors: Sequence[Tensor]) -> AbstractContextManager[None]:
     """While the block runs, what has no operands is made where these tensors are; an open trace records it."""
-    if not tensors or tracing.get() is not None or tensors[0].backend is home():
-        return _AS_IT_IS
+    if not tensors or tensors[0].backend is home() or tracing.get() is not None:
+        return AS_IT_IS
     return running(tensors[0].backend)
 
 
 def home(tensors: Sequence[Tensor] = ()) -> Backend:
     """The backend that new data goes to, beside these tensors if any. A trace holds no data: it captures."""
-    if tracing.get() is None:
-        for t in tensors:
-            return t.backend
+    if tensors and tracing.get() is None:
+        return tensors[0].backend
     return _ambient.get() or config.lookup("backend", config.default_backend)
 
 
 def select(tensors: Sequence[Tensor]) -> Backend:
     """The backend that carries out an op over these tensors."""
-    return tracing.get() or home(tensors)
+    trace = tracing.get()
+    if trace is not None:
+        return trace
+    return tensors[0].backend if tensors else home()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..errors import ShapeError
@@ -57,13 +58,23 @@ def _dot_shape(name: str, types: Sequence[TensorType], *, contract: Any, batch: 
 
 
 def _dot_eager(xp: Any, a: Any, b: Any, contract: Pair, batch: Pair) -> Any:
+    left, right, outer, inner = _orders(a.ndim, b.ndim, contract, batch)
+    a, b, rows = a.transpose(left), b.transpose(right), len(left) - inner
+    if outer + 1 == rows and inner == 1 and len(right) == len(left):
+        return xp.matmul(a, b)
+    lead, free, other = a.shape[:outer], a.shape[outer:rows], b.shape[outer + inner :]
+    size = math.prod(a.shape[rows:])
+    made = xp.matmul(a.reshape((*lead, math.prod(free), size)), b.reshape((*lead, size, math.prod(other))))
+    return made.reshape((*lead, *free, *other))
+
+
+@lru_cache
+def _orders(left: int, right: int, contract: Pair, batch: Pair) -> tuple[Axes, Axes, int, int]:
+    """For operands of these ranks the axes as batch, free, contracted, and as batch, contracted, free; how many are
+    batch axes, and how many are contracted."""
     (ca, cb), (ba, bb) = contract, batch
-    fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
-    outer = [a.shape[i] for i in ba]
-    inner = math.prod(a.shape[i] for i in ca)
-    left = a.transpose((*ba, *fa, *ca)).reshape((*outer, math.prod(a.shape[i] for i in fa), inner))
-    right = b.transpose((*bb, *cb, *fb)).reshape((*outer, inner, math.prod(b.shape[i] for i in fb)))
-    return xp.matmul(left, right).reshape((*outer, *(a.shape[i] for i in fa), *(b.shape[i] for i in fb)))
+    fa, fb = _free(left, ca, ba), _free(right, cb, bb)
+    return (*ba, *fa, *ca), (*bb, *cb, *fb), len(ba), len(ca)
 
 
 def _dot_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, *, contract: Pair, batch: Pair) -> tuple[Tensor, Tensor]:

@@ -138,7 +138,10 @@ def is_known(value: Any) -> bool:
 
 def scalar_type(value: Any) -> type | None:
     """bool, int or float if the value is a Python number (numpy.float64 is a Python float), else None."""
-    if type(value) is Number:
+    kind = type(value)
+    if kind in SCALARS:
+        return kind
+    if kind is Number:
         return value.python
     return next((t for t in SCALARS if isinstance(value, t)), None)
 

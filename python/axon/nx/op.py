@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from .. import config
 from ..dtypes import DType, result_type
 from ..errors import CompileError, DTypeError, ShapeError
-from .backend import beside, home, select, tracing, watching
+from .backend import AS_IT_IS, Backend, beside, home, tracing, watching
 from .number import SCALARS, Number, compared, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
@@ -104,28 +104,24 @@ def operand_types(operands: Sequence[Given]) -> list[TensorType]:
 
 def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Run a row: settle types, convert operands, dispatch. Returns a Tensor, or a tuple where the row has several."""
-    tensors = [o for o in operands if type(o) is Tensor]
-    if len(tensors) < len(operands):
-        operands, tensors = _given(op.name, operands)
-    settled = infer(op, [o.type if type(o) is Tensor else scalar_type(o) for o in operands], attrs)  # type: ignore[misc]
-    if op.by_value and 0 < len(tensors) < len(operands):
+    types: list[Any] = [o.type if type(o) is Tensor else None for o in operands]
+    if None in types:
+        operands = _given(op.name, operands)
+        types = [o.type if type(o) is Tensor else scalar_type(o) for o in operands]
+    settled, as_given = infer(op, types, attrs)
+    if op.by_value and not as_given:
         met = [compared(o, dtype) for o, dtype in zip(operands, settled.operands, strict=True)]
-        if any(m is not o for m, o in zip(met, operands)):
+        if any(m is not o for m, o in zip(met, operands)) and any(type(o) is Tensor for o in operands):
             return call(op, met, attrs)
-    backend = select(tensors)
-    args = []
-    for o, dtype in zip(operands, settled.operands, strict=True):
-        if type(o) is Number:
-            o = o.cast(op.name, dtype)
-        if type(o) is not Tensor:
-            type_ = TensorType(dtype, ())
-            o = Tensor(type_, backend, backend.constant(scalar_of(op.name, o, dtype), type_))
-        else:
-            if o.backend is not backend:
-                o = backend.adopt(o)
-            if o.type.dtype is not dtype:
-                o = call(TABLE["astype"], (o,), {"dtype": dtype})
-        args.append(o)
+    backend = tracing.get() or _first(operands)
+    args = operands
+    if not as_given or _elsewhere(operands, backend):
+        args = [
+            o
+            if type(o) is Tensor and o.backend is backend and o.type.dtype is dtype
+            else _settled(op, o, dtype, backend)
+            for o, dtype in zip(operands, settled.operands, strict=True)
+        ]
     results = backend.apply(op, settled.out, args, settled.attrs)
     made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
     if op.outside is not None or watching.get() is not None:
@@ -133,46 +129,79 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
-def _given(name: str, operands: Sequence[Any]) -> tuple[list[Any], list[Tensor]]:
-    """Operands as tensors and Python scalars, and the tensors among them."""
+def _elsewhere(operands: Sequence[Tensor], backend: Backend) -> bool:
+    """Whether some tensor is of another backend."""
+    for o in operands:
+        if o.backend is not backend:
+            return True
+    return False
+
+
+def _first(operands: Sequence[Any]) -> Backend:
+    """The backend of the first tensor."""
+    for o in operands:
+        if type(o) is Tensor:
+            return o.backend
+    return home()
+
+
+def _settled(op: Op, operand: Any, dtype: DType, backend: Backend) -> Tensor:
+    """An operand as a tensor of that dtype on that backend."""
+    if type(operand) is Number:
+        operand = operand.cast(op.name, dtype)
+    if type(operand) is not Tensor:
+        type_ = TensorType(dtype, ())
+        return Tensor(type_, backend, backend.constant(scalar_of(op.name, operand, dtype), type_))
+    if operand.backend is not backend:
+        operand = backend.adopt(operand)
+    return operand if operand.type.dtype is dtype else call(TABLE["astype"], (operand,), {"dtype": dtype})
+
+
+def _given(name: str, operands: Sequence[Any]) -> list[Any]:
+    """Operands as tensors and Python scalars."""
     given = list(operands)
     for i, o in enumerate(given):
         if type(o) is not Tensor and scalar_type(o) is None:
             with beside([t for t in operands if isinstance(t, Tensor)]):
                 given[i] = _convert(name, o)
-    return given, [o for o in given if type(o) is Tensor]
+    return given
 
 
 PROGRAMS = 256  # that a function keeps
 KEPT = 4096  # entries of a table of what was settled before: where nothing repeats, it is forgotten
-_inferred: dict[Any, Inference] = {}  # by row, operands and attributes
+_inferred: dict[Any, tuple[Inference, bool]] = {}  # by row, operands and attributes
 
 
-def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> Inference:
-    """`op.infer`, looked up where a call has the types and attributes of one before."""
-    key: tuple[Any, ...] = (op, *types)
-    if attrs:
-        try:
-            key = (*key, *attrs, *map(plain, attrs.values()))
-        except TypeError:
-            return op.infer(types, dict(attrs))
+def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> tuple[Inference, bool]:
+    """`op.infer`, looked up where a call has the types and attributes of one before; and whether the operands are
+    tensors of the dtypes that they are cast to."""
+    try:
+        key = (op, *types, *attrs, *map(plain, attrs.values())) if attrs else (op, *types)
+    except TypeError:
+        return op.infer(types, dict(attrs)), False
     found = _inferred.get(key)
     if found is None:
-        found = op.infer(types, dict(attrs))
+        settled = op.infer(types, dict(attrs))
+        as_given = settled.operands == tuple([t.dtype if isinstance(t, TensorType) else None for t in types])
         if len(_inferred) >= KEPT:
             _inferred.clear()
-        _inferred[key] = found
+        found = _inferred[key] = settled, as_given
     return found
+
+
+_THEMSELVES = frozenset((int, str, DType, type(None), type(Ellipsis)))  # equal only if of one type
 
 
 def plain(value: Any) -> Any:
     """What stands for an attribute in a key: equal for equal ones of one type only, and of one sign of zero. TypeError
     for what may be equal and yet differ."""
     kind = type(value)
-    if kind is int or kind is str or kind is bool or value is None or kind is DType:
-        return kind, value
+    if kind in _THEMSELVES:
+        return value
     if kind is tuple or kind is list:
-        return tuple([plain(v) for v in value])
+        return tuple(value if _THEMSELVES.issuperset(map(type, value)) else map(plain, value))
+    if kind is bool:
+        return kind, value
     if kind is float:
         return kind, repr(value)
     raise TypeError(f"expected a number, text, dtype or tuple of such, got {kind.__name__}")
@@ -210,16 +239,22 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
         name = function.__name__.rstrip("_")
         operands, options, positional, defaults = _parameters(function)
         arity, allowed = len(operands), options.keys()
+        fitting: set[tuple[Any, ...]] = set()  # how many arguments by position, and the names of others
 
         @functools.wraps(function)
         def run(*args: Any, **attrs: Any) -> Any:
             if not allowed and not attrs and len(args) == arity:
                 return call(op, tuple(args[0]) if variadic else args, {})
-            rest = dict(zip(positional, args[arity:]))
-            given = {**defaults, **rest, **attrs}
-            fits = arity <= len(args) <= arity + len(positional)
-            if not fits or given.keys() != allowed or rest.keys() & attrs.keys():
-                _refuse(name, function, args, attrs)
+            given = {**defaults, **attrs}
+            if len(args) > arity:
+                given.update(zip(positional, args[arity:]))
+            form = (len(args), *attrs)
+            if form not in fitting:
+                twice = attrs.keys() & set(positional[: len(args) - arity])
+                if not arity <= len(args) <= arity + len(positional) or given.keys() != allowed or twice:
+                    _refuse(name, function, args, attrs)
+                if len(fitting) < KEPT:
+                    fitting.add(form)
             return call(op, tuple(args[0]) if variadic else args[:arity], given)
 
         op = Op(name=name, kind=kind, infer=infer, function=run, **fields)
@@ -271,11 +306,16 @@ def naming(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **options)
         except (ShapeError, DTypeError, IndexError) as error:
-            if not str(error).startswith(f"{name}: "):
-                error.args = (f"{name}: {error}",)
+            _begin(error, name)
             raise
 
     return run
+
+
+def _begin(error: Exception, name: str) -> None:
+    """Have an error's text begin with a name."""
+    if not str(error).startswith(f"{name}: "):
+        error.args = (f"{name}: {error}",)
 
 
 def lifted(function: Callable[P, R]) -> Callable[P, R]:
@@ -284,17 +324,25 @@ def lifted(function: Callable[P, R]) -> Callable[P, R]:
     a row."""
     parameters = _parameters(inspect.unwrap(function))[0]
     places = [i for i, p in enumerate(parameters) if function.__annotations__[p] == "Tensor"]
-    body = naming(function)
+    leading = places == [*range(len(places))]
+    name = function.__name__.rstrip("_")
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
-        given = [args[i] for i in places if i < len(args)]
+        given = args[: len(places)] if leading else [args[i] for i in places if i < len(args)]
         tensors = [a for a in given if isinstance(a, Tensor)]
-        with beside(tensors):
-            if len(tensors) < len(given):
-                made = iter(lift(function.__name__, given))
-                args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
-            return body(*args, **options)
+        place = beside(tensors)
+        try:
+            if place is AS_IT_IS and len(tensors) == len(given):
+                return function(*args, **options)
+            with place:
+                if len(tensors) < len(given):
+                    made = iter(lift(name, given))
+                    args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
+                return function(*args, **options)
+        except (ShapeError, DTypeError, IndexError) as error:
+            _begin(error, name)
+            raise
 
     return run
 
@@ -376,12 +424,15 @@ def operator(name: str, *, reflected: bool = False) -> Declare:
     return attach
 
 
+_OPERANDS = (Tensor, Number, *SCALARS)
+
+
 def _is_operand(name: str, value: Any) -> bool:
     if isinstance(value, (list, tuple)):  # Python would answer == by identity
         raise TypeError(
             f"{name}: expected a tensor, array or number, got a {type(value).__name__}; give nx.tensor of it"
         )
-    return isinstance(value, (Tensor, Number, *SCALARS)) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    return isinstance(value, _OPERANDS) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
 
 
 DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]

@@ -19,7 +19,7 @@ from .elementwise import where
 from .indexing import positions, scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 from .number import Number, brief, scalar_type
-from .op import lifted
+from .op import KEPT, lifted, plain
 from .rules import broadcast_shapes
 from .tensor import Shape, Tensor
 
@@ -36,6 +36,7 @@ class Key(NamedTuple):
     dropped: Shape  # axes of int items
     shape: Shape  # of what is read, without the new axes
     new: Shape  # the new axes, in the final numbering
+    sliced: bool  # whether the slices leave something out
 
     @property
     def whole(self) -> bool:
@@ -102,7 +103,30 @@ def settle(x: Tensor, key: Any) -> Key:
     for a, n in enumerate(sizes):
         shape += indices.shape if a == axis and indices is not None else () if a in dropped else (n,)
     slices = tuple(starts), tuple(stops), tuple(steps), tuple(flipped)
-    return Key(*slices, axis, indices, tuple(dropped), tuple(shape), tuple(new))
+    sliced = any(a != 0 or s != 1 for a, s in zip(starts, steps)) or tuple(stops) != x.shape
+    return Key(*slices, axis, indices, tuple(dropped), tuple(shape), tuple(new), sliced)
+
+
+_keys: dict[Any, Key] = {}  # by the type of what is subscripted and the subscript
+_ALIKE = frozenset((int, slice, type(None), type(Ellipsis)))  # items that make one key wherever they are equal
+
+
+def settled(x: Tensor, key: Any) -> Key:
+    """`settle`, looked up where a tensor of the type was subscripted so before."""
+    items = key if type(key) is tuple else (key,)
+    if not _ALIKE.issuperset(map(type, items)):
+        return settle(x, key)
+    try:
+        form = (x.type, *[plain((i.start, i.stop, i.step)) if type(i) is slice else i for i in items])
+    except TypeError:
+        return settle(x, key)
+    found = _keys.get(form)
+    if found is None:
+        found = settle(x, key)
+        if len(_keys) >= KEPT:
+            _keys.clear()
+        _keys[form] = found
+    return found
 
 
 def joined(x: Tensor, key: Any, *, write: bool) -> tuple[Tensor, Any]:
@@ -177,18 +201,14 @@ def _indices(item: Any) -> Tensor:
 
 def _part(x: Tensor, key: Key) -> Tensor:
     """What the slices of the key read, all axes kept."""
-    part = (
-        slice_(x, key.starts, key.stops, key.steps)
-        if (key.starts, key.stops) != ((0,) * x.ndim, x.shape) or any(s != 1 for s in key.steps)
-        else x
-    )
+    part = slice_(x, key.starts, key.stops, key.steps) if key.sliced else x
     return flip(part, axis=key.flipped) if key.flipped else part
 
 
 @lifted
 def index(x: Tensor, /, key: Any) -> Tensor:
     x, key = joined(x, key, write=False)
-    k = settle(x, key)
+    k = settled(x, key)
     part = _part(x, k)
     if k.indices is not None:
         part = take(part, k.indices, axis=k.axis)
