@@ -176,7 +176,7 @@ def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> tuple[Inf
     """`op.infer`, looked up where a call has the types and attributes of one before; and whether the operands are
     tensors of the dtypes that they are cast to."""
     try:
-        key = (op, *types, *attrs, *map(plain, attrs.values())) if attrs else (op, *types)
+        key = (op, *types, *attrs, *map(attribute_key, attrs.values())) if attrs else (op, *types)
     except TypeError:
         return op.infer(types, dict(attrs)), False
     found = _inferred.get(key)
@@ -192,14 +192,14 @@ def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> tuple[Inf
 _THEMSELVES = frozenset((int, str, DType, type(None), type(Ellipsis)))  # equal only if of one type
 
 
-def plain(value: Any) -> Any:
+def attribute_key(value: Any) -> Any:
     """What stands for an attribute in a key: equal for equal ones of one type only, and of one sign of zero. TypeError
     for what may be equal and yet differ."""
     kind = type(value)
     if kind in _THEMSELVES:
         return value
     if kind is tuple or kind is list:
-        return tuple(value if _THEMSELVES.issuperset(map(type, value)) else map(plain, value))
+        return tuple(value if _THEMSELVES.issuperset(map(type, value)) else map(attribute_key, value))
     if kind is bool:
         return kind, value
     if kind is float:
@@ -362,7 +362,7 @@ def programmed(function: Callable[P, R]) -> Callable[P, R]:
         if not eager or backend.compiler is None:
             return function(*args, **options)
         try:
-            key = (*options, *[x.type if type(x) is Tensor else plain(x) for x in given])
+            key = (*options, *[x.type if type(x) is Tensor else attribute_key(x) for x in given])
         except TypeError:
             return function(*args, **options)
         found = programs.get(key, key)

@@ -19,7 +19,7 @@ from .elementwise import where
 from .indexing import positions, scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 from .number import Number, brief, scalar_type
-from .op import KEPT, lifted, plain
+from .op import KEPT, attribute_key, lifted
 from .rules import broadcast_shapes
 from .tensor import Shape, Tensor
 
@@ -117,7 +117,7 @@ def settled(x: Tensor, key: Any) -> Key:
     if not _ALIKE.issuperset(map(type, items)):
         return settle(x, key)
     try:
-        form = (x.type, *[plain((i.start, i.stop, i.step)) if type(i) is slice else i for i in items])
+        form = (x.type, *[attribute_key((i.start, i.stop, i.step)) if type(i) is slice else i for i in items])
     except TypeError:
         return settle(x, key)
     found = _keys.get(form)
