@@ -44,13 +44,14 @@ template <class Stored, class Tiling> class PackedGemm : public LibraryStep {
     const double work = static_cast<double>(s_.m) * static_cast<double>(s_.n) * static_cast<double>(s_.k + 8) *
                         static_cast<double>(s_.batch);
     if (work < 1e5) threads_ = 1;
-    const int64_t wanted = work > 1.6e7 * threads_ ? int64_t{threads_} * 2 : threads_;
+    const int64_t wanted = work > 1e8 * threads_ ? int64_t{threads_} * 2 : threads_;
     const int64_t tiles = threads_ == 1 ? 1 : up(wanted, std::max<int64_t>(1, s_.batch));
     double least = 0;
     for (int64_t rows = 1; rows <= tiles; ++rows) {
       const int64_t columns = up(tiles, rows);
       const double height = static_cast<double>(up(up(s_.m, rows), 4) * 4);
-      const double width = static_cast<double>(up(up(s_.n, columns), kPanel<Tiling>) * kPanel<Tiling>);
+      const double width = static_cast<double>(std::min(up(up(s_.n, kPanel<Tiling>), columns) * kPanel<Tiling>,
+                                                        up(s_.n, Tiling::lanes) * Tiling::lanes));
       const double cost = height * width + 16 * (height + width);
       if (rows > 1 && cost >= least) continue;
       least = cost;
