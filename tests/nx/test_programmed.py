@@ -10,7 +10,7 @@ from axon.compiler import cache
 from axon.defn import grad, jit
 from axon.errors import CompileError, DTypeError, ShapeError
 from axon.nx import random
-from axon.nx.op import lifted, plain, programmed
+from axon.nx.op import attribute_key, lifted, programmed
 
 DRAWS = {
     "normal": lambda k: random.normal(k, (7, 301)),
@@ -72,9 +72,9 @@ def test_values_that_are_equal_and_differ():
     assert signs(x, 0.0).item() == 1 and signs(x, -0.0).item() == -1
     names = programmed(lambda x, value: nx.full((1,), len(repr(value))) + x)
     assert [names(x, v).item() for v in (1, True, 1.0, "1", (1,), (True,))] == [2, 5, 4, 4, 5, 8]
-    assert plain([1, (2, "a")]) == plain((1, (2, "a"))) != plain((True, (2, "a")))
+    assert attribute_key([1, (2, "a")]) == attribute_key((1, (2, "a"))) != attribute_key((True, (2, "a")))
     with pytest.raises(TypeError, match="tuple of such, got ndarray"):
-        plain((1, np.ones(2)))
+        attribute_key((1, np.ones(2)))
 
 
 def test_what_is_neither_tensor_nor_plain_runs_op_by_op(made):
