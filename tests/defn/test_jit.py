@@ -218,6 +218,19 @@ class Own:
         return hash(self.value)
 
 
+def test_a_static_value_that_was_changed_in_place_is_another(compiler: str) -> None:
+    f = jit(lambda x, own: x * own.value, static="own", compiler=compiler)
+    own, x = Own(2.0), nx.tensor(1.0)
+    assert (f(x, own).item(), f(x, own).item(), f(x, (own,)[0]).item()) == (2.0, 2.0, 2.0)
+    own.value = 5.0
+    assert f(x, own).item() == 5.0
+    g = jit(lambda x, pair: x * pair[1].value, static="pair", compiler=compiler)
+    pair = (1, own)
+    assert g(x, pair).item() == 5.0
+    own.value = 3.0
+    assert g(x, pair).item() == 3.0 and f.traces == 2
+
+
 HOLDERS: list[Any] = [lambda v: v, lambda v: (v,), lambda v: (("a", v), 2), Options, Settings, Own]
 
 

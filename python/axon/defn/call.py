@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from .. import dtypes, tree
+from ..exact import is_fixed
 from ..nx.backend import Backend
 from ..nx.number import Book
 from ..nx.op import Given
@@ -68,7 +69,9 @@ class Calls:
 
 def taker(form: Form, signature: Signature) -> Taker:
     """Straight-line code that takes the arguments of such calls apart, checks them and collects their data. Static
-    arguments it knows by identity."""
+    arguments it knows by identity, where nothing can change them meanwhile."""
+    if not all(is_fixed(static.value) for _, static in signature.static):
+        return lambda *given: None
     names: dict[str, Any] = {"Tensor": Tensor, "data_of": data_of}
     lines: list[str] = []
     leaves: list[str] = []
