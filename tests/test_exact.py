@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.exact import Exact, exact
+from axon.exact import Exact, exact, is_fixed
 
 
 class Pair(NamedTuple):
@@ -108,3 +108,15 @@ def test_structures_tell_metadata_apart() -> None:
         assert tree.matcher(a)({b[1].value[0] if isinstance(b[1], Exact) else b[1][0]: 5}) is None
     assert tree.unflatten(tree.structure({True: {0.5: 1}}), [7]) == {True: {0.5: 7}}
     assert tree.paths({True: {0.5: 1}}) == [(True, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("value", "fixed"),
+    [
+        (1, True), (True, True), (-0.0, True), (1j, True), ("a", True), (b"a", True), (None, True), (int, True),
+        ((1, ("a", None)), True), (frozenset({1.0}), True), (Pair(1, 2), True), (Frozen(1), True), (nx.add, True),
+        (object(), True), ([1], False), ((1, [2]), False), (Frozen([1]), False), ({1}, False), (np.ones(2), False),
+    ],
+)  # fmt: skip
+def test_what_can_be_known_by_identity(value: Any, fixed: bool) -> None:
+    assert is_fixed(value) is fixed

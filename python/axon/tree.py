@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from typing import Any, NamedTuple, TypeVar
 
 from .errors import StructureError
-from .exact import Exact, exact
+from .exact import Exact, exact, is_fixed
 
 T = TypeVar("T", bound=type)
 Path = tuple[Any, ...]  # keys, field names and positions from the root to a leaf
@@ -357,7 +357,7 @@ def unpacking(structure: Structure, this: str, names: dict[str, Any]) -> tuple[l
         if cls is dict:  # the keys are the same objects nearly always
             lines.append(f"if len({this}) != {count}: return None")
             names.update({f"key{i}_{k}": key for k, key in enumerate(meta)})
-            same = " and ".join(f"k{k} is key{i}_{k}" for k in range(count)) or "True"
+            same = " and ".join(["True", *[f"k{k} is key{i}_{k}" for k in range(count)]]) if is_fixed(meta) else "False"
             lines.append(f"{''.join(f'k{k}, ' for k in range(count))}= {this}" if count else "pass")
             lines.append(f"if not ({same}) and exact(tuple({this})) != exact{i}: return None")
             children = f"{this}.values()"
@@ -367,7 +367,8 @@ def unpacking(structure: Structure, this: str, names: dict[str, Any]) -> tuple[l
         else:
             lines.append(f"of{i}, also{i} = split{i}({this})")
             lines.append(f"if len(of{i}) != {count}: return None")
-            lines.append(f"if also{i} is not meta{i} and exact(also{i}) != exact{i}: return None")
+            same = f"also{i} is meta{i}" if is_fixed(meta) else "False"
+            lines.append(f"if not ({same}) and exact(also{i}) != exact{i}: return None")
             children = f"of{i}"
         parts = [f"{this}_{k}" for k in range(count)]
         if parts:

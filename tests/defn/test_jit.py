@@ -231,6 +231,29 @@ def test_a_static_value_that_was_changed_in_place_is_another(compiler: str) -> N
     assert g(x, pair).item() == 3.0 and f.traces == 2
 
 
+class Box:
+    """A container whose metadata may change in place."""
+
+    def __init__(self, w: Any, own: Own) -> None:
+        self.w, self.own = w, own
+
+
+tree.register(Box, lambda box: ((box.w,), box.own), lambda own, parts: Box(parts[0], own))
+
+
+@pytest.mark.parametrize("hold", [lambda own: Box(nx.ones(()), own), lambda own: {own: nx.ones(())}])
+def test_metadata_that_was_changed_in_place_is_another(compiler: str, hold: Any) -> None:
+    f = jit(
+        lambda held: held.w * held.own.value if isinstance(held, Box) else next(iter(held)).value * nx.ones(()),
+        compiler=compiler,
+    )
+    own = Own(2.0)
+    held = hold(own)
+    assert (f(held).item(), f(held).item()) == (2.0, 2.0)
+    own.value = 5.0
+    assert f(held).item() == 5.0
+
+
 HOLDERS: list[Any] = [lambda v: v, lambda v: (v,), lambda v: (("a", v), 2), Options, Settings, Own]
 
 
