@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from . import losses, nx, optimizers, tree
+from .arrays import arrays
 from .defn import Definition, jit, value_and_grad
 from .errors import note
 from .metrics import scalar
@@ -208,7 +209,6 @@ def train(
     epoch 1/1  2 batches  loss 9.00000  ... s
     float32[] 4.5
     """
-    from .arrays import arrays
 
     if epochs < 1:
         raise ValueError(f"train: expected at least 1 epoch, got {epochs}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import nx
+from ..arrays import arrays
 from ..defn.trace import trace
 from ..dtypes import DType
 from ..errors import AxonError, ShapeError
@@ -61,8 +62,6 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
     if template is not None:
-        from ..arrays import arrays
-
         return _inferred(model, arrays("template", template))
     if "_layouts" not in model.__dict__:  # kept by the model itself, which never changes
         model.__dict__["_layouts"] = _inferred(model, None)
