@@ -90,8 +90,8 @@ def uniform(scale: float = 0.01) -> Initializer:
 @remembered
 @plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
-    """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not
-    finite, or a negative scale.
+    """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not finite, or a
+    negative scale.
 
     >>> normal()((2, 3), nx.float32, nx.random.key(0)).shape
     (2, 3)

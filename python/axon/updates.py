@@ -34,8 +34,7 @@ Tree = Any  # nested containers of tensors
 
 class Step(NamedTuple):
     """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state). A step
-    that does nothing but multiply says by what, of its state: factor. made is
-    the call that gave it."""
+    that does nothing but multiply says by what, of its state: factor. made is the call that gave it."""
 
     text: str
     init: Callable[[Tree], Tree] | None
@@ -333,7 +332,8 @@ def _zero() -> Tensor:
 
 def _wide(x: Tensor) -> Tensor:
     """In float32 at least: a half's square overflows or vanishes, and its running average stands still."""
-    return x.astype(nx.result_type(x.dtype, nx.float32))
+    (wide,), _ = nx.widened(x)
+    return wide
 
 
 def _share(decay: float, count: Tensor) -> Tensor:

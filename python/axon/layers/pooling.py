@@ -14,9 +14,9 @@ def max_pool(
 ) -> Tensor:
     """The largest element of each window.
 
-    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of
-    `kernel_size` (a number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin.
-    padding: as for `conv`.
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of `kernel_size` (a
+    number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin. padding: as for
+    `conv`.
 
     >>> max_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [1., 3.]
@@ -30,9 +30,9 @@ def avg_pool(
 ) -> Tensor:
     """The mean of each window, whose padding counts as zeros.
 
-    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of
-    `kernel_size` (a number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin.
-    padding: as for `conv`.
+    Shapes: x [batch, spatial..., channels]; result the same with fewer spatial indices. Windows of `kernel_size` (a
+    number, or one each spatial axis) lie side by side unless `strides` says how far apart they begin. padding: as for
+    `conv`.
 
     >>> avg_pool(nx.arange(4.0).reshape((1, 4, 1)), kernel_size=2).reshape((2,))
     float32[2] [0.5, 2.5]

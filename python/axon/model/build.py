@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from .. import nx
+from ..arrays import arrays
 from ..defn import Definition, jit
 from ..errors import ShapeError
 from ..layers import Mode, Spec
@@ -70,7 +71,7 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
 
 
 def compile(model: Model, *, compiler: str | None = None) -> ModelFunctions:
-    """(init_fn, predict_fn) for inference: the seed's name for `build`, with its errors.
+    """(init_fn, predict_fn) for inference, as `build` gives them, with its errors.
 
     >>> from axon.model import input
     >>> init_fn, predict_fn = compile(input("x", shape=(None, 3)).dense(2))
@@ -106,7 +107,6 @@ def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | Non
     (1, 2)
     """
     check_model(model, "predict")
-    from ..arrays import arrays
 
     check_state(state, "predict")  # before the call's own check, which knows trees alone
     return _built(model, compiler).predict(state, arrays("predict", inputs))
