@@ -1,15 +1,16 @@
 """What named losses and metrics ask of a model's end and of targets."""
 
+import functools
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from axon import losses, metrics, nx, training
+from axon import activations, losses, metrics, nx, training
 from axon.datasets import batches
 from axon.loop import Loop, evaluate
-from axon.model import Model, init, input
-from axon.targets import Check, check_end
+from axon.model import Model, init, input, predict
+from axon.targets import Check, check_end, end_of
 
 EVALUATE = {"compiler": "evaluate"}
 CCE, BCE, MSE = losses.categorical_cross_entropy, losses.binary_cross_entropy, losses.mean_squared_error
@@ -61,6 +62,46 @@ def test_ends_that_a_loss_cannot_mean(end: str | None, loss: Any, text: str) -> 
 )
 def test_ends_that_a_loss_may_have(end: Any, loss: Any) -> None:
     check_end(ending(3, end), loss)
+
+
+def test_what_layers_give() -> None:
+    """Functions of the user's have it by their formulas, not by their names."""
+
+    def softmax(x: Any) -> Any:
+        return activations.softmax(x / 4)
+
+    def tanh(x: Any) -> Any:
+        return activations.softmax(x)
+
+    gives = {name: end_of(ending(3, name)).gives for name in activations.__all__}
+    assert {name for name in gives if gives[name] == "logits"} == {"linear", "log_softmax"}
+    assert {name for name in gives if gives[name] == "probabilities"} == {"exp", "hard_sigmoid", "sigmoid", "softmax"}
+    assert set(gives.values()) == {"logits", "values", "probabilities"}
+    known = {activations.softmax: "probabilities", nx.sigmoid: "probabilities", nx.tanh: "values"}
+    assert {f: end_of(ending(3, f)).gives for f in known} == known  # type: ignore[arg-type]
+    images = input("x", shape=(None, 4, 4, 3))
+    layers = (
+        ending(3),
+        images.conv(3, kernel_size=1),
+        images.batch_norm(),
+        ending(3).dropout(rate=0.5),
+        images.flatten(),
+    )
+    assert [end_of(m).gives for m in layers] == ["logits", "logits", "logits", None, None]
+    for function in (softmax, tanh, functools.wraps(activations.softmax)(softmax)):
+        assert end_of(ending(3, function)).gives is None  # type: ignore[arg-type]
+        check_end(ending(3, function), CCE)  # type: ignore[arg-type]
+
+
+def test_a_softmax_of_ones_own_is_what_is_trained() -> None:
+    def softmax(x: Any) -> Any:
+        return activations.softmax(x / 4)
+
+    m = ending(3, softmax)  # type: ignore[arg-type]
+    state = init(m, **EVALUATE)
+    p = predict(m, state, X, **EVALUATE)
+    found = evaluate(m, state, [(X, THREE)], {}, "categorical_cross_entropy", **EVALUATE)["loss"]
+    assert found == pytest.approx(float(CCE(nx.tensor(THREE), p, reduction="mean")), rel=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(None, 4), (None, None)])

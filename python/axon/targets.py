@@ -5,31 +5,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import activations, losses, metrics
 from .defn.trace import trace
 from .model import Model, needs_template
 from .model.shapes import infer
 from .nx import Tensor
+from .values import named
 
-# Layers that give logits or values, so that no cross-entropy can be meant of their output as it is.
-LINEAR = frozenset({"dense", "conv", "batch_norm", "linear", "log_softmax"})
-_PROBABILITIES = frozenset({"softmax", "sigmoid", "hard_sigmoid", "exp"})
-_NO_PROBABILITIES = (LINEAR | set(activations.__all__)) - _PROBABILITIES  # whose output is no probability
+_LOGITS = frozenset({"linear", "log_softmax"})  # activations that leave logits what they are
 _ROUNDING = 1e-2  # how far from 1 a row of float16 shares may sum
 
 
+Gives = Literal["logits", "values", "probabilities"]  # None: nobody knows
+
+
 class End(NamedTuple):
-    """A model's last layer: its op, its name, the shape of its output."""
+    """A model's last layer: its op ("" where that is a function of the user's), how it is shown, what it gives, and
+    the shape of its output."""
 
     op: str
-    name: str
-    shape: tuple[int | None, ...]
-
-    @property
-    def shown(self) -> str:
-        return f"{self.name} ({self.op})"
+    shown: str
+    gives: Gives | None
+    shape: tuple[int | None, ...] = ()
 
 
 class Asks(NamedTuple):
@@ -41,6 +40,10 @@ class Asks(NamedTuple):
     end: str | None = None
     also: frozenset[str] = frozenset()
     columns: int = 1
+
+    @property
+    def ends(self) -> frozenset[str]:
+        return self.also if self.end is None else self.also | {self.end}
 
 
 def distributions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
@@ -94,7 +97,7 @@ def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Class numbers or rows of values in [0, 1]; beside one output, which is a probability or told to be a logit,
     labels 0 and 1: a regression has no accuracy."""
     if end.shape[-1:] == (1,):
-        if end.op in _NO_PROBABILITIES | {"softmax"} and not options.get("from_logits"):
+        if (end.gives in ("logits", "values") or end.op == "softmax") and not options.get("from_logits"):
             raise ValueError(
                 f"{name}: expected one output that ends in sigmoid, got {end.shown}; of a regression measure "
                 f"mean_absolute_error, of a logit partial(metrics.accuracy, from_logits=True)"
@@ -112,6 +115,21 @@ ASKS: dict[Callable[..., Any], Asks] = {
     metrics.precision: Asks(shares),
     metrics.recall: Asks(shares),
 }
+
+
+def end_of(model: Model) -> End:
+    """What is known of a model's last layer. A function of the user's may have the name of one of ours, and mean
+    another thing."""
+    row, shown = model.layer, f"{model.names[model]} ({model.op})"
+    module = getattr(row and row.function, "__module__", None) or ""
+    if row is None or not module.startswith("axon.") or not named(row.function):
+        return End("", shown, None)
+    gives: Gives | None = None
+    if model.op in _LOGITS or any(p.kind == "parameter" for p in row.parameters.values()):
+        gives = "logits"
+    elif model.op in activations.__all__:
+        gives = "probabilities" if any(model.op in asks.ends for asks in ASKS.values()) else "values"
+    return End(model.op, shown, gives)
 
 
 class Asked(NamedTuple):
@@ -134,21 +152,21 @@ def check_end(model: Model, loss: Callable[..., Any]) -> None:
     asked = asked_by(loss)
     if asked is None or asked.asks.end is None:
         return
-    name, wanted, got = asked.name, asked.asks.end, f"{model.names[model]} ({model.op})"
-    ends = {wanted, *asked.asks.also}
+    name, wanted, end = asked.name, asked.asks.end, end_of(model)
+    got = end.shown
     if asked.options.get("from_logits"):
-        if model.op in ends:
+        if end.op in asked.asks.ends:
             raise ValueError(
                 f"{name}: expected logits, by from_logits=True, got a model that ends in {got}; leave from_logits out: "
                 f"a model that ends in {wanted} is trained from its logits"
             )
-    elif model.op in LINEAR:
+    elif end.gives == "logits":
         raise ValueError(
             f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; add .{wanted}(), which "
             f"trains from these logits, or write a loss with from_logits=True"
         )
-    elif model.op in (_NO_PROBABILITIES | _PROBABILITIES) - ends:
-        instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == model.op)
+    elif end.gives is not None and end.op not in asked.asks.ends:
+        instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == end.op)
         raise ValueError(
             f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; write {wanted} in its "
             f"place{instead}"
@@ -178,9 +196,9 @@ class Check:
         if not self._functions or isinstance(y, Tensor) or not hasattr(y, "astype") or not y.size:
             return
         if self._end is None:
-            model, name = self._model, self._model.names[self._model]
-            layout = infer(model, x if needs_template(model) else None)[name]
-            self._end = End(model.op, name, layout.shape)
+            model = self._model
+            layout = infer(model, x if needs_template(model) else None)[model.names[model]]
+            self._end = end_of(model)._replace(shape=layout.shape)
         for function in self._functions:
             check_columns(function, self._end.shape)
             name, asks, options = asked_by(function)  # type: ignore[misc]

@@ -22,7 +22,7 @@ from .model import Model, ModelState, forward, init
 from .model.state import Tensors, check_state
 from .names import none_of
 from .nx import Tensor
-from .targets import asked_by, check_columns, check_end, compares_all_pairs
+from .targets import asked_by, check_columns, check_end, compares_all_pairs, end_of
 from .updates import Update, apply_updates
 
 __all__ = ["TrainState", "step", "train"]
@@ -81,7 +81,7 @@ def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
     check_end(model, loss)
     asked = asked_by(loss)
     on_last_axis = model.options.get("axis", -1) == -1
-    if asked is None or "from_logits" in asked.options or asked.asks.end != model.op or not on_last_axis:
+    if asked is None or "from_logits" in asked.options or asked.asks.end != end_of(model).op or not on_last_axis:
         return None
     return model.parents[0]
 
@@ -209,7 +209,6 @@ def train(
     epoch 1/1  2 batches  loss 9.00000  ... s
     float32[] 4.5
     """
-
     if epochs < 1:
         raise ValueError(f"train: expected at least 1 epoch, got {epochs}")
     init_fn, step_fn = functions

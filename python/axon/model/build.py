@@ -107,7 +107,6 @@ def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | Non
     (1, 2)
     """
     check_model(model, "predict")
-
     check_state(state, "predict")  # before the call's own check, which knows trees alone
     return _built(model, compiler).predict(state, arrays("predict", inputs))
 
