@@ -16,14 +16,15 @@ INTERVAL = 0.1  # seconds between two refreshes, so that reading the metrics cos
 
 
 def in_words(metrics: Numbers) -> list[str]:
-    """Each metric's name and value, four digits behind the point where these say something.
+    """Each metric's name and value: four digits behind the point, below 0.01 four that say something; what is below
+    1e-4 or huge has an exponent.
 
-    >>> in_words({"loss": 0.25, "mean_squared_error": 2e-5})
-    ['loss 0.2500', 'mean squared error 2.000e-05']
+    >>> in_words({"loss": 0.25, "learning_rate": 0.003, "mean_squared_error": 2e-5})
+    ['loss 0.2500', 'learning rate 0.003000', 'mean squared error 2.000e-05']
     """
 
     def number(value: float) -> str:
-        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3e}"
+        return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:#.4g}"
 
     return [f"{name.replace('_', ' ')} {number(value)}" for name, value in metrics.items()]
 
