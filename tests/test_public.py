@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import axon
 from axon.layers import TABLE
@@ -11,6 +13,20 @@ def test_every_layer_is_a_public_function() -> None:
     for name in TABLE:
         assert callable(getattr(axon, name)), name
         assert getattr(axon, name) is getattr(axon.model, name)
+
+
+def test_names_are_those_that_users_want() -> None:
+    program = "import axon; print(*dir(axon))"
+    shown = set(
+        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    )
+    assert {"Loop", "Model", "datasets", "io", "loop", "nx", "__version__", *TABLE} <= shown
+    assert not shown & {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+
+
+def test_the_version_is_the_package_s() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert axon.__version__ == project["version"]
 
 
 def test_parts_that_load_at_first_use() -> None:

@@ -1,9 +1,7 @@
 """Deep learning in the functional style of Axon: tensors, numerical definitions, models, optimizers and loops."""
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import typing as _typing
+from importlib import import_module as _import_module
 
 from . import activations as activations
 from . import config
@@ -75,23 +73,29 @@ from .model import tanh as tanh
 from .runtime import memory as memory
 from .runtime import release_memory as release_memory
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import datasets as datasets
     from . import io as io
     from . import loop as loop
     from .loop import Loop as Loop
 
+__version__ = "0.1.0"
+
 _AT_FIRST_USE = {"Loop": "loop", "datasets": "datasets", "io": "io", "loop": "loop"}  # name -> the module it needs
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in _AT_FIRST_USE:
         from .model.unknown import no_layer
 
         text = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(text if name.startswith("_") else f"{text}: {no_layer(name, layers.TABLE)}")
-    module = import_module(f".{_AT_FIRST_USE[name]}", __name__)
+    module = _import_module(f".{_AT_FIRST_USE[name]}", __name__)
     return module if name == _AT_FIRST_USE[name] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_AT_FIRST_USE})
 
 
 def _numpy_backend() -> object:
