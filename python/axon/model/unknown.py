@@ -37,7 +37,7 @@ def no_layer(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     plain = re.sub(r"_|[123]d", "", name.lower())
-    if plain in {missing.replace("_", "") for missing in _MISSING}:
+    if plain in {missing.replace("_", "") for missing in _MISSING.difference(known)}:
         return f"no layer is called {name!r} yet; write one with axon.layers.layer"
     near = nearest(name, known)
     advice = _INSTEAD.get(name) or (f"did you mean {near}?" if near else f"the layers are {', '.join(sorted(known))}")
