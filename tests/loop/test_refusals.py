@@ -22,6 +22,16 @@ from .trainers import EVALUATE, X, Y, data, mlp, trainer
         (lambda: trainer().handle("epoch_end", print), ValueError, "handle: expected one of started, .*, got 'e"),  # type: ignore[arg-type]
         (lambda: trainer().handle("started", "stop"), TypeError, "handle: expected a function of .*, got 'stop'"),  # type: ignore[arg-type]
         (lambda: trainer().handle("started", print, every=0), ValueError, "handle: expected every of at least 1"),
+        (
+            lambda: trainer().handle("started", print, evry=2),  # type: ignore[call-arg]
+            TypeError,
+            "handle: got an unknown option evry; write every",
+        ),
+        (
+            lambda: trainer().handle("started"),  # type: ignore[call-arg]
+            TypeError,
+            "handle: missing a required argument: 'handle'; write handle",
+        ),
         (lambda: trainer().validate([], every=0), ValueError, "validate: expected every of at least 1, got 0"),
         (
             lambda: trainer().handle("started", print, after="3"),
@@ -55,8 +65,6 @@ from .trainers import EVALUATE, X, Y, data, mlp, trainer
             ValueError,
             "optimizer: .*'Adam'; did you mean adam",
         ),
-        (lambda: trainer().run(data(), epochs=1.0), ValueError, "run: expected a whole number of epochs, got 1.0"),  # type: ignore[arg-type]
-        (lambda: trainer().run(data(), epochs=-1), ValueError, "run: expected a whole number of epochs, got -1"),
         (lambda: Loop.trainer(mlp(), "mean_squared_error", optimizers.adam), TypeError, "optimizer: .* got adam"),  # type: ignore[arg-type]
     ],
 )

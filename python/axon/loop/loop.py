@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -135,7 +135,18 @@ class Loop(Value):
             raise ValueError(f"metric: expected a new name, got {name!r} again; pass another name=")
         return replace(self, metrics={**self.metrics, name: metric})
 
-    def handle(self, event: Event, handle: Handle, **filters: Any) -> Loop:
+    @guided()
+    def handle(
+        self,
+        event: Event,
+        handle: Handle,
+        *,
+        every: int = 1,
+        after: int = 0,
+        before: int | None = None,
+        once: bool = False,
+        when: Callable[[State], bool] | None = None,
+    ) -> Loop:
         """Call handle(state) at an event; it returns None, or the state to go on with (`state.halt()` ends the loop).
 
         Events: started, epoch_started, iteration_started, iteration_completed, epoch_completed, epoch_halted, halted
@@ -154,7 +165,7 @@ class Loop(Value):
         4
         'halted'
         """
-        return replace(self, handlers=(*self.handlers, Handler(event, handle, **filters)))
+        return replace(self, handlers=(*self.handlers, Handler(event, handle, every, after, before, once, when)))
 
     def validate(self, data: Data, *, every: int = 1) -> Loop:
         """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>.
