@@ -245,6 +245,13 @@ def test_empty_batches(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", losses.__all__)
+def test_a_single_number_is_no_row(name: str) -> None:
+    text = rf"^{name}: expected rows of predictions \[..., n\], got float32\[\]; write .reshape\(\(1,\)\)"
+    with pytest.raises(ShapeError, match=text):
+        getattr(losses, name)(nx.tensor(1.0), nx.tensor(0.5))
+
+
+@pytest.mark.parametrize("name", losses.__all__)
 def test_targets_are_never_broadcast(name: str) -> None:
     loss = getattr(losses, name)
     with pytest.raises(

@@ -32,6 +32,12 @@ def reduce(rows: Tensor, reduction: Reduction) -> Tensor:
     raise ValueError(f'reduction: expected "none", "mean" or "sum", got {reduction!r}')
 
 
+def check_rows(name: str, y_pred: Tensor) -> None:
+    """Refuse a single number, which has no last axis."""
+    if not y_pred.shape:
+        raise ShapeError(f"{name}: expected rows of predictions [..., n], got {y_pred.type}; write .reshape((1,))")
+
+
 def check_same_shape(name: str, y_true: Tensor, y_pred: Tensor) -> None:
     """Refuse what would broadcast, naming the reshape to write."""
     if y_true.shape == y_pred.shape:
@@ -98,6 +104,7 @@ def one_hot(classes: Tensor, y_pred: Tensor) -> Tensor:
 def alike(name: str, y_true: Tensor, y_pred: Tensor) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
     """Targets and predictions of one shape as they are computed with, and what rounds the loss."""
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    check_rows(name, y_pred)
     check_same_shape(name, y_true, y_pred)
     return nx.widened(y_true, y_pred)
 
@@ -176,6 +183,7 @@ def categorical_cross_entropy(
     """
     name = "categorical_cross_entropy"
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    check_rows(name, y_pred)
     classes = are_classes(name, y_true, y_pred, sparse)
     (p, *given), rounded = nx.widened(y_pred) if classes else nx.widened(y_pred, y_true)
     log_p = activations.log_softmax(p) if from_logits else safe_log(p, y_pred.dtype)
