@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from axon import activations, initializers, layers, model, nx
 from axon.model import Model, dense, flatten, input, relu
+from axon.model.unknown import no_layer
 
 
 def digits() -> Model:
@@ -106,6 +107,21 @@ def test_layers_that_do_not_exist(name: str, text: str) -> None:
     with pytest.raises(AttributeError) as caught:
         getattr(input("x", shape=(None, 3)), name)
     assert str(caught.value) == f"model: no layer is called {name!r}{text}"
+
+
+def test_a_layer_that_has_come_is_no_longer_missing() -> None:
+    text = "no layer is called 'LayerNorm'; did you mean layer_norm?"
+    assert no_layer("LayerNorm", ["dense", "layer_norm"]) == text
+    assert no_layer("LayerNorm", ["dense"]).startswith("no layer is called 'LayerNorm' yet")
+
+
+def test_a_layer_is_declared_by_a_call() -> None:
+    text = r"^layer: too many positional arguments; write @layer\(\) above the function, its parameters as keywords"
+    with pytest.raises(TypeError, match=text):
+
+        @layers.layer  # type: ignore[arg-type]
+        def mine(x: Any) -> Any:
+            return x
 
 
 @pytest.mark.parametrize("name", layers.TABLE)

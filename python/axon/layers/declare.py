@@ -14,6 +14,7 @@ from .. import initializers
 from ..dtypes import DType, float32
 from ..errors import ShapeError
 from ..initializers import Initializer
+from ..names import guided
 from ..nx import Tensor, TensorType
 from ..values import Value
 
@@ -120,6 +121,7 @@ def _of_table(name: str, module: str) -> Layer:
     return TABLE[name]
 
 
+@guided("@layer() above the function, its parameters as keywords: @layer(kernel=Parameter(...))")
 def layer(**parameters: Parameter) -> Callable[[F], F]:
     """Declare the function below as a layer with these parameters; the function itself stays as it is.
 
