@@ -131,3 +131,20 @@ def test_a_traced_tensor_stays() -> None:
 def test_inputs_are_not_options() -> None:
     assert activations.leaky_relu(np.array(-1.0, "f2"), alpha=0.5).dtype is nx.float16
     assert activations.leaky_relu(x=np.array(-1.0, "f2"), alpha=0.5).dtype is nx.float16
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: schedules.cosine_decay(0.1, steps=10), "cosine_decay: got an unknown option steps; write cosine_d"),
+        (lambda: schedules.constant(initial_learning_rate=1), "constant: got an unknown option initial_"),
+        (lambda: initializers.normal(std=1), "normal: got an unknown option std; write scale="),
+        (lambda: initializers.full(), "full: missing a required argument: 'value'; write full(value)"),
+        (lambda: updates.clip(max_norm=1), "clip: got an unknown option max_norm; write clip(delta=2.0)"),
+        (lambda: updates.scale(updates.clip(1.0)), "scale: missing a required argument: 'step_size'; write s"),
+    ],
+)  # fmt: skip
+def test_options_that_constructors_do_not_take(make: Any, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value).startswith(text)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from . import nx
 from .dtypes import DType
-from .names import none_of
+from .names import guided, none_of
 from .nx import Tensor
 from .options import plain_options
 from .values import remembered
@@ -45,6 +45,7 @@ def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
 
 
 @remembered
+@guided()
 @plain_options
 def full(value: float) -> Initializer:
     """A tensor filled with one value.
@@ -76,6 +77,7 @@ def ones() -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def uniform(scale: float = 0.01) -> Initializer:
     """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
@@ -88,6 +90,7 @@ def uniform(scale: float = 0.01) -> Initializer:
 
 
 @remembered
+@guided(std="scale=", stddev="scale=")
 @plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not finite, or a
@@ -136,6 +139,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 @remembered
+@guided()
 @plain_options
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
@@ -167,6 +171,7 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
 
 
 @remembered
+@guided()
 @plain_options
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
@@ -178,6 +183,7 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
@@ -189,6 +195,7 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -200,6 +207,7 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -211,6 +219,7 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
@@ -222,6 +231,7 @@ def he_uniform(scale: float = 2.0) -> Initializer:
 
 
 @remembered
+@guided()
 @plain_options
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from . import nx
+from .names import guided
 from .nx import Tensor
 from .options import plain_options
 from .values import remembered
@@ -14,8 +15,11 @@ __all__ = ["constant", "cosine_decay", "exponential_decay", "polynomial_decay"]
 
 Schedule = Callable[[Tensor], Tensor]
 
+_guided = guided(initial_learning_rate="init_value=", value="init_value=")
+
 
 @remembered
+@_guided
 @plain_options
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
@@ -27,6 +31,7 @@ def constant(init_value: float = 0.01) -> Schedule:
 
 
 @remembered
+@_guided
 @plain_options
 def exponential_decay(
     init_value: float = 0.01,
@@ -57,6 +62,7 @@ def exponential_decay(
 
 
 @remembered
+@_guided
 @plain_options
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
@@ -75,6 +81,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
 
 
 @remembered
+@_guided
 @plain_options
 def polynomial_decay(
     init_value: float = 0.01,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from . import nx, tree
 from .errors import StructureError
+from .names import guided
 from .nx import Tensor
 from .options import plain
 from .schedules import Schedule
@@ -120,13 +121,15 @@ def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
     """Let a constructor take the pipeline before it as its first argument, its numbers as `plain` has them, and be
     printed as it was called."""
 
+    guide = guided()(make)
+
     @functools.wraps(make)
     def construct(*args: Any, **options: Any) -> Update:
         before = Update()
         if args and isinstance(args[0], Update):
             before, args = args[0], args[1:]
         args, options = tuple(map(plain, args)), {name: plain(value) for name, value in options.items()}
-        made = make(*args, **options)
+        made = guide(*args, **options)
         if len(made.steps) == 1:
             step = made.steps[0]._replace(text=_call(make.__name__, args, options), made=(construct, args, options))
             made = Update((step,))
