@@ -10,8 +10,8 @@ from typing import Any
 from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError, ShapeError, TraceError
+from ..nx.conversion import astype, clip
 from ..nx.creation import asarray
-from ..nx.elementwise import astype, clip
 from ..nx.tensor import Tensor, TensorType
 from ..nx.types import can_cast
 from .region import call, close, same_structure, same_types

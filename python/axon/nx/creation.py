@@ -16,7 +16,7 @@ from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from ..runtime import in_our_memory
 from .backend import home, on, tracing
-from .elementwise import _astype, astype, where
+from .conversion import astype, cast, where
 from .logic import equal, greater_equal
 from .number import SCALARS, Number, scalar_of, scalar_type
 from .op import Inference, composed, lifted, naming, row
@@ -62,7 +62,7 @@ def _iota_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
 
 
 def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
-    count = _astype(xp, xp.arange(shape[axis]), dtype)
+    count = cast(xp, xp.arange(shape[axis]), dtype)
     return xp.broadcast_to(count.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape)
 
 
@@ -292,7 +292,7 @@ def _array(name: str, data: Any, dtype: DTypeLike | None) -> Any:
     if array.dtype.kind == "O" and target.is_float:
         array = np.array([nearest(v, target) for v in array.flat]).reshape(array.shape)
     with np.errstate(all="ignore"):
-        return np.asarray(_astype(np, array.astype(array.dtype.newbyteorder("=")), target))
+        return np.asarray(cast(np, array.astype(array.dtype.newbyteorder("=")), target))
 
 
 def _odd(data: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Elementwise rows: arithmetic, powers, rounding, choice and conversion (others: logic.py, transcendental.py).
+"""Elementwise rows: arithmetic and rounding (others: conversion.py, powers.py, logic.py, transcendental.py).
 
 Names are those of the array-API standard and of the scalars of csrc/kernels/scalar.h. A gradient is with respect to
 operands already broadcast to the result's shape.
@@ -7,18 +7,16 @@ operands already broadcast to the result's shape.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType, DTypeLike, bfloat16, bool_, float32
-from ..dtypes import dtype as to_dtype
+from ..dtypes import float32
 from ..errors import DTypeError
-from .logic import Operand, equal, greater, isfinite, less, signbit
-from .op import Inference, composed, method, operator, row
-from .rounding import to_bfloat16
-from .rules import choice, elementwise, floating, floats, full_floats, integer, numeric
-from .tensor import Tensor, TensorType
+from .conversion import astype, where
+from .logic import Operand, equal, greater, isfinite, signbit
+from .op import composed, method, operator
+from .rules import elementwise, floating, floats, full_floats, integer, numeric
+from .tensor import Tensor
 
 # Arithmetic
 
@@ -246,104 +244,6 @@ def nextafter(x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-# Powers and roots
-
-
-def _pow(xp: Any, x: Any, y: Any) -> Any:
-    if x.dtype.kind == "f":
-        return xp.power(x, y)
-    whole = xp.power(x, xp.maximum(y, 0))
-    if x.dtype.kind == "u":
-        return whole
-    inverse = xp.where(x == 1, 1, xp.where(x == -1, 1 - 2 * (y & 1), 0))
-    return xp.where(y < 0, inverse, whole)
-
-
-def _pow_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    still = equal(y, 0)
-    slope = where(still, 0, y * pow(x, where(still, 1, y - 1)))
-    return g * slope, g * z * where(equal(x, 0), 1, x).log()
-
-
-def _power(row: Callable[[Operand, Operand], Tensor]) -> Callable[[Operand, Operand], Tensor]:
-    """Integers to the power of a negative number are refused: as integers nearly all of the results are 0."""
-
-    @functools.wraps(row)
-    def run(x: Operand, y: Operand, /) -> Tensor:
-        if isinstance(y, int) and y < 0:
-            from .creation import asarray
-
-            if (base := asarray(x)).dtype.is_integer:
-                raise DTypeError(f"pow: expected an exponent of at least 0 for {base.type}, got {y}; cast it")
-        return row(x, y)
-
-    return method(run)
-
-
-@operator("pow", reflected=True)
-@_power
-@elementwise(cost=8, dtype=numeric, vjp=_pow_vjp, eager=_pow)
-def pow(x: Operand, y: Operand, /) -> Tensor:
-    """x to the power y. Integers wrap; an exponent below 0 gives the inverse rounded towards 0 (0 of base 0), but
-    DTypeError where it is a Python int.
-
-    >>> nx.pow(2.0, 0.5)
-    float32[] 1.414214
-    """
-    ...
-
-
-@elementwise(cost=8, dtype=floating, domain=(0, math.inf), vjp=lambda g, y, x: (g * 0.5 / y,))
-def sqrt(x: Operand, /) -> Tensor:
-    """Square root; NaN of negative numbers.
-
-    >>> nx.sqrt(2.0)
-    float32[] 1.414214
-    """
-    ...
-
-
-@elementwise(
-    cost=8,
-    dtype=floating,
-    domain=(0, math.inf),
-    vjp=lambda g, y, x: (-0.5 * g * y / x,),
-    eager=lambda xp, x: 1 / xp.sqrt(x),
-)
-def rsqrt(x: Operand, /) -> Tensor:
-    """1 / sqrt(x).
-
-    >>> nx.rsqrt(4.0)
-    float32[] 0.5
-    """
-    ...
-
-
-@elementwise(cost=8, dtype=floating, vjp=lambda g, y, x: (g / (3 * y * y),))
-def cbrt(x: Operand, /) -> Tensor:
-    """Cube root, of negative numbers too.
-
-    >>> nx.cbrt(-8.0)
-    float32[] -2.
-    """
-    ...
-
-
-def _hypot_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    length = where(equal(z, 0), 1, z)
-    return g * (x / length), g * (y / length)
-
-
-@elementwise(cost=8, dtype=floating, vjp=_hypot_vjp)
-def hypot(x: Operand, y: Operand, /) -> Tensor:
-    """sqrt(x*x + y*y) without overflow on the way; its gradient at (0, 0) is 0, as abs has it.
-
-    >>> nx.hypot(3.0, 4.0)
-    float32[] 5.
-    """
-    ...
-
-
 # Rounding: integers are whole already
 
 
@@ -449,83 +349,3 @@ def imag(x: Tensor, /) -> Tensor:
     from .creation import zeros_like
 
     return zeros_like(x)
-
-
-# Choice and conversion
-
-
-def _where(xp: Any, c: Any, x: Any, y: Any) -> Any:
-    return xp.where(c, x, y)  # ten times the time of a scalar's loop where the condition is mixed
-
-
-@elementwise(dtype=choice, vjp=lambda g, z, c, x, y: (None, c.where(g, 0), c.where(0, g)), eager=_where)
-def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
-    """x where the condition is true, else y.
-
-    >>> nx.where(True, 1, 2)
-    int32[] 1
-    """
-    ...
-
-
-@composed
-def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind. A Python int
-    below all that an integer dtype holds is no lower bound, one above no upper bound. The gradient is 1 inside and at
-    the bounds.
-
-    >>> nx.clip(3.5, 0, 1)
-    float32[] 1.
-    """
-    y, whole = x, x.dtype.is_integer
-    if min is not None and not (whole and isinstance(min, int) and min < x.dtype.lowest):
-        y = where(less(y, min), min, y)
-    if max is not None and not (whole and isinstance(max, int) and max > x.dtype.highest):
-        y = where(greater(y, max), max, y)
-    return astype(y, x.dtype) if y.dtype.kind == x.dtype.kind else y
-
-
-def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
-    (x,) = operands
-    dtype = to_dtype(attrs["dtype"])
-    given = x if isinstance(x, TensorType) else TensorType(to_dtype(x), ())
-    return Inference((given.dtype,), (TensorType(dtype, given.shape, given.names),), {"dtype": dtype})
-
-
-def _astype(xp: Any, x: Any, dtype: DType) -> Any:
-    if dtype is bool_:
-        return x != 0
-    if dtype is bfloat16:
-        return to_bfloat16(xp, x)
-    if x.dtype.kind != "f":
-        return x.astype(dtype.numpy)
-    if dtype.is_float:
-        return x.astype(dtype.numpy)
-    # Both bounds are powers of two (or 0), so they are exact in the float dtype. NaN is neither above nor inside.
-    inside, above = (x >= float(dtype.lowest)) & (x < float(dtype.highest + 1)), x >= float(dtype.highest + 1)
-    y = xp.where(inside, x, xp.zeros_like(x)).astype(dtype.numpy)
-    y[above] = dtype.highest
-    y[x < float(dtype.lowest)] = dtype.lowest
-    return y
-
-
-def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tensor | None]:
-    return (g.astype(x.dtype) if dtype.is_float and x.dtype.is_float else None,)
-
-
-@row("elementwise", _astype_infer, cost=0, eager=_astype, vjp=_astype_vjp)
-def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
-    """The row under `astype`; its scalar is named cast."""
-    ...
-
-
-@method
-def astype(x: Operand, /, dtype: DTypeLike, *, copy: bool = True) -> Tensor:
-    """x converted to a dtype. Floats to integers: rounded towards 0, limited to the range, NaN gives 0. Integers wrap.
-    What becomes a float is rounded once, to the nearest one. What is not zero is true. `copy` is the standard's, and
-    changes nothing: tensors are immutable.
-
-    >>> nx.astype(300.7, nx.uint8)
-    uint8[] 255
-    """
-    return x if isinstance(x, Tensor) and x.dtype is to_dtype(dtype) else astype_(x, dtype)

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..dtypes import int32, int64
 from ..errors import DTypeError, ShapeError
+from .conversion import astype, clip, where
 from .creation import full, iota, zeros_like
-from .elementwise import astype, clip, where
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, identity_map, reshape, squeeze, take_slice
 from .op import Index, composed, describe

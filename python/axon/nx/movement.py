@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import ShapeError
-from .elementwise import where
+from .conversion import where
 from .op import RESHAPE, Index, composed, describe
 from .rules import (
     Settled,

@@ -74,7 +74,7 @@ class Number:
 
     def cast(self, name: str, dtype: DType) -> Tensor:
         """The number in a dtype, for the function `name`."""
-        from .elementwise import astype
+        from .conversion import astype
 
         if dtype.is_integer:
             self.book.met.setdefault((self.value, dtype), name)
@@ -105,7 +105,8 @@ class Number:
     __divmod__, __rdivmod__ = Tensor.__divmod__, Tensor.__rdivmod__
 
     def __round__(self, digits: int | None = None) -> Number:
-        from .elementwise import astype, to_decimals
+        from .conversion import astype
+        from .elementwise import to_decimals
 
         found = to_decimals(self.cast("round", int64) if self.python is bool else self.wide, digits)
         return _computed("round", astype(found, int64) if digits is None else found, round, (self, digits))
@@ -183,7 +184,7 @@ def brief(value: Any) -> str:
 
 def operate(function: Callable[..., Tensor], operator: str, name: str, operands: Sequence[Any]) -> Number:
     """What Python's operator gives of numbers: a number, of the type that Python gives for values like these."""
-    from .elementwise import astype
+    from .conversion import astype
 
     apply = getattr(operators, operator)
     kind = type(apply(*[o.python(1) if type(o) is Number else o for o in operands]))

@@ -19,8 +19,9 @@ from ..dtypes import DType, DTypeLike, float32, float64, int32, uint32, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from . import special
+from .conversion import astype, clip, where
 from .creation import asarray, iota, tensor
-from .elementwise import abs, astype, clip, floor_divide, fma, maximum, minimum, remainder, sqrt, where
+from .elementwise import abs, floor_divide, fma, maximum, minimum, remainder
 from .layout import stack, unstack
 from .logic import (
     bitwise_and,
@@ -39,6 +40,7 @@ from .logic import (
 from .movement import reshape
 from .number import Number, is_known
 from .op import lifted, programmed
+from .powers import sqrt
 from .rules import broadcast_shapes, elementwise, integer, shape_of
 from .tensor import Shape, Tensor, TensorType
 from .transcendental import erf_inv, log, log1p

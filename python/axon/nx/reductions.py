@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import DTypeLike, float64
-from .elementwise import abs, astype, divide, where
+from .conversion import astype, where
+from .elementwise import abs, divide
 from .layout import concat, flatten
 from .logic import equal, isfinite, isnan, less_equal, logical_and, logical_or, not_equal
 from .movement import broadcast_to, expand_dims, permute_dims, reshape, take_slice

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import math
 
-from .elementwise import divide, gap, maximum, sqrt, square, subtract, where
+from .conversion import where
+from .elementwise import divide, gap, maximum, square, subtract
 from .logic import equal, isinf, less, logical_and
 from .movement import stop_grad
 from .op import composed
+from .powers import sqrt
 from .reductions import Axis, max, sum
 from .rules import axes_of
 from .tensor import Tensor

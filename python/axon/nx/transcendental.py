@@ -7,8 +7,10 @@ import math
 from typing import Any
 
 from . import special
-from .elementwise import abs, gap, hypot, rsqrt, where
+from .conversion import where
+from .elementwise import abs, gap
 from .logic import Operand, greater_equal
+from .powers import hypot, rsqrt
 from .rules import elementwise, floating
 from .tensor import Tensor
 
