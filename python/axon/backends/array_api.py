@@ -61,8 +61,7 @@ class ArrayBackend:
         """What carries out a row of operands of these dtypes."""
         scalar = None
         if op.kind == "elementwise" and self._scalars is not None and _better(op, out, operands):
-            name = "cast" if op.name == "astype" else op.name
-            scalar = self._scalars(name, [d.code for d in operands], out.code)
+            scalar = self._scalars(op.scalar, [d.code for d in operands], out.code)
         if scalar is not None:
             return self._looping(scalar, out, operands)
         if op.eager is None and op.expand is not None:

@@ -83,7 +83,7 @@ class Nest:
             made = self.reduce(value, at)
         else:
             args = tuple(self.value(v, at) for v in node.inputs)
-            made = self.emit("cast" if op.name == "astype" else op.name, type_.dtype, args, None, op.cost)
+            made = self.emit(op.scalar, type_.dtype, args, None, op.cost)
         self._values[value, at] = made
 
     def ordered(self) -> None:

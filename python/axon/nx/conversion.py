@@ -71,9 +71,9 @@ def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tenso
     return (g.astype(x.dtype) if dtype.is_float and x.dtype.is_float else None,)
 
 
-@row("elementwise", _astype_infer, cost=0, eager=cast, vjp=_astype_vjp)
+@row("elementwise", _astype_infer, cost=0, scalar="cast", eager=cast, vjp=_astype_vjp)
 def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
-    """The row under `astype`; its scalar is named cast."""
+    """The row under `astype`."""
     ...
 
 

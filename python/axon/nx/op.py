@@ -63,6 +63,7 @@ class Op:
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
+    scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
     combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
     identity: Callable[[DType], Any] | None = None  # of combine (argmax, argmin: of its value; the index is free)
     index_map: Callable[..., Any] | None = (
@@ -257,7 +258,7 @@ def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, *
                     fitting.add(form)
             return call(op, tuple(args[0]) if variadic else args[:arity], given)
 
-        op = Op(name=name, kind=kind, infer=infer, function=run, **fields)
+        op = Op(name=name, kind=kind, infer=infer, function=run, **{"scalar": name, **fields})
         if name in TABLE:
             raise ValueError(f"op table: {name!r} is declared twice")
         TABLE[name] = op
