@@ -16,7 +16,7 @@ from axon.compiler.interpret import interpret
 from axon.compiler.kernel import Kernel
 from axon.compiler.memory import Plan
 from axon.compiler.pipeline import Lowered
-from axon.compiler.program import Executable, encode_all
+from axon.compiler.program import Executable, encode_all, replaced
 from axon.compiler.verify import verify
 from axon.defn.expr import Graph
 from axon.defn.trace import Traced, trace
@@ -117,25 +117,12 @@ def with_kernels(lowered: Lowered, kernels: Mapping[Kernel, Any], change: Callab
 
 def interpreted(lowered: Lowered) -> Run:
     """A program with its kernels interpreted. The plan is the same, down to what is written in place."""
-    return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, hosted)
+    return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, partial(replaced, kernel=hosted))
 
 
-def hosted(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Encoded steps, with a Python call in place of every call of a kernel."""
-    made: list[tuple[Any, ...]] = []
-    for step in steps:
-        match step:
-            case ("kernel", kernel, calls, *_):
-                made += [("host", partial(run_kernel, kernel, ints, bits), s, "kernel") for s, ints, bits, _ in calls]
-            case ("cond", index, branches):
-                made.append(("cond", index, [hosted(b) for b in branches]))
-            case ("while", condition, predicate, body, moves):
-                made.append(("while", hosted(condition), predicate, hosted(body), moves))
-            case ("scan", length, reverse, body, *rest):
-                made.append(("scan", length, reverse, hosted(body), *rest))
-            case _:
-                made.append(step)
-    return made
+def hosted(kernel: Kernel, calls: Sequence[Any], *_: Any) -> list[tuple[Any, ...]]:
+    """A Python call in place of every call of a kernel."""
+    return [("host", partial(run_kernel, kernel, ints, bits), s, "kernel") for s, ints, bits, _ in calls]
 
 
 def run_kernel(kernel: Kernel, ints: Sequence[int], bits: Sequence[int], *views: memoryview) -> None:

@@ -107,6 +107,25 @@ def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:
     return [encode(s, kernels, plan) for s in plan.schedule.steps]
 
 
+def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """Encoded steps with what a function makes of each kernel's (kernel, calls, grain, scratch, label), in regions,
+    too."""
+    made: list[tuple[Any, ...]] = []
+    for step in steps:
+        match step:
+            case ("kernel", *parts):
+                made += kernel(*parts)
+            case ("cond", index, branches):
+                made.append(("cond", index, [replaced(b, kernel) for b in branches]))
+            case ("while", condition, predicate, body, moves):
+                made.append(("while", replaced(condition, kernel), predicate, replaced(body, kernel), moves))
+            case ("scan", length, reverse, body, *rest):
+                made.append(("scan", length, reverse, replaced(body, kernel), *rest))
+            case _:
+                made.append(step)
+    return made
+
+
 def encode_region(step: RegionStep, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:
     """cond: branches, which copy results out that do not lie in place. while and scan: bodies, and such moves."""
     plans = plan.regions[step]

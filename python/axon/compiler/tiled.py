@@ -19,7 +19,7 @@ from .cache import Statistics
 from .kernel import For, Instr, Kernel
 from .memory import Plan
 from .pipeline import run_passes
-from .program import Executable, encode_all
+from .program import Executable, encode_all, replaced
 
 CHUNK = 512  # elements a tile computes: a dozen registers stay in the second cache
 TILE, LOAD, GATHER, OFFSET, LITERAL, GUARD, STORE, SPLAT = range(8)  # axon::TileCode
@@ -143,26 +143,13 @@ def scratch_bytes(kernel: Kernel) -> int:
     return -(-8 * count // 64) * 64 + 8 * CHUNK * count
 
 
-def tiled(steps: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Encoded steps whose kernels are Kernels, as the runtime reads them."""
-    made: list[tuple[Any, ...]] = []
-    for step in steps:
-        match step:
-            case ("kernel", kernel, calls, grain, _, label):
-                coded = [
-                    (memory, ints(kernel, dict(zip(kernel.parameters, given))), literals, units)
-                    for memory, given, literals, units in calls
-                ]
-                made.append(("kernel", target.tile_kernel(), coded, grain, scratch_bytes(kernel), label))
-            case ("cond", index, branches):
-                made.append(("cond", index, [tiled(b) for b in branches]))
-            case ("while", condition, predicate, body, moves):
-                made.append(("while", tiled(condition), predicate, tiled(body), moves))
-            case ("scan", length, reverse, body, *rest):
-                made.append(("scan", length, reverse, tiled(body), *rest))
-            case _:
-                made.append(step)
-    return made
+def tiled(kernel: Kernel, calls: Sequence[Any], grain: int, scratch: int, label: str) -> list[tuple[Any, ...]]:
+    """A kernel's encoded step as the runtime reads it."""
+    coded = [
+        (memory, ints(kernel, dict(zip(kernel.parameters, given))), literals, units)
+        for memory, given, literals, units in calls
+    ]
+    return [("kernel", target.tile_kernel(), coded, grain, scratch_bytes(kernel), label)]
 
 
 class TiledExecutable(Executable):
@@ -172,7 +159,7 @@ class TiledExecutable(Executable):
         return dict.fromkeys(kernels, "")
 
     def load(self, plan: Plan) -> tuple[list[tuple[Any, ...]], Statistics]:
-        return tiled(encode_all(plan, {k: k for k in plan.schedule.kernels()})), Statistics()
+        return replaced(encode_all(plan, {k: k for k in plan.schedule.kernels()}), tiled), Statistics()
 
 
 class Tiled:
