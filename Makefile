@@ -10,7 +10,8 @@ SOURCES := $(shell find csrc python third_party -type f \( -name '*.cpp' -o -nam
 LOCKED = flock build/$@.lock
 CONFIGURE := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 
-NUMERICS := tests/runtime/test_features.py tests/cpu tests/layers tests/nx/test_random.py tests/test_activations.py tests/test_losses.py \
+NUMERICS := tests/runtime/test_features.py tests/cpu tests/layers tests/test_activations.py tests/test_losses.py \
+            $(addprefix tests/nx/test_,random.py distributions.py) \
             $(addprefix tests/compiler/test_,table.py programs.py regions.py threads.py fuzz.py)
 
 .PHONY: demo test fuzz dev sanitize clean

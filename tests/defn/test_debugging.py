@@ -1,4 +1,4 @@
-"""axon.debug() over eager code and in backward passes; over definitions, see test_jit.py."""
+"""axon.debug() over eager code, in backward passes and over definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import jit, nx
-from axon.defn import cond, custom_grad, debug, grad, scan
+from axon.defn import cond, custom_grad, debug, defn, grad, scan
 from axon.errors import NonFiniteError
 
 X = nx.tensor([0.0, 1.0])
@@ -64,3 +64,46 @@ def test_good_values_pass() -> None:
         assert np.isfinite(grad(lambda x: nx.logsumexp(x))(X).numpy()).all()
     with debug(inf=False):
         assert nx.log(X).tolist() == [-nx.inf, 0]
+
+
+# Definitions
+
+
+def test_debug_names_the_first_bad_op_and_line(compiler: str) -> None:
+    @defn(compiler=compiler)
+    def f(x: nx.Tensor) -> nx.Tensor:
+        y = x + 1
+        z = nx.log(y)
+        return z * 0
+
+    x = nx.tensor([0.0, -3.0])
+    assert np.isnan(f(x).numpy()[1])
+    with (
+        debug(),
+        pytest.raises(NonFiniteError, match=r"log at .*test_debugging.py:\d+: expected finite values, got 1 NaN and 0"),
+    ):
+        f(x)
+    with debug():
+        assert f(nx.tensor([0.0])).tolist() == [0]
+    assert f.traces == 1
+    assert np.isnan(f(x).numpy()[1])
+
+
+def test_debug_may_allow_infinities(compiler: str) -> None:
+    f = jit(lambda x: nx.exp(-(1 / x)), compiler=compiler)
+    with debug(), pytest.raises(NonFiniteError, match=r"divide at .* 0 NaN and 1 infinite"):
+        f(nx.tensor(0.0))
+    with debug(inf=False):
+        assert f(nx.tensor(0.0)).item() == 0
+
+
+def test_debug_leaves_literals_to_their_readers(compiler: str) -> None:
+    f = jit(lambda x: nx.where(x > 0, x, -nx.inf), compiler=compiler)
+    with debug(), pytest.raises(NonFiniteError, match=r"^where at .*test_debugging.py"):
+        f(nx.tensor([1.0, -1.0]))
+
+
+def test_debug_looks_into_regions(compiler: str) -> None:
+    f = jit(lambda x: scan(lambda c, r: (c / r, None), 1.0, x)[0], compiler=compiler)
+    with debug(), pytest.raises(NonFiniteError, match=r"divide at .*test_debugging.py"):
+        f(nx.tensor([1.0, 0.0, 1.0]))

@@ -1,4 +1,5 @@
-"""Compiled calls: arguments of every kind, the table of traces, static and donated arguments, threads, lower, debug."""
+"""Compiled calls: arguments of every kind, the table of traces, receipts, threads, lower. Static arguments, donation
+and debug() have files of their own."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ import io
 import sys
 import threading
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import debug, defn, jit, table
-from axon.errors import CompileError, DonationError, NonFiniteError, TraceError
+from axon.defn import defn, jit, table
+from axon.errors import CompileError, TraceError
 from axon.nx import Tensor
 
 
@@ -169,156 +170,6 @@ def test_captured_tensors_are_kept_as_long_as_the_function(compiler: str) -> Non
     assert gone() is None
 
 
-def test_a_captured_tensor_that_was_donated(compiler: str) -> None:
-    w = nx.tensor([1.0, 2.0])
-    f = jit(lambda x: x * w, compiler=compiler)
-    f(nx.tensor(2.0))
-    jit(lambda w: w + 1, donate=0, compiler=compiler)(w)
-    with pytest.raises(DonationError):
-        f(nx.tensor(2.0))
-
-
-# Static arguments
-
-
-@pytest.mark.parametrize("static", [(1, "scale"), ("mode", "scale"), ["mode", 3]])
-def test_static(compiler: str, static: Any) -> None:
-    @defn(static=static, compiler=compiler)
-    def f(x: Tensor, mode: str, y: Tensor, scale: Any = 1) -> Tensor:
-        return (x + y if mode == "add" else x - y) * scale
-
-    x, y = nx.tensor(5.0), nx.tensor(2.0)
-    assert f(x, "add", y).item() == 7
-    assert f(x, "sub", y).item() == 3
-    assert f(x, mode="sub", y=y).item() == 3
-    assert f.traces == 2
-    assert f(x, "sub", y, 2).item() == f(x, "sub", y, scale=2).item() == 6
-    assert f.traces == 3
-
-
-class Options(NamedTuple):
-    value: Any
-
-
-@dataclass(frozen=True)
-class Settings:
-    value: Any
-
-
-class Own:
-    """Its equality is that of its part."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Own) and self.value == other.value
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-
-def test_a_static_value_that_was_changed_in_place_is_another(compiler: str) -> None:
-    f = jit(lambda x, own: x * own.value, static="own", compiler=compiler)
-    own, x = Own(2.0), nx.tensor(1.0)
-    assert (f(x, own).item(), f(x, own).item(), f(x, (own,)[0]).item()) == (2.0, 2.0, 2.0)
-    own.value = 5.0
-    assert f(x, own).item() == 5.0
-    g = jit(lambda x, pair: x * pair[1].value, static="pair", compiler=compiler)
-    pair = (1, own)
-    assert g(x, pair).item() == 5.0
-    own.value = 3.0
-    assert g(x, pair).item() == 3.0 and f.traces == 2
-
-
-class Box:
-    """A container whose metadata may change in place."""
-
-    def __init__(self, w: Any, own: Own) -> None:
-        self.w, self.own = w, own
-
-
-tree.register(Box, lambda box: ((box.w,), box.own), lambda own, parts: Box(parts[0], own))
-
-
-@pytest.mark.parametrize("hold", [lambda own: Box(nx.ones(()), own), lambda own: {own: nx.ones(())}])
-def test_metadata_that_was_changed_in_place_is_another(compiler: str, hold: Any) -> None:
-    f = jit(
-        lambda held: held.w * held.own.value if isinstance(held, Box) else next(iter(held)).value * nx.ones(()),
-        compiler=compiler,
-    )
-    own = Own(2.0)
-    held = hold(own)
-    assert (f(held).item(), f(held).item()) == (2.0, 2.0)
-    own.value = 5.0
-    assert f(held).item() == 5.0
-
-
-HOLDERS: list[Any] = [lambda v: v, lambda v: (v,), lambda v: (("a", v), 2), Options, Settings, Own]
-
-
-def part(value: Any) -> Any:
-    """The number inside."""
-    while not isinstance(value, (bool, int, float)):
-        value = value.value if hasattr(value, "value") else value[0] if value[0] != "a" else value[1]
-    return value
-
-
-@pytest.mark.parametrize("hold", HOLDERS)
-def test_static_values_that_are_equal_but_not_alike_are_told_apart(compiler: str, hold: Any) -> None:
-    f = jit(lambda x, s: (nx.asarray(part(s)), nx.copysign(x, float(part(s)))), static="s", compiler=compiler)
-    x = nx.tensor(1.0)
-    for _ in range(2):
-        assert [str(f(x, hold(v))[0].dtype) for v in (1, True, 1.0)] == ["int32", "bool", "float32"]
-        assert [f(x, s=hold(v))[1].item() for v in (0.0, -0.0, 0)] == [1, -1, 1]
-    assert f.traces == 6
-
-
-@pytest.mark.parametrize("hold", [*HOLDERS[:-1], lambda v: frozenset([v])])
-def test_a_static_nan_is_equal_to_itself(hold: Any) -> None:
-    f = jit(lambda x, s: x * 2, static=1, compiler="evaluate")
-    for _ in range(3):
-        f(nx.tensor(1.0), hold(float("nan")))
-    assert f.traces == 1
-
-
-def test_static_sets_are_told_apart() -> None:
-    f = jit(lambda s: [nx.asarray(v) for v in s], static=0, compiler="evaluate")
-    assert [str(f(frozenset([v]))[0].dtype) for v in (1, True, 1.0)] == ["int32", "bool", "float32"]
-
-
-@dataclass
-class Leaky:
-    x: Any
-    slope: Any = field(metadata={"static": True})
-
-
-def test_containers_that_are_equal_but_not_alike_are_told_apart(compiler: str) -> None:
-    f = jit(lambda t: nx.copysign(t.x, t.slope), compiler=compiler)
-    made = [f(Leaky(nx.tensor(1.0), v)).item() for v in (0.0, -0.0, 0.0, float("nan"), float("nan"))]
-    assert made == [1, -1, 1, 1, 1]
-    assert f.traces == 3
-    g = jit(lambda t: t, compiler=compiler)
-    assert [type(k) for one in (1, True, 1.0, True) for k in g({one: nx.tensor(1.0)})] == [int, bool, float, bool]
-    assert g.traces == 3
-
-
-def test_static_values_must_be_hashable() -> None:
-    f = jit(lambda x, n: x, static="n", compiler="evaluate")
-    with pytest.raises(TypeError, match="expected a hashable value for static argument 'n', got a list; pass a tuple"):
-        f(nx.tensor(1.0), [1])
-
-
-@pytest.mark.parametrize(("value", "what"), [([1], "list"), (np.ones(2), "ndarray"), (([1],), "tuple")])
-def test_static_fields_must_be_hashable(value: Any, what: str) -> None:
-    f = jit(lambda t: t.x, compiler="evaluate")
-    for call in (f, f.lower):
-        with pytest.raises(
-            TypeError, match=rf"expected hashable static fields in its arguments, got a {what} as Leaky.slo"
-        ):
-            call(Leaky(nx.tensor(1.0), value))
-
-
 def test_options_are_not_tensors() -> None:
     def train_step(x: Tensor, options: Any) -> Tensor:
         return x
@@ -348,68 +199,6 @@ def test_unknown_compilers_and_devices() -> None:
         jit(lambda x: x, compiler="none")(1)
     with pytest.raises(ValueError, match=r"got 'evaluate:moon'"):
         jit(lambda x: x, compiler="evaluate", device="moon")(1)
-
-
-# Donation
-
-
-def test_donated_tensors_are_gone(compiler: str) -> None:
-    @defn(donate="params", compiler=compiler)
-    def train_step(params: Any, x: Tensor) -> Any:
-        return tree.map(lambda p: p + x, params)
-
-    params = {"w": nx.tensor([1.0, 2.0]), "b": nx.tensor(0.5)}
-    x = nx.tensor(1.0)
-    new = train_step(params, x)
-    assert new["w"].tolist() == [2, 3]
-    assert x.item() == 1
-    for use in (
-        lambda: params["w"] + 1,
-        lambda: x + params["w"],
-        lambda: params["b"].item(),
-        lambda: train_step(params, x),
-        lambda: jit(lambda p: p, compiler=compiler)(params["w"]),
-        lambda: jit(lambda x: x + params["w"], compiler=compiler)(x),
-    ):
-        with pytest.raises(
-            DonationError, match=r"train_step: .* donated to a call of train_step; use that call's results"
-        ):
-            use()
-    new = train_step(new, x)
-    assert new["w"].tolist() == [3, 4]
-    assert str(params["w"].type) == "float32[2]"
-
-
-def test_donated_arrays_are_not_touched(compiler: str) -> None:
-    f = jit(lambda x: x + 1, donate=0, compiler=compiler)
-    x = np.ones(3, "float32")
-    assert f(x).tolist() == f(x).tolist() == [2, 2, 2]
-    assert x.tolist() == [1, 1, 1]
-
-
-def test_a_donated_tensor_may_not_be_given_twice(compiler: str) -> None:
-    def step(params: Any, other: Tensor) -> Any:
-        return params["w"] + other
-
-    f = jit(step, donate=0, compiler=compiler)
-    w = nx.tensor([1.0, 2.0])
-    with pytest.raises(DonationError, match=r"step: expected argument 'params.w' once, as it is donated, got the same"):
-        f({"w": w}, w)
-    assert f({"w": w}, nx.tensor([1.0, 1.0])).tolist() == [2, 3]
-    v = nx.tensor([1.0, 2.0])
-    with pytest.raises(DonationError, match="got the same tensor twice"):
-        jit(lambda x: x + v, donate=0, compiler=compiler)(v)
-
-
-def test_nothing_is_donated_by_a_call_that_fails(compiler: str) -> None:
-    x = nx.tensor([1.0, 2.0])
-
-    def fails(x: Tensor) -> Tensor:
-        raise RuntimeError("no")
-
-    with pytest.raises(RuntimeError):
-        jit(fails, donate=0, compiler=compiler)(x)
-    assert x.tolist() == [1, 2]
 
 
 # Receipts
@@ -541,48 +330,6 @@ def test_lower_says_what_a_compiler_cannot_show() -> None:
             look()
     with pytest.raises(CompileError, match="has save"):
         lowered.save("program")
-
-
-def test_debug_names_the_first_bad_op_and_line(compiler: str) -> None:
-    @defn(compiler=compiler)
-    def f(x: Tensor) -> Tensor:
-        y = x + 1
-        z = nx.log(y)
-        return z * 0
-
-    x = nx.tensor([0.0, -3.0])
-    assert np.isnan(f(x).numpy()[1])
-    with (
-        debug(),
-        pytest.raises(NonFiniteError, match=r"log at .*test_jit.py:\d+: expected finite values, got 1 NaN and 0"),
-    ):
-        f(x)
-    with debug():
-        assert f(nx.tensor([0.0])).tolist() == [0]
-    assert f.traces == 1
-    assert np.isnan(f(x).numpy()[1])
-
-
-def test_debug_may_allow_infinities(compiler: str) -> None:
-    f = jit(lambda x: nx.exp(-(1 / x)), compiler=compiler)
-    with debug(), pytest.raises(NonFiniteError, match=r"divide at .* 0 NaN and 1 infinite"):
-        f(nx.tensor(0.0))
-    with debug(inf=False):
-        assert f(nx.tensor(0.0)).item() == 0
-
-
-def test_debug_leaves_literals_to_their_readers(compiler: str) -> None:
-    f = jit(lambda x: nx.where(x > 0, x, -nx.inf), compiler=compiler)
-    with debug(), pytest.raises(NonFiniteError, match=r"^where at .*test_jit.py"):
-        f(nx.tensor([1.0, -1.0]))
-
-
-def test_debug_looks_into_regions(compiler: str) -> None:
-    from axon.defn import scan
-
-    f = jit(lambda x: scan(lambda c, r: (c / r, None), 1.0, x)[0], compiler=compiler)
-    with debug(), pytest.raises(NonFiniteError, match=r"divide at .*test_jit.py"):
-        f(nx.tensor([1.0, 0.0, 1.0]))
 
 
 def test_results_that_are_no_tensors() -> None:
