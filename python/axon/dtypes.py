@@ -39,6 +39,11 @@ class DType:
         return found
 
     @property
+    def computed_in(self) -> DType:
+        """The dtype that arithmetic has between loads and stores: float32 for halves, else this one."""
+        return float32 if self.is_half else self
+
+    @property
     def dtype(self) -> np.dtype:
         """What NumPy asks of an object that stands for a dtype, as in np.zeros(3, nx.float32)."""
         return self.numpy

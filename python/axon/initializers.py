@@ -41,7 +41,7 @@ def _finite(name: str, *, scale: float, mean: float = 0.0) -> None:
 
 def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
     """What `make` gives in the dtype that computes for `dtype`, rounded to it."""
-    return nx.astype(make(nx.float32 if nx.dtype(dtype).is_half else dtype), dtype)
+    return nx.astype(make(nx.dtype(dtype).computed_in), dtype)
 
 
 @remembered

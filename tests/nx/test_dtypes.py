@@ -57,6 +57,7 @@ def test_names_and_numpy(name):
     assert str(d) == name and nx.dtype(d.numpy) is d and nx.dtype(d.numpy.type) is d and nx.dtype(d) is d
     assert pickle.loads(pickle.dumps(d)) is d
     assert d.itemsize == d.numpy.itemsize
+    assert d.computed_in is (nx.float32 if name in ("float16", "bfloat16") else d)
 
 
 def test_unknown_dtypes_are_named():

@@ -67,7 +67,7 @@ def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[
     for run in reversed(runs):
         attrs = {**node.attrs, "axis": tuple(run), "keepdims": False}
         kept = tuple(n for a, n in enumerate(value.type.shape) if a not in run)
-        dtype = float32 if half and out.dtype.is_half else out.dtype
+        dtype = out.dtype.computed_in if half else out.dtype
         value = Value(builder.node(node.op, (value,), attrs, (TensorType(dtype, kept),), node.source), 0)
     if value.type.dtype is not out.dtype:
         value = builder.apply("astype", value, dtype=out.dtype)
@@ -84,7 +84,7 @@ def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Valu
     """16-bit float arithmetic is float32 arithmetic, rounded after every op."""
     wide = tuple(builder.apply("astype", v, dtype=float32) if v.type.dtype.is_half else v for v in inputs)
     out = node.types[0]
-    dtype = float32 if out.dtype.is_half else out.dtype
+    dtype = out.dtype.computed_in
     made = Value(builder.node(node.op, wide, node.attrs, (TensorType(dtype, out.shape),), node.source), 0)
     return [builder.apply("astype", made, dtype=out.dtype) if out.dtype is not dtype else made]
 

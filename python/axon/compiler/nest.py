@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..defn.expr import Value
-from ..dtypes import DType, bool_, float32, int32, int64
+from ..dtypes import DType, bool_, int32, int64
 from .fuse import gathers, operand_maps, reduced_run
 from .index import Guard, Idx, Map, address, guards_of, strides
 from .units import Group
@@ -133,7 +133,7 @@ class Nest:
 
     def choose(self, dtype: DType, holds: int, inside: int, outside: int) -> int:
         """One of two values; 16-bit floats are chosen as float32, since kernels do nothing with them but move them."""
-        wide = float32 if dtype.is_half else dtype
+        wide = dtype.computed_in
         given = (holds, self.cast(inside, dtype, wide), self.cast(outside, dtype, wide))
         return self.cast(self.emit("where", wide, given, None, 1), wide, dtype)
 

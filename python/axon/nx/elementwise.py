@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import float32
 from ..errors import DTypeError
 from .conversion import astype, where
 from .logic import Operand, equal, greater, isfinite, signbit
@@ -311,7 +310,7 @@ def to_decimals(x: Tensor, digits: int | None) -> Tensor:
         if digits < 0:
             raise DTypeError(f"round: expected at least 0 digits for {x.type}, got {digits}; cast it to a float dtype")
         return round(x)
-    wide, scale = astype(x, float32) if x.dtype.is_half else x, float(f"1e{digits if digits > 0 else -digits}")
+    wide, scale = astype(x, x.dtype.computed_in), float(f"1e{digits if digits > 0 else -digits}")
     made = round(wide * scale) / scale if digits > 0 else round(wide / scale) * scale
     return astype(where(isfinite(made), made, wide), x.dtype)
 

@@ -182,7 +182,7 @@ def _floating(name: str, dtype: DTypeLike) -> tuple[DType, DType]:
     target = to_dtype(dtype)
     if not target.is_float:
         raise DTypeError(f"{name}: expected a floating dtype, got {target}; use randint for integers")
-    return target, float32 if target.is_half else target
+    return target, target.computed_in
 
 
 def _fitting(name: str, shape: Shape, **given: Tensor) -> None:

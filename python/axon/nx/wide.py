@@ -21,5 +21,4 @@ def widened(*given: Any) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
     tensors = [asarray(t) for t in given]
     floats = [t.dtype for t in tensors if t.dtype.is_float]
     dtype = result_type(*floats) if floats else float32
-    wide = float32 if dtype.is_half else dtype
-    return [t.astype(wide) for t in tensors], lambda y: y.astype(dtype)
+    return [t.astype(dtype.computed_in) for t in tensors], lambda y: y.astype(dtype)
