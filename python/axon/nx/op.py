@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from .. import config
 from ..dtypes import DType, result_type
 from ..errors import CompileError, DTypeError, ShapeError
+from ..exact import exact
 from .backend import AS_IT_IS, Backend, beside, home, tracing, watching
 from .number import SCALARS, Number, compared, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
@@ -194,17 +195,15 @@ _THEMSELVES = frozenset((int, str, DType, type(None), type(Ellipsis)))  # equal 
 
 
 def attribute_key(value: Any) -> Any:
-    """What stands for an attribute in a key: equal for equal ones of one type only, and of one sign of zero. TypeError
-    for what may be equal and yet differ."""
+    """`exact` of an attribute, a list being a tuple. TypeError for anything but numbers, text, dtypes and tuples of
+    such: it may be equal and yet differ, and a table would keep it alive."""
     kind = type(value)
     if kind in _THEMSELVES:
         return value
     if kind is tuple or kind is list:
         return tuple(value if _THEMSELVES.issuperset(map(type, value)) else map(attribute_key, value))
-    if kind is bool:
-        return kind, value
-    if kind is float:
-        return kind, repr(value)
+    if kind is bool or kind is float:
+        return exact(value)
     raise TypeError(f"expected a number, text, dtype or tuple of such, got {kind.__name__}")
 
 
