@@ -14,7 +14,7 @@ from typing import Any
 
 from ..defn.expr import INPUT, Graph, Node, Value
 from ..dtypes import bool_
-from ..nx.op import RESHAPE
+from ..nx.op import RESHAPE, keep
 from .extern import bias_length
 from .index import Idx, Map, address, axes_of, compose, guards_of, identity, innermost, reshape, strides
 from .units import ROW_LIMIT, Group, Single, Unit, Units, find
@@ -40,17 +40,15 @@ def is_row(node: Node) -> bool:
 
 
 _maps: dict[Any, list[Map] | None] = {}  # of movements met before: most are met again, in the next layer or trace
-KNOWN = 4096  # of them, at most
 
 
 def operand_maps(node: Node, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> list[Map] | None:
     """The maps of a movement's operands where its result is read at `at`; None where that cannot be pulled."""
     key = (node.op, node.exact, node.types, tuple([v.type for v in node.inputs]), at, loops, run)
-    if key not in _maps:
-        if len(_maps) >= KNOWN:
-            _maps.clear()
-        _maps[key] = moved_maps(node, at, loops, run)
-    return _maps[key]
+    try:
+        return _maps[key]  # in one step, as another thread may empty the table
+    except KeyError:
+        return keep(_maps, key, moved_maps(node, at, loops, run))
 
 
 def moved_maps(node: Node, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> list[Map] | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from .. import config
 from ..errors import NonFiniteError
-from ..nx.backend import watching as check
+from ..nx.backend import watching
 from ..nx.logic import isinf, isnan
 from ..nx.op import Op
 from ..nx.reductions import sum as nx_sum
@@ -44,11 +44,11 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
                         f"{t.type}; look at this op's operands"
                     )
 
-    token = check.set(look)
+    token = watching.set(look)
     try:
         yield
     finally:
-        check.reset(token)
+        watching.reset(token)
 
 
 def run(graph: Graph, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from .. import config, tree
 from ..errors import TraceError, note
-from ..nx.backend import tracing
+from ..nx.backend import tracing, watching
 from ..nx.number import Book, Number
 from ..nx.tensor import Tensor, TensorType
 from ..values import Value, named, refuse_unnamed
@@ -79,7 +79,7 @@ class Definition(Value):
         if tracing.get() is not None:
             return self.function(*args, **kwargs)
         calls = self._calls.get((len(args), *kwargs)) or self._meet(len(args), kwargs)
-        if debugging.check.get() is None:
+        if watching.get() is None:
             for take, entry in calls.recent:
                 found = take(args, kwargs, entry.backend, entry.types, entry.static)
                 if found is not None:
@@ -92,7 +92,7 @@ class Definition(Value):
         dynamic, static = calls.form.arrange(args, kwargs)
         leaves, structure = calls.leaves(dynamic) or self._arguments.flatten(dynamic)
         given, signature = self._settle(calls.form, static, leaves, structure)
-        if debugging.check.get() is not None:
+        if watching.get() is not None:
             return self._debug(signature, given)
         entry = self._find(signature)
         calls.remember(entry)

@@ -170,7 +170,7 @@ def _given(name: str, operands: Sequence[Any]) -> list[Any]:
 
 
 PROGRAMS = 256  # that a function keeps
-KEPT = 4096  # entries of a table of what was settled before: where nothing repeats, it is forgotten
+KEPT = 4096  # entries of a table of what was settled before
 _inferred: dict[Any, tuple[Inference, bool]] = {}  # by row, operands and attributes
 
 
@@ -185,10 +185,16 @@ def infer(op: Op, types: Sequence[Given], attrs: Mapping[str, Any]) -> tuple[Inf
     if found is None:
         settled = op.infer(types, dict(attrs))
         as_given = settled.operands == tuple([t.dtype if isinstance(t, TensorType) else None for t in types])
-        if len(_inferred) >= KEPT:
-            _inferred.clear()
-        found = _inferred[key] = settled, as_given
+        found = keep(_inferred, key, (settled, as_given))
     return found
+
+
+def keep(table: dict[Any, R], key: Any, value: R, most: int = KEPT) -> R:
+    """Enter a value in a table. One that is full, as where nothing repeats, is emptied before."""
+    if len(table) >= most:
+        table.clear()
+    table[key] = value
+    return value
 
 
 _THEMSELVES = frozenset((int, str, DType, type(None), type(Ellipsis)))  # equal only if of one type
@@ -371,9 +377,7 @@ def programmed(function: Callable[P, R]) -> Callable[P, R]:
                 found = config.lookup("definition", "inner")(function, args, options, backend)
             except CompileError:  # it reduces
                 found = None
-            if len(programs) >= PROGRAMS:
-                programs.clear()
-            programs[key] = found
+            keep(programs, key, found, PROGRAMS)
         return function(*args, **options) if found is None else found(tensors)
 
     return run

@@ -19,7 +19,7 @@ from .creation import asarray, convert, full
 from .indexing import positions, scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 from .number import Number, brief, scalar_type
-from .op import KEPT, attribute_key, lifted
+from .op import attribute_key, keep, lifted
 from .rules import broadcast_shapes
 from .tensor import Shape, Tensor
 
@@ -122,10 +122,7 @@ def settled(x: Tensor, key: Any) -> Key:
         return settle(x, key)
     found = _keys.get(form)
     if found is None:
-        found = settle(x, key)
-        if len(_keys) >= KEPT:
-            _keys.clear()
-        _keys[form] = found
+        found = keep(_keys, form, settle(x, key))
     return found
 
 
