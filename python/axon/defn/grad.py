@@ -12,7 +12,8 @@ from .. import tree
 from ..errors import GradientError, StructureError
 from ..nx import movement
 from ..nx.backend import beside, tracing
-from ..nx.creation import asarray, zeros
+from ..nx.creation import asarray
+from ..nx.filled import zeros
 from ..nx.tensor import Tensor, TensorType
 from .backward import filled, pull
 from .evaluate import replay

@@ -1,14 +1,13 @@
-"""Tensors of Python values, other libraries' arrays, and nothing. literal and iota are rows, the rest is composed.
+"""Tensors of Python values and other libraries' arrays. literal and iota are rows, the rest is composed.
 
 device: the backend a tensor is made on, by name; unless given, that of the tensors at hand, or the default one.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from .. import config
 from ..dtypes import DType, DTypeLike, bool_, float32, float64, int32
@@ -16,17 +15,12 @@ from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
 from ..runtime import in_our_memory
 from .backend import home, on, tracing
-from .conversion import astype, cast, where
-from .logic import equal, greater_equal
+from .conversion import astype, cast
 from .number import SCALARS, Number, scalar_of, scalar_type
-from .op import Inference, composed, lifted, naming, row
+from .op import Inference, composed, naming, row
 from .rounding import nearest
-from .rules import axis_of, integer, names_of, shape_of
+from .rules import axis_of, names_of, shape_of
 from .tensor import Tensor, TensorType
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
 
 # Rows
 
@@ -340,135 +334,3 @@ def _renamed(x: Tensor, names: Any) -> Tensor:
     from .movement import rename
 
     return x if names == x.names else rename(x, names)
-
-
-# Filled
-
-
-def placed(function: Callable[P, R]) -> Callable[P, R]:
-    """Give effect to a function's parameter `device`: the backend that the tensor is made on, by name."""
-
-    body = naming(function)
-
-    @functools.wraps(function)
-    def run(*args: P.args, **options: P.kwargs) -> R:
-        with on(options.get("device")):  # type: ignore[arg-type]
-            return body(*args, **options)
-
-    return run
-
-
-@placed
-def full(
-    shape: int | Sequence[int], fill_value: Any, dtype: DTypeLike | None = None, *, device: str | None = None
-) -> Tensor:
-    """A tensor with every element the same value.
-
-    >>> nx.full((2,), 1.5)
-    float32[2] [1.5, 1.5]
-    """
-    from .movement import broadcast_to
-
-    value = asarray(fill_value, dtype) if isinstance(fill_value, Tensor) else convert("full", fill_value, dtype)
-    return broadcast_to(value, shape_of("full", shape))
-
-
-def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
-    """A tensor of zeros, float32 unless another dtype is given.
-
-    >>> nx.zeros(2)
-    float32[2] [0., 0.]
-    """
-    return full(shape, 0.0, dtype, device=device)
-
-
-def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
-    """A tensor of ones, float32 unless another dtype is given.
-
-    >>> nx.ones(2)
-    float32[2] [1., 1.]
-    """
-    return full(shape, 1.0, dtype, device=device)
-
-
-def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
-    """A tensor whose values do not matter: zeros.
-
-    >>> nx.empty(2).shape
-    (2,)
-    """
-    return zeros(shape, dtype, device=device)
-
-
-def _like(make: Callable[..., Tensor], *fill: Any) -> Callable[..., Tensor]:
-    """The variant of a creation function that takes shape, dtype and device from a tensor."""
-
-    def like(x: Tensor, /, *args: Any, dtype: DTypeLike | None = None, **options: Any) -> Tensor:
-        return make(x.shape, *args, dtype=x.dtype if dtype is None else dtype, **options)
-
-    like.__name__ = like.__qualname__ = f"{make.__name__}_like"
-    like.__doc__ = f"""`{make.__name__}` with the shape, and unless given the dtype and device, of a tensor.
-
-    >>> nx.{like.__name__}({", ".join(["nx.arange(3)", *map(str, fill)])}).type == nx.template(3, "int32")
-    True
-    """
-    return lifted(like)
-
-
-full_like = _like(full, 7)
-zeros_like = _like(zeros)
-ones_like = _like(ones)
-empty_like = _like(empty)
-
-
-@placed
-def eye(
-    rows: int,
-    columns: int | None = None,
-    /,
-    *,
-    k: int = 0,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """A matrix with ones on the k-th diagonal and zeros elsewhere, float32 unless another dtype is given.
-
-    >>> nx.eye(2)
-    float32[2,2]
-    [[1., 0.],
-     [0., 1.]]
-    """
-    shape = shape_of("eye", (rows, rows if columns is None else columns))
-    return astype(equal(iota(shape, 0) + integer("eye", "k", k), iota(shape, 1)), float32 if dtype is None else dtype)
-
-
-@composed
-def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The last two axes with zeros above the k-th diagonal.
-
-    >>> nx.tril(nx.ones((2, 2)))
-    float32[2,2]
-    [[1., 0.],
-     [1., 1.]]
-    """
-    return where(_up_to("tril", x, k), x, False)
-
-
-@composed
-def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The last two axes with zeros below the k-th diagonal.
-
-    >>> nx.triu(nx.ones((2, 2)))
-    float32[2,2]
-    [[1., 1.],
-     [0., 1.]]
-    """
-    return where(_up_to("triu", x, k - 1), False, x)
-
-
-def _up_to(name: str, x: Tensor, k: int) -> Tensor:
-    """Which places of the last two axes are on or below the k-th diagonal."""
-    if x.ndim < 2:
-        raise ShapeError(f"{name}: expected a matrix or a stack of them, got {x.type}; give it the axes with reshape")
-    shape = x.shape[-2:]
-    return greater_equal(iota(shape, 0) + integer(name, "k", k), iota(shape, 1))

@@ -345,6 +345,6 @@ def imag(x: Tensor, /) -> Tensor:
     >>> nx.imag(2.0)
     float32[] 0.
     """
-    from .creation import zeros_like
+    from .filled import zeros_like
 
     return zeros_like(x)

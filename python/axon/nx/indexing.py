@@ -14,7 +14,8 @@ from typing import Any
 from ..dtypes import int32, int64
 from ..errors import DTypeError, ShapeError
 from .conversion import astype, clip, where
-from .creation import full, iota, zeros_like
+from .creation import iota
+from .filled import full, zeros_like
 from .logic import equal, greater_equal, less, logical_and
 from .movement import broadcast_to, identity_map, reshape, squeeze, take_slice
 from .op import Index, composed, describe

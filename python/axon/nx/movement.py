@@ -165,7 +165,7 @@ def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]
 
 
 def _pad_vjp(g: Tensor, y: Tensor, x: Tensor, value: Tensor, *, config: Any) -> tuple[Tensor, Tensor]:
-    from .creation import full_like
+    from .filled import full_like
     from .reductions import sum
 
     cropped = pad(g, [(-lo, -hi, 0) for lo, hi, _ in config])

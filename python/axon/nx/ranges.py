@@ -9,8 +9,9 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, float32, float64, int64, uint64
 from ..dtypes import dtype as to_dtype
 from .conversion import astype, where
-from .creation import asarray, iota, placed
+from .creation import asarray, iota
 from .elementwise import floor, floor_divide, fma, remainder
+from .filled import placed
 from .logic import equal, isfinite
 from .number import Number, is_known, scalar_of
 from .rules import integer

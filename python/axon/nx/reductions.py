@@ -43,7 +43,7 @@ def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keepdim
 
 def _others(x: Tensor) -> Tensor:
     """The product of all other elements along axis 0: of the pairs but one's own, times the other of the pair."""
-    from .creation import ones_like
+    from .filled import ones_like
 
     n, half = x.shape[0], x.shape[0] // 2
     if n < 2:

@@ -15,7 +15,8 @@ from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
 from .backend import tracing
 from .conversion import where
-from .creation import asarray, convert, full
+from .creation import asarray, convert
+from .filled import full
 from .indexing import positions, scatter, scatter_add, take
 from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 from .number import Number, brief, scalar_type

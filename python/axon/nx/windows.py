@@ -11,8 +11,8 @@ from typing import Any
 from ..dtypes import DType, float32
 from ..errors import ShapeError
 from .conversion import where
-from .creation import ones_like
 from .elementwise import add, divide, maximum, minimum
+from .filled import ones_like
 from .logic import bitwise_invert, equal, not_equal
 from .movement import pad, slice_, spread
 from .op import composed
