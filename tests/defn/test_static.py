@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from axon import nx
+from axon import nx, tree
 from axon.defn import defn, jit
 from axon.nx import Tensor
 
