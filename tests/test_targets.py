@@ -10,7 +10,7 @@ from axon import activations, losses, metrics, nx, training
 from axon.datasets import batches
 from axon.loop import Loop, evaluate
 from axon.model import Model, init, input, predict
-from axon.targets import Check, check_end, end_of
+from axon.targets import Check, check_end, end_of, ends_of
 
 EVALUATE = {"compiler": "evaluate"}
 CCE, BCE, MSE = losses.categorical_cross_entropy, losses.binary_cross_entropy, losses.mean_squared_error
@@ -42,6 +42,38 @@ def test_ends_that_a_loss_cannot_mean(end: str | None, loss: Any, text: str) -> 
         Loop.trainer(ending(3, end), loss, "sgd")
     with pytest.raises(ValueError, match=text):
         training.step(ending(3, end), loss, "sgd")
+
+
+PASSING = [
+    lambda m: m.flatten(),
+    lambda m: m.dropout().flatten(),
+    lambda m: m.concatenate(m.dropout()),
+    lambda m: m.sigmoid().dropout().concatenate(m, axis=0),
+    lambda m: input("x", shape=(None, 2, 2, 4)).conv(3, 2).max_pool(kernel_size=1).flatten(),
+    lambda m: input("x", shape=(None, 2, 2, 4)).conv(3, 2).global_avg_pool(),
+    lambda m: m.add(m),
+]
+
+
+@pytest.mark.parametrize("passing", PASSING)
+def test_what_passes_elements_on_is_seen_through(passing: Any) -> None:
+    m = passing(ending(3))
+    for loss, end in ((CCE, "softmax"), (BCE, "sigmoid")):
+        with pytest.raises(
+            ValueError, match=rf"got one that ends in (dense|conv|add)_\d+ .*; add .{end}\(\)|ends in sigmoid"
+        ):
+            check_end(m, loss)
+        check_end(m, partial(MSE, reduction="mean"))
+    check_end(m.softmax(), CCE)
+    check_end(m.softmax().flatten(), CCE)
+    check_end(m.sigmoid().dropout(), BCE)
+    with pytest.raises(ValueError, match=r"ends in softmax, got one that ends in sigmoid_\d+"):
+        check_end(m.sigmoid().flatten(), CCE)
+
+
+def test_a_flattened_regression_has_no_accuracy() -> None:
+    with pytest.raises(ValueError, match=r"accuracy: expected one output that ends in sigmoid, got dense_0 \(dense\)"):
+        Check(ending(1).flatten(), [metrics.accuracy])(X, np.ones((6, 1)))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +119,7 @@ def test_what_layers_give() -> None:
         ending(3).dropout(rate=0.5),
         images.flatten(),
     )
-    assert [end_of(m).gives for m in layers] == ["logits", "logits", "logits", None, None]
+    assert [next(ends_of(m)).gives for m in layers] == ["logits", "logits", "logits", "logits", None]
     for function in (softmax, tanh, functools.wraps(activations.softmax)(softmax)):
         assert end_of(ending(3, function)).gives is None  # type: ignore[arg-type]
         check_end(ending(3, function), CCE)  # type: ignore[arg-type]
@@ -150,6 +182,7 @@ VALUES = {
         (HOT + 1, f"{SHARES} 1..2; write y - 1"),
         (nx.tensor(HOT, "bfloat16") + 1, f"{SHARES} 1..2; write y - 1"),
         (3 * HOT, f"{SHARES} 0..3; scale them into that range"),
+        (HOT * np.float32("nan"), f"{SHARES} nan..nan; np.isnan(y) says where; mend the data"),
         (HOT - 0.5, f"{SHARES} -0.5..0.5; scale them into that range, or train a regression by mean_squared_error"),
     ],
     partial(CCE, sparse=False): [(HOT, None), (2 * HOT, f"{ROWS} one that sums to 2")],

@@ -3,7 +3,7 @@ when a step is made, and on the host while targets are arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -18,16 +18,13 @@ _LOGITS = frozenset({"linear", "log_softmax"})  # activations that leave logits 
 _ROUNDING = 1e-2  # how far from 1 a row of float16 shares may sum
 
 
-Gives = Literal["logits", "values", "probabilities"]  # None: nobody knows
-
-
 class End(NamedTuple):
-    """A model's last layer: its op ("" where that is a function of the user's), how it is shown, what it gives, and
-    the shape of its output."""
+    """A layer that says what a model's output can mean: its op ("" where that is a function of the user's), how it is
+    shown, what it gives, and the shape of the model's output."""
 
     op: str
     shown: str
-    gives: Gives | None
+    gives: Literal["logits", "values", "probabilities"] | None  # None: nobody knows
     shape: tuple[int | None, ...] = ()
 
 
@@ -82,7 +79,9 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
         return
     whole = bool((y.astype("float64") % 1 == 0).all())
     advice = "scale them into that range, or train a regression by mean_squared_error"
-    if whole and (low, high) == (-1, 1):
+    if low != low:
+        advice = "np.isnan(y) says where; mend the data"
+    elif whole and (low, high) == (-1, 1):
         advice = "write (y + 1) / 2"
     elif whole and (low, high) == (1, 2):
         advice = "write y - 1"
@@ -118,18 +117,26 @@ ASKS: dict[Callable[..., Any], Asks] = {
 
 
 def end_of(model: Model) -> End:
-    """What is known of a model's last layer. A function of the user's may have the name of one of ours, and mean
-    another thing."""
+    """What is known of one layer. A function of the user's may have the name of one of ours, and mean another thing."""
     row, shown = model.layer, f"{model.names[model]} ({model.op})"
     module = getattr(row and row.function, "__module__", None) or ""
     if row is None or not module.startswith("axon.") or not named(row.function):
         return End("", shown, None)
-    gives: Gives | None = None
-    if model.op in _LOGITS or any(p.kind == "parameter" for p in row.parameters.values()):
+    gives: Literal["logits", "values", "probabilities"] | None = None
+    if row.gives == "logits" or model.op in _LOGITS:
         gives = "logits"
     elif model.op in activations.__all__:
         gives = "probabilities" if any(model.op in asks.ends for asks in ASKS.values()) else "values"
     return End(model.op, shown, gives)
+
+
+def ends_of(model: Model) -> Iterator[End]:
+    """What is known of a model's output: of its last layer, or of those whose elements that layer passes on."""
+    if model.layer is None or model.layer.gives != "elements":
+        yield end_of(model)
+        return
+    for parent in model.parents:
+        yield from ends_of(parent)
 
 
 class Asked(NamedTuple):
@@ -148,29 +155,30 @@ def asked_by(function: Any) -> Asked | None:
 
 
 def check_end(model: Model, loss: Callable[..., Any]) -> None:
-    """Refuse a model whose last layer gives what the loss cannot mean. ValueError."""
+    """Refuse a model whose output is what the loss cannot mean. ValueError."""
     asked = asked_by(loss)
     if asked is None or asked.asks.end is None:
         return
-    name, wanted, end = asked.name, asked.asks.end, end_of(model)
-    got = end.shown
-    if asked.options.get("from_logits"):
-        if end.op in asked.asks.ends:
+    name, wanted = asked.name, asked.asks.end
+    for end in ends_of(model):
+        got = end.shown
+        if asked.options.get("from_logits"):
+            if end.op in asked.asks.ends:
+                raise ValueError(
+                    f"{name}: expected logits, by from_logits=True, got a model that ends in {got}; leave from_logits "
+                    f"out: a model that ends in {wanted} is trained from its logits"
+                )
+        elif end.gives == "logits":
             raise ValueError(
-                f"{name}: expected logits, by from_logits=True, got a model that ends in {got}; leave from_logits out: "
-                f"a model that ends in {wanted} is trained from its logits"
+                f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; add .{wanted}(), which "
+                f"trains from these logits, or write a loss with from_logits=True"
             )
-    elif end.gives == "logits":
-        raise ValueError(
-            f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; add .{wanted}(), which "
-            f"trains from these logits, or write a loss with from_logits=True"
-        )
-    elif end.gives is not None and end.op not in asked.asks.ends:
-        instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == end.op)
-        raise ValueError(
-            f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; write {wanted} in its "
-            f"place{instead}"
-        )
+        elif end.gives is not None and end.op not in asked.asks.ends:
+            instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == end.op)
+            raise ValueError(
+                f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; write {wanted} in its "
+                f"place{instead}"
+            )
 
 
 def check_columns(loss: Callable[..., Any], shape: Sequence[int | None]) -> None:
@@ -198,7 +206,7 @@ class Check:
         if self._end is None:
             model = self._model
             layout = infer(model, x if needs_template(model) else None)[model.names[model]]
-            self._end = end_of(model)._replace(shape=layout.shape)
+            self._end = next(ends_of(model))._replace(shape=layout.shape)
         for function in self._functions:
             check_columns(function, self._end.shape)
             name, asks, options = asked_by(function)  # type: ignore[misc]

@@ -10,7 +10,7 @@ from ..nx import Tensor
 from .declare import layer
 
 
-@layer()
+@layer("logits")
 def add(*inputs: Tensor) -> Tensor:
     """The sum of all inputs.
 
@@ -22,7 +22,7 @@ def add(*inputs: Tensor) -> Tensor:
     return reduce(nx.add, inputs)
 
 
-@layer()
+@layer("logits")
 def subtract(*inputs: Tensor) -> Tensor:
     """The first input less all others.
 
@@ -46,7 +46,7 @@ def multiply(*inputs: Tensor) -> Tensor:
     return reduce(nx.multiply, inputs)
 
 
-@layer()
+@layer("elements")
 def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
     """The inputs joined along one axis.
 
@@ -60,7 +60,7 @@ def concatenate(*inputs: Tensor, axis: int = -1) -> Tensor:
     return nx.concat(inputs, axis=axis)
 
 
-@layer()
+@layer("elements")
 def flatten(x: Tensor) -> Tensor:
     """All axes but the first made one.
 

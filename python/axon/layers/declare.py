@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from numbers import Integral
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from .. import initializers
 from ..dtypes import DType, float32
 from ..errors import ShapeError
 from ..initializers import Initializer
-from ..names import guided
 from ..nx import Tensor, TensorType
 from ..values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Mode = Literal["train", "inference"]
+Gives = Literal["elements", "logits"]  # elements of its inputs, or means of them; values of any size
 REQUIRED = inspect.Parameter.empty
 
 
@@ -78,6 +78,7 @@ class Layer(Value):
     options: Mapping[str, Any]
     optional: frozenset[str]  # parameters that may be left out
     takes_mode: bool
+    gives: Gives | None = None  # what is known of its output, None where nothing is
 
     def __reduce__(self) -> Any:
         if TABLE.get(self.name) is self:
@@ -121,12 +122,13 @@ def _of_table(name: str, module: str) -> Layer:
     return TABLE[name]
 
 
-@guided("@layer() above the function, its parameters as keywords: @layer(kernel=Parameter(...))")
-def layer(**parameters: Parameter) -> Callable[[F], F]:
+def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F], F]:
     """Declare the function below as a layer with these parameters; the function itself stays as it is.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
     where `mode` is given by the model. A parameter with a default may be left out of a model by `use_<name>=False`.
+    `gives` says what a loss may take the output for: "elements" of the inputs or means of them (flatten, pools), which
+    mean what these meant; or "logits", as of any layer with trained parameters.
     ValueError for a name that another function has, and for an option called activation or name.
 
     >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
@@ -136,8 +138,14 @@ def layer(**parameters: Parameter) -> Callable[[F], F]:
     ('x',)
     """
 
+    if gives not in (None, *get_args(Gives)):
+        raise TypeError(
+            f"layer: expected what the output gives, {' or '.join(map(repr, get_args(Gives)))}, got {gives!r}; write "
+            f"@layer() above the function, its parameters as keywords: @layer(kernel=Parameter(...))"
+        )
+
     def declare(function: F) -> F:
-        found = describe(function, parameters)
+        found = describe(function, parameters, gives)
         taken = {"activation", "name"} & {*found.options, *found.building}
         if taken:
             raise ValueError(
@@ -160,9 +168,13 @@ def _origin(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def describe(function: Callable[..., Any], parameters: Mapping[str, Parameter] | None = None) -> Layer:
+def describe(
+    function: Callable[..., Any], parameters: Mapping[str, Parameter] | None = None, gives: Gives | None = None
+) -> Layer:
     """The row of a function, by its signature."""
     parameters = parameters or {}
+    if gives is None and any(p.kind == "parameter" for p in parameters.values()):
+        gives = "logits"
     signature = inspect.signature(function).parameters.values()
     positional = [p for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
@@ -180,4 +192,4 @@ def describe(function: Callable[..., Any], parameters: Mapping[str, Parameter] |
         raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
     optional = frozenset(p.name for p in positional if p.name in parameters and p.default is None)
     name = getattr(function, "__name__", type(function).__name__).strip("<>")  # a partial has none
-    return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode)
+    return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode, gives)

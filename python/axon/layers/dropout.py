@@ -8,7 +8,7 @@ from ..options import plain_options
 from .declare import Mode, Parameter, Stateful, layer
 
 
-@layer(key=Parameter(lambda: (2,), lambda shape, dtype, key: key, nx.uint32, kind="state"))
+@layer("elements", key=Parameter(lambda: (2,), lambda shape, dtype, key: key, nx.uint32, kind="state"))
 @plain_options
 def dropout(x: Tensor, key: Tensor, *, rate: float = 0.5, mode: Mode = "inference") -> Tensor | Stateful:
     """In training, each element is 0 with probability `rate`, else divided by 1 - rate; in inference, x itself.

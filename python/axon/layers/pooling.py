@@ -8,7 +8,7 @@ from .declare import layer
 from .window import Padding, Sizes, over_images, spatial_axes
 
 
-@layer()
+@layer("elements")
 def max_pool(
     x: Tensor, *, kernel_size: Sizes, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
 ) -> Tensor:
@@ -24,7 +24,7 @@ def max_pool(
     return nx.window_max(x, **over_images(x, kernel_size, strides, padding, dilation))
 
 
-@layer()
+@layer("elements")
 def avg_pool(
     x: Tensor, *, kernel_size: Sizes, strides: Sizes | None = None, padding: Padding = "valid", dilation: Sizes = 1
 ) -> Tensor:
@@ -40,7 +40,7 @@ def avg_pool(
     return nx.window_mean(x, **over_images(x, kernel_size, strides, padding, dilation))
 
 
-@layer()
+@layer("elements")
 def global_avg_pool(x: Tensor) -> Tensor:
     """The mean over all spatial axes.
 
@@ -53,7 +53,7 @@ def global_avg_pool(x: Tensor) -> Tensor:
     return nx.mean(x, axis=spatial_axes(x))
 
 
-@layer()
+@layer("elements")
 def global_max_pool(x: Tensor) -> Tensor:
     """The largest element over all spatial axes.
 
