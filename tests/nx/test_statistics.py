@@ -66,6 +66,8 @@ def test_gradients_of_products_along_axes(axis):
         (nx.hypot, 0.0, -0.0, (0, 0)),
         (nx.hypot, 3.0, -4.0, (0.6, -0.8)),
         (nx.hypot, 1e-30, 1e-30, (0.5**0.5, 0.5**0.5)),
+        (nx.hypot, -np.inf, 1.0, (-1, 0)),
+        (nx.hypot, 0.0, np.inf, (0, 1)),
         (nx.atan2, 3.0, 4.0, (0.16, -0.12)),
         (nx.atan2, -4.0, 3.0, (0.12, 0.16)),
         (nx.atan2, 1e25, 1e25, (5e-26, -5e-26)),

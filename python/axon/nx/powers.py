@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import DTypeError
 from .conversion import where
-from .logic import Operand, equal
+from .elementwise import sign
+from .logic import Operand, equal, isfinite, isinf, logical_and
 from .op import method, operator
 from .rules import elementwise, floating, numeric
 from .tensor import Tensor
@@ -97,7 +98,11 @@ def cbrt(x: Operand, /) -> Tensor:
 
 def _hypot_vjp(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     length = where(equal(z, 0), 1, z)
-    return g * (x / length), g * (y / length)
+
+    def share(x: Tensor, other: Tensor) -> Tensor:
+        return where(logical_and(isinf(x), isfinite(other)), sign(x), x / length)
+
+    return g * share(x, y), g * share(y, x)
 
 
 @elementwise(cost=8, dtype=floating, vjp=_hypot_vjp)
