@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
@@ -86,6 +87,17 @@ def test_nan_is_equal_to_itself(hold: Any, nan: Any) -> None:
 
 def test_containers_of_other_types_are_told_apart() -> None:
     assert len({exact(v) for v in ((0, 1), Pair(0, 1), Frozen(0, 1), frozenset([0, 1]), (tuple, 0, 1))}) == 5
+
+
+def test_types_written_in_c_are_told_apart_by_what_they_are_made_of() -> None:
+    east = timezone(timedelta(hours=1))
+    noon = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
+    for a, b, again in (
+        (range(0, 3, 2), range(0, 4, 2), range(0, 3, 2)),
+        (noon, noon.astimezone(east), datetime(2020, 1, 1, 12, tzinfo=timezone.utc)),
+    ):
+        assert a == b and exact(a) != exact(b)
+        assert exact(a) == exact(again) and hash(exact(a)) == hash(exact(again))
 
 
 def test_what_is_compared_by_identity_stands_for_itself() -> None:

@@ -73,12 +73,15 @@ def _meet(cls: type) -> Key:
 
 
 def _attributes(value: Any) -> Hashable:
-    """The exact attributes of an instance; none where one of them cannot be a key."""
+    """The exact attributes of an instance, of types written in C (range, slice, datetime) what it is made again from;
+    none where one of them cannot be a key."""
     state: Any = object.__getstate__(value)  # of __dict__, or of it and __slots__
     found: dict[str, Any] = {}
     for attributes in state if isinstance(state, tuple) else (state,):
         found |= attributes or {}
     try:
+        if state is None:
+            found = dict(enumerate(value.__reduce_ex__(2)[1]))
         key = tuple([(name, exact(part)) for name, part in found.items()])
         hash(key)
     except (TypeError, RecursionError):
