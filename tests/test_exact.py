@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
@@ -91,10 +91,10 @@ def test_containers_of_other_types_are_told_apart() -> None:
 
 def test_types_written_in_c_are_told_apart_by_what_they_are_made_of() -> None:
     east = timezone(timedelta(hours=1))
-    noon = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
+    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
     for a, b, again in (
         (range(0, 3, 2), range(0, 4, 2), range(0, 3, 2)),
-        (noon, noon.astimezone(east), datetime(2020, 1, 1, 12, tzinfo=timezone.utc)),
+        (noon, noon.astimezone(east), datetime(2020, 1, 1, 12, tzinfo=UTC)),
     ):
         assert a == b and exact(a) != exact(b)
         assert exact(a) == exact(again) and hash(exact(a)) == hash(exact(again))

@@ -81,7 +81,7 @@ def _attributes(value: Any) -> Hashable:
         found |= attributes or {}
     try:
         if state is None:
-            found = dict(enumerate(value.__reduce_ex__(2)[1]))
+            found = {"": tuple(value.__reduce_ex__(2)[1])}
         key = tuple([(name, exact(part)) for name, part in found.items()])
         hash(key)
     except (TypeError, RecursionError):
