@@ -264,6 +264,13 @@ def test_custom_gradients_are_one_an_argument(gradient: Any, words: str) -> None
         custom_grad(lambda x, y: (x * y, gradient))(nx.tensor(1.0), nx.tensor(2.0))
 
 
+@pytest.mark.parametrize("argnums", [np.int64(1), np.array(1), (np.int8(1),), np.array([1, 0])], ids=repr)
+def test_argnums_of_numpy_are_pythons(argnums: Any) -> None:
+    x, y = nx.tensor(2.0), nx.tensor(3.0)
+    found = grad(lambda x, y: x * x * y, argnums)(x, y)
+    assert tree.map(float, found) == (4.0 if np.ndim(argnums) == 0 else (4.0, 12.0)[: len(argnums)])
+
+
 @pytest.mark.parametrize("argnums", [(0, 0), (1, -1), ("x", 0)])
 def test_an_argument_is_differentiated_once(argnums: Any) -> None:
     with pytest.raises(GradientError, match="grad: expected each argument once in argnums, got"):

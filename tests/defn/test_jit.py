@@ -341,3 +341,11 @@ def test_repr() -> None:
     f = jit(lambda x: x, compiler="evaluate")
     f(1.0)
     assert repr(f) == "<defn <lambda>, 1 traces>"
+
+
+def test_places_of_numpy_are_pythons() -> None:
+    assert jit(lambda x, n: x.reshape((n, -1)), static=np.int64(1))(nx.ones(4), 2).shape == (2, 2)
+    x = nx.ones(4)
+    jit(lambda x: x * 2, donate=np.array([0]))(x)
+    with pytest.raises(DonationError):
+        x.numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from operator import index
 from typing import Any, NamedTuple
 
 from .. import tree
@@ -17,6 +18,20 @@ from ..nx.tensor import Tensor, TensorType
 
 Place = int | str  # of an argument: the position of a positional parameter, the name of any other
 Places = Place | Sequence[Place]
+
+
+def listed(given: Places) -> list[Place]:
+    """One place or several as a list; NumPy's integers as Python's."""
+    given = place_of(given)
+    return [given] if isinstance(given, (int, str)) else list(map(place_of, given))
+
+
+def place_of(given: Any) -> Any:
+    """A position as Python's integer; what is none as it is."""
+    try:
+        return index(given)
+    except TypeError:
+        return given
 
 
 class Signature(NamedTuple):
@@ -57,7 +72,7 @@ class Arguments:
 
     def _places(self, option: str, given: Places) -> frozenset[Place]:
         found: set[Place] = set()
-        for place in (given,) if isinstance(given, (int, str)) else given:
+        for place in listed(given):
             if isinstance(place, str):
                 known = self._any_name or place in self._signature.parameters
             else:

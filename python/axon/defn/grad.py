@@ -15,6 +15,7 @@ from ..nx.backend import beside, tracing
 from ..nx.creation import asarray
 from ..nx.filled import zeros
 from ..nx.tensor import Tensor, TensorType
+from .arguments import listed, place_of
 from .backward import filled, pull
 from .evaluate import replay
 from .expr import Graph, Value
@@ -234,14 +235,14 @@ def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequenc
 
 
 def _several(argnums: Argnums) -> bool:
-    return not isinstance(argnums, (int, str))
+    return not isinstance(place_of(argnums), (int, str))
 
 
 def _pick(
     function: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """The arguments to differentiate, and the function of them with the others in place."""
-    wanted = [argnums] if isinstance(argnums, (int, str)) else list(argnums)
+    wanted = listed(argnums)
     places: list[int | str] = []
     for which in wanted:
         place: int | str = which
