@@ -159,6 +159,21 @@ def test_a_common_norm_of_halves_and_of_nothing() -> None:
     assert updates.clip_by_global_norm(1.0).update({}, (), {}) == ({}, ())
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "expected"),
+    [
+        (updates.clip_by_global_norm(0.01), 0.001),
+        (updates.scale_by_schedule(lambda step: nx.tensor(1e-8)), 0.0006),
+    ],
+)
+def test_factors_that_no_half_holds(pipeline: Update, expected: float) -> None:
+    big = {"w": nx.full(100, 60000.0, dtype="float16")}
+    for update in (pipeline.update, jit(pipeline.update)):
+        scaled, _ = update(big, pipeline.init(big), big)
+        assert scaled["w"].dtype is nx.float16
+        np.testing.assert_allclose(scaled["w"].numpy().astype("f8"), expected, rtol=1e-3)
+
+
 def test_a_schedule_that_was_not_made() -> None:
     wrong = optimizers.sgd(schedules.cosine_decay)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^schedule: expected a number, got a function; write cosine_decay\(...\)"):

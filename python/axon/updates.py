@@ -174,6 +174,12 @@ def _each(function: Callable[[Tensor], Tensor]) -> Update:
     return stateless(lambda updates, params: tree.map(function, updates))
 
 
+def _times(u: Tensor, factor: Tensor) -> Tensor:
+    """u * factor in u's dtype. A half need not hold the factor, which may be smaller than any."""
+    wide = u.astype(nx.float32) if u.dtype.is_half else u
+    return (wide * factor.astype(wide.dtype)).astype(u.dtype)
+
+
 @combinator
 def identity() -> Update:
     """The pipeline that leaves updates, of any shapes and dtypes, as they are.
@@ -214,7 +220,7 @@ def scale_by_schedule(schedule: Schedule) -> Update:
 
     def apply(updates: Tree, count: Tensor, params: Tree) -> tuple[Tree, Tensor]:
         by = factor(count)
-        return tree.map(lambda u: u * by.astype(u.dtype), updates), count + 1
+        return tree.map(lambda u: _times(u, by), updates), count + 1
 
     return Update((Step("", lambda params: _zero(), apply, factor),))
 
@@ -315,7 +321,7 @@ def clip_by_global_norm(max_norm: float = 1.0) -> Update:
         squares = [nx.sum(nx.square(_wide(u))) for u in tree.leaves(updates)]
         norm = nx.sqrt(functools.reduce(nx.add, squares, nx.zeros(())))
         factor = max_norm / nx.maximum(norm, max_norm)
-        return tree.map(lambda u: u * factor.astype(u.dtype), updates)
+        return tree.map(lambda u: _times(u, factor), updates)
 
     return stateless(apply)
 
