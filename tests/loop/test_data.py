@@ -108,3 +108,10 @@ def test_functions_that_make_no_batches() -> None:
     ):
         with pytest.raises(TypeError, match=f"^{text}"):
             trainer(progress=False).run(make, **EVALUATE)  # type: ignore[arg-type]
+
+
+def test_one_iterator_does_not_feed_training_and_validation() -> None:
+    both = iter(BATCHES)
+    with pytest.raises(ValueError, match="run: expected data of its own beside that of validate, got one list_it"):
+        trainer(progress=False).validate(both).run(both, **EVALUATE)
+    assert len(list(both)) == len(BATCHES)

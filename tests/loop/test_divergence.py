@@ -135,3 +135,12 @@ def test_debug_names_the_op_and_what_is_wrong_with_the_batch() -> None:
         own(cross_entropy, mlp()).run([(X, Y), (X * np.nan, Y)], **EVALUATE)
     assert error.value.__notes__[0].startswith("x of that batch holds 280 NaN")
     assert error.value.last.iteration == 1  # type: ignore[attr-defined]
+
+
+def test_no_run_goes_on_from_weights_that_are_nan() -> None:
+    loop = regression(0.1)
+    result = loop.run([(changed(X, 3, np.nan), SUM)], **EVALUATE)
+    assert result.status == "diverged"
+    for state in (result.last, result.state):
+        with pytest.raises(ValueError, match="run: expected weights that are numbers in the state, got NaN in dense_0"):
+            loop.run([(X, SUM)], epochs=2, state=state, **EVALUATE)

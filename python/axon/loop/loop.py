@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -238,6 +238,11 @@ class Loop(Value):
         validation = None
         if self.validation is not None:
             given, every = self.validation
+            if given is data and isinstance(data, Iterator):
+                raise ValueError(
+                    f"run: expected data of its own beside that of validate, got one {type(data).__name__} as both, "
+                    f"whose batches either would take from the other; make two"
+                )
             passes = epochs // every - before // every
             validation = Source("validate", given, check, passes=passes), every
             if passes > 0:
@@ -273,8 +278,10 @@ class Loop(Value):
                 model = init(self.model, template, key=key, compiler=compiler)
             else:
                 check_state(state, "run")
+                _check_weights(state)
                 model = _copied(state)
             return State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
+        _check_weights(state.step.model)
         if state.mid_epoch:
             leave = "leave the rest of the epoch by state._replace(mid_epoch=False)"
             if not source.again:
@@ -337,6 +344,16 @@ def check_epochs(epochs: Any) -> None:
     """Refuse what is no count of epochs; 0 makes the first state."""
     if not isinstance(epochs, Integral) or epochs < 0:
         raise ValueError(f"run: expected a whole number of epochs, got {epochs!r}; 1 goes through the data once")
+
+
+def _check_weights(state: ModelState) -> None:
+    """Refuse weights of which no step makes numbers again, as a run that diverged leaves them."""
+    for path, weight in zip(tree.paths(state.parameters), tree.leaves(state.parameters)):
+        if weight.dtype.is_float and nx.any(nx.isnan(weight)):
+            raise ValueError(
+                f"run: expected weights that are numbers in the state, got NaN in {tree.show(path)}, as a run that "
+                f"diverged leaves them; begin without state, or with one from before"
+            )
 
 
 def _copied(state: Any) -> Any:
