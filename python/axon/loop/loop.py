@@ -220,8 +220,8 @@ class Loop(Value):
         the result's weights are those of the last step, NaN perhaps. A batch without examples changes nothing.
         epochs=0 trains nothing: its `last` has the structure of a state to load.
 
-        ValueError when there are no batches, for an iterator of more than one epoch and for targets that do not fit,
-        TypeError when data or state are of another form.
+        ValueError when there are no batches, for an iterator of more than one epoch or in training and validation, for
+        targets that do not fit and for a state whose weights are NaN; TypeError when data or state are of another form.
 
         >>> from axon.model import input
         >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))] * 3
