@@ -71,6 +71,15 @@ def test_what_passes_elements_on_is_seen_through(passing: Any) -> None:
         check_end(m.sigmoid().flatten(), CCE)
 
 
+@pytest.mark.parametrize("metric", [metrics.precision, metrics.recall])
+def test_decisions_are_of_probabilities_or_by_a_threshold(metric: Any) -> None:
+    text = r"expected outputs that end in sigmoid, got dense_0 \(dense\); .*, threshold=0.0\)"
+    with pytest.raises(ValueError, match=text):
+        Check(ending(1), [metric])(X, np.ones((6, 1)))
+    Check(ending(1), [partial(metric, threshold=0.0)])(X, np.ones((6, 1)))
+    Check(ending(1, "sigmoid"), [metric])(X, np.ones((6, 1)))
+
+
 def test_a_flattened_regression_has_no_accuracy() -> None:
     with pytest.raises(ValueError, match=r"accuracy: expected one output that ends in sigmoid, got dense_0 \(dense\)"):
         Check(ending(1).flatten(), [metrics.accuracy])(X, np.ones((6, 1)))

@@ -106,13 +106,23 @@ def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
         shares(name, y, end, options)
 
 
+def decisions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Labels 0 and 1 beside probabilities, or beside what a threshold was given for."""
+    if end.op in _NO_PROBABILITIES and "threshold" not in options:
+        raise ValueError(
+            f"{name}: expected outputs that end in sigmoid, got {end.shown}; of logits measure "
+            f"partial(metrics.{name}, threshold=0.0)"
+        )
+    shares(name, y, end, options)
+
+
 # A row for each function that asks something; what is not here takes whatever it is given.
 ASKS: dict[Callable[..., Any], Asks] = {
     losses.categorical_cross_entropy: Asks(distributions, "softmax", frozenset({"exp"}), columns=2),
     losses.binary_cross_entropy: Asks(shares, "sigmoid", frozenset({"hard_sigmoid", "exp"})),
     metrics.accuracy: Asks(hits),
-    metrics.precision: Asks(shares),
-    metrics.recall: Asks(shares),
+    metrics.precision: Asks(decisions),
+    metrics.recall: Asks(decisions),
 }
 
 

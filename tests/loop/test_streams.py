@@ -143,7 +143,7 @@ SOME = [(RNG.normal(size=(n, 4)).astype(np.float32), np.ones((n, 1), np.float32)
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_batch_without_examples_changes_nothing(place: int) -> None:
-    m = input("x", shape=(None, 4)).batch_norm().dense(1)
+    m = input("x", shape=(None, 4)).batch_norm().dense(1, activation="sigmoid")
     loop = Loop.trainer(m, "mean_squared_error", optimizers.adam(0.1), progress=False).metric("recall")
     stream: list[Any] = list(SOME)
     stream.insert(place, NONE)
