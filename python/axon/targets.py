@@ -108,7 +108,7 @@ def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
 
 def decisions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Labels 0 and 1 beside probabilities, or beside what a threshold was given for."""
-    if end.op in _NO_PROBABILITIES and "threshold" not in options:
+    if end.gives in ("logits", "values") and "threshold" not in options:
         raise ValueError(
             f"{name}: expected outputs that end in sigmoid, got {end.shown}; of logits measure "
             f"partial(metrics.{name}, threshold=0.0)"
