@@ -1,9 +1,9 @@
 // The widths of registers that products are computed with. A tiling says how large the block in registers is, and how many
 // panels of the left matrix are read between two readings of the right one. An element's sum has the same order in all.
 #pragma once
-#include "cpu/features.h"
 #include "cpu/gemm_kernel.h"
 #include "cpu/vector.h"
+#include "runtime/features.h"
 
 namespace axon::cpu {
 
@@ -38,7 +38,7 @@ template <class T> BlockFunction<T> Narrow<T>::block(int64_t rows, int64_t vecto
 // f.template operator()<Tiling>() with the widest tiling that this CPU has for T.
 template <class T, class F> decltype(auto) with_tiling(F&& f) {
   if constexpr (std::is_floating_point_v<T>)
-    if (cpu_has("avx512f")) return f.template operator()<Wide<T>>();
+    if (has_avx512()) return f.template operator()<Wide<T>>();
   return f.template operator()<Narrow<T>>();
 }
 

@@ -41,4 +41,13 @@ std::vector<std::string_view> cpu_features() {
   return features;
 }
 
+bool has_avx512() {
+  __builtin_cpu_init();
+  bool found = max_isa() >= Isa::avx512;
+#define AXON_REQUIRE(name) found = found && __builtin_cpu_supports(name);
+  AXON_AVX512_FEATURES(AXON_REQUIRE)
+#undef AXON_REQUIRE
+  return found;
+}
+
 }  // namespace axon

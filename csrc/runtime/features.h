@@ -16,4 +16,7 @@ Isa max_isa();
 // The features of this CPU that the operating system lets programs use and max_isa() does not hide, in a fixed order.
 std::vector<std::string_view> cpu_features();
 
+// Whether all sets of AVX-512 that our code for it is compiled with are among them: the five of Isa::avx512.
+bool has_avx512();
+
 }  // namespace axon

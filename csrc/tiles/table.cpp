@@ -12,13 +12,6 @@
 namespace axon {
 namespace {
 
-constexpr std::string_view kWide[] = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"};
-
-bool is_wide() {
-  const std::vector<std::string_view> features = cpu_features();
-  return std::ranges::all_of(kWide, [&](std::string_view name) { return std::ranges::find(features, name) != features.end(); });
-}
-
 bool fits(const axon_tile_entry& tile, std::string_view name, std::span<const uint8_t> inputs, uint8_t output) {
   return tile.name == name && tile.output == output && tile.arity == inputs.size() &&
          std::equal(inputs.begin(), inputs.end(), tile.inputs);
@@ -28,7 +21,7 @@ std::vector<axon_tile_entry> made() {
   size_t count = 0;
   const axon_tile_entry* entries = axon_tiles(&count);
   std::vector<axon_tile_entry> table(entries, entries + count);
-  if (!is_wide()) return table;
+  if (!has_avx512()) return table;
   const auto wide = reinterpret_cast<decltype(&axon_tiles)>(dlsym(load_neighbour("libaxon_avx512.so"), "axon_wide_tiles"));
   if (wide == nullptr) throw std::runtime_error(dlerror());
   entries = wide(&count);
