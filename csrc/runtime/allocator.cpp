@@ -16,7 +16,6 @@ namespace axon {
 namespace {
 
 constexpr int64_t kHugePage = int64_t{2} << 20;
-constexpr int64_t kLargest = int64_t{1} << 46;
 
 // What is kept for reuse: with what is in use, a quarter more than was ever in use, and nothing that lay idle for so long
 // that fresh pages cost nothing beside it (docs/design/runtime.md).
@@ -78,7 +77,7 @@ class Allocator {
  public:
   // A block of nbytes or, `lent`, any that is large enough and free; its size is what `block` becomes.
   char* allocate(int64_t nbytes, bool lent, int64_t& block) {
-    if (nbytes < 0 || nbytes > kLargest) throw OutOfMemory(nbytes);
+    if (nbytes < 0 || nbytes > kLargestBlock) throw OutOfMemory(nbytes);
     const SizeClass size = size_class(nbytes);
     std::lock_guard lock(mutex_);
     Free* found = free_[size.index];

@@ -10,6 +10,7 @@
 namespace axon {
 
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kLargestBlock = int64_t{1} << 46;
 
 constexpr int64_t aligned(int64_t nbytes) { return (nbytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -19,7 +20,7 @@ struct OutOfMemory : std::bad_alloc {
   char text[32];
 };
 
-// At least nbytes of memory, never null; nbytes may be 0. Throws OutOfMemory.
+// At least nbytes of memory, never null; nbytes may be 0, and kLargestBlock at most. Throws OutOfMemory.
 char* allocate(int64_t nbytes);
 
 // Gives back what allocate(nbytes) returned.

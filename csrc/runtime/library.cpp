@@ -53,7 +53,7 @@ LibraryRegistration::LibraryRegistration(const char* symbol, LibraryFactory fact
 
 Scratch::Scratch(int64_t nbytes) : area_(planned), nbytes_(nbytes) {
   if (planned == nullptr) throw std::logic_error("Scratch: expected the constructor of a library step");
-  if (nbytes < 0) throw OutOfMemory(nbytes);
+  if (nbytes < 0 || nbytes > kLargestBlock) throw OutOfMemory(nbytes);  // so that no sum of them overflows
   offset_ = planned->next_;
   planned->next_ = offset_ + aligned(nbytes);
 }
