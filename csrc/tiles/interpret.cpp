@@ -50,25 +50,18 @@ void copy(const char* from, int64_t stride, char* to, int64_t step, int64_t size
 class Machine {
  public:
   Machine(char* const* memory, const int64_t* ints, const uint64_t* literals, char* scratch)
-      : memory_(memory), literals_(literals) {
-    tiles_ = tile_table().data();
+      : memory_(memory), literals_(literals), tiles_(tile_table().data()), registers_(scratch) {
     outer_ = *ints++;
     block_ = *ints++;
-    const int64_t chunk = *ints++;
-    chunk_ = chunk;
+    chunk_ = *ints++;
     sizes_ = ints;
     ints += outer_ + 1;
-    guard_count_ = *ints++;
+    const int64_t guards = *ints++;
     guards_ = reinterpret_cast<const Guard*>(ints);
-    ints += 4 * guard_count_;
+    ints += 4 * guards;
     const int64_t operands = *ints++;
     operands_ = ints;
     ints += operands * (4 + 2 * outer_);
-    const int64_t registers = *ints++;
-    registers_ = reinterpret_cast<char**>(scratch);
-    char* place = scratch + (registers * 8 + 63) / 64 * 64;
-    homes_ = place;
-    for (int64_t r = 0; r < registers; ++r) registers_[r] = home(r);
     once_ = *ints++;
     each_ = *ints++;
     code_ = reinterpret_cast<const Instruction*>(ints);
@@ -91,9 +84,9 @@ class Machine {
   }
 
  private:
-  char* home(int64_t r) const { return homes_ + r * 8 * chunk_; }
+  char* home(int64_t r) const { return registers_ + r * 8 * chunk_; }
   Operand operand(int64_t k) const { return {operands_ + k * (4 + 2 * outer_), outer_}; }
-  template <class T> const T* read(int64_t r) const { return reinterpret_cast<const T*>(registers_[r]); }
+  template <class T> const T* read(int64_t r) const { return reinterpret_cast<const T*>(home(r)); }
 
   int64_t index(int64_t axis) const {
     int64_t rest = outer_index_;
@@ -128,7 +121,7 @@ class Machine {
     switch (s.code) {
       case TileCode::tile: {
         const void* inputs[3];
-        for (int64_t k = 0; k < s.y; ++k) inputs[k] = registers_[s.args[k]];
+        for (int64_t k = 0; k < s.y; ++k) inputs[k] = home(s.args[k]);
         tiles_[s.x].run(inputs, to, count_);
         break;
       }
@@ -171,11 +164,11 @@ class Machine {
       case TileCode::store: {
         const Operand into = operand(s.x);
         char* at = memory_[into.pointer()] + (base(into) + at_ * into.inner()) * into.size();
-        copy(registers_[s.args[0]], into.size(), at, into.inner() * into.size(), into.size(), into.inner() == 0 ? 1 : count_);
+        copy(home(s.args[0]), into.size(), at, into.inner() * into.size(), into.size(), into.inner() == 0 ? 1 : count_);
         return;
       }
       case TileCode::splat:
-        copy(registers_[s.args[0]], 0, to, s.x, s.x, whole);
+        copy(home(s.args[0]), 0, to, s.x, s.x, whole);
         break;
     }
   }
@@ -183,12 +176,11 @@ class Machine {
   char* const* memory_;
   const uint64_t* literals_;
   const axon_tile_entry* tiles_;
-  int64_t outer_, block_, chunk_, guard_count_, once_, each_;
+  int64_t outer_, block_, chunk_, once_, each_;
   const int64_t *sizes_, *operands_;
   const Guard* guards_;
   const Instruction* code_;
-  char** registers_;
-  char* homes_;
+  char* registers_;
   int64_t outer_index_ = 0, at_ = 0, count_ = 1;  // the unit's outer index, where its chunk begins, how long it is
 };
 

@@ -5,7 +5,6 @@
 //   outer, block, chunk, sizes of the outer axes, size of the inner axis
 //   guards:    count, then (axis, low, div, length) each
 //   operands:  count, then (pointer, item size, offset, (stride, guard or -1) an outer axis, inner stride) each
-//   registers: count
 //   counts of the instructions executed once a unit, and once a chunk; then the instructions:
 //   (code, register, x, y, three registers read)
 #pragma once
@@ -26,6 +25,6 @@ enum class TileCode : int64_t {
 
 }  // namespace axon
 
-// scratch: a pointer a register, rounded up to 64 bytes, then 8 * chunk bytes a register.
+// scratch: 8 * chunk bytes a register, in order.
 extern "C" int axon_run_tiles(char* const* operands, const int64_t* ints, const uint64_t* literals, int64_t begin, int64_t end,
                               char* scratch) noexcept;

@@ -134,13 +134,12 @@ def ints(kernel: Kernel, p: Mapping[str, int]) -> list[int]:
             if a < outer:
                 found.append(next(guards) if char == "g" else -1)
     code = [*made.once, *made.each]
-    return [*found, made.count, len(made.once), len(made.each), *[i for c in code for i in c]]
+    return [*found, len(made.once), len(made.each), *[i for c in code for i in c]]
 
 
 def scratch_bytes(kernel: Kernel) -> int:
     """Bytes of scratch a thread needs."""
-    count = encoder(kernel).count
-    return -(-8 * count // 64) * 64 + 8 * CHUNK * count
+    return 8 * CHUNK * encoder(kernel).count
 
 
 def tiled(kernel: Kernel, calls: Sequence[Any], grain: int, scratch: int, label: str) -> list[tuple[Any, ...]]:
