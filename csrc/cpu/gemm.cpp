@@ -22,13 +22,14 @@ GemmShape::GemmShape(const LibraryCall& call) {
   arguments.reaches(1, 0, {batch, k, n}, {b_batch, b_row, b_col}, size);
   if (bias) arguments.holds(2, n, size);
   arguments.holds(bias ? 3 : 2, arguments.product(arguments.product(batch, m), n), size);
+  if (m == 0 || n == 0) batch = 0;  // no engine touches an operand then
 }
 
 namespace {
 
 // What has instructions for bfloat16 and no AMX is left to oneDNN; the rest is no faster by it (library-steps.md).
 std::unique_ptr<LibraryStep> best_gemm(const GemmShape& s) {
-  if (skinny_takes(s) && std::max(s.m, s.n) * s.k >= 4096) return skinny_gemm(s);
+  if (skinny_takes(s) && s.k >= up(4096, std::max(s.m, s.n))) return skinny_gemm(s);
   if (amx_takes(s)) return amx_gemm(s);
   return s.dtype == DType::bf16 && cpu_has("avx512bf16") && onednn_takes(s) ? onednn_gemm(s) : packed_gemm(s);
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
+#include <stdexcept>
 
 #include "cpu/features.h"
 #include "cpu/gemm.h"
@@ -162,14 +164,14 @@ void pack_columns(uint16_t* panel, const uint16_t* b, int64_t row, int64_t colum
 class AmxGemm : public LibraryStep {
  public:
   explicit AmxGemm(const GemmShape& s) : s_(s), threads_(threads()) {
-    if (!amx_takes(s)) throw std::invalid_argument("gemm: only bfloat16, on a CPU with AMX that the system lets us use");
+    if (!amx_takes(s)) throw std::invalid_argument("gemm: only bfloat16, on a CPU with AMX that the system lets us use, of matrices that can be copied");
     const double work = static_cast<double>(s.batch) * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
     if (work < 5e5) threads_ = 1;
     row_panels_ = up(s.m, kBlock);
     column_panels_ = up(s.n, kBlock);
     panel_ = up(s.k, kStep) * kWords;
-    a_batches_ = s.a_batch == 0 ? 1 : s.batch;
-    b_batches_ = s.b_batch == 0 ? 1 : s.batch;
+    a_batches_ = s.a_batch == 0 ? std::min<int64_t>(1, s.batch) : s.batch;
+    b_batches_ = s.b_batch == 0 ? std::min<int64_t>(1, s.batch) : s.batch;
     const int64_t panels = a_batches_ * row_panels_ + b_batches_ * column_panels_;
     packed_ = Scratch(panels * panel_ * static_cast<int64_t>(sizeof(uint16_t)));
     sums_ = Scratch(threads_ * kRows * kColumns * static_cast<int64_t>(sizeof(float)));
@@ -235,14 +237,18 @@ class AmxGemm : public LibraryStep {
   int threads_;
   int64_t row_panels_, column_panels_;  // of a and b
   int64_t panel_;                       // words of a packed panel
-  int64_t a_batches_, b_batches_;       // 1 where all batches share a matrix
+  int64_t a_batches_, b_batches_;       // one where all batches share a matrix
   Scratch packed_, sums_;
 };
 
 }  // namespace
 
+// Not what could not be packed: a matrix with strides of 0 is larger than its memory.
 bool amx_takes(const GemmShape& s) {
-  return s.dtype == DType::bf16 && cpu_has("amx-bf16") && cpu_has("amx-tile") && cpu_has("avx512bf16") && tiles_allowed();
+  const double words = static_cast<double>(s.batch) * static_cast<double>(s.m + s.n + 2 * kBlock) *
+                       static_cast<double>(s.k + kStep);
+  return words < 0x1p44 && s.dtype == DType::bf16 && cpu_has("amx-bf16") && cpu_has("amx-tile") && cpu_has("avx512bf16") &&
+         tiles_allowed();
 }
 
 std::unique_ptr<LibraryStep> amx_gemm(const GemmShape& shape) { return std::make_unique<AmxGemm>(shape); }

@@ -83,10 +83,11 @@ template <class Tiling, class Left, class Right, class T>
 void multiply_tile(const Factors<Left, Right>& x, int64_t m, int64_t n, int64_t k, T* sums, int64_t sums_row,
                    bool accumulate, const T* bias, T* scratch) {
   const int64_t depths = std::max<int64_t>(1, up(k, kTileDepth));
+  const auto begin = [&](int64_t d) { return d * (k / depths) + d * (k % depths) / depths; };  // d * k / depths, of any k
   for (int64_t j = 0; j < n; j += kTileColumns<T>)
     for (int64_t d = 0; d < depths; ++d)
-      multiply_depth<Tiling>(x, m, j, std::min(j + kTileColumns<T>, n), d * k / depths, (d + 1) * k / depths, sums, sums_row,
-                     accumulate || d > 0, d + 1 == depths ? bias : nullptr, scratch);
+      multiply_depth<Tiling>(x, m, j, std::min(j + kTileColumns<T>, n), begin(d), begin(d + 1), sums, sums_row,
+                             accumulate || d > 0, d + 1 == depths ? bias : nullptr, scratch);
 }
 
 }  // namespace axon::cpu

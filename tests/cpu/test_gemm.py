@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -168,22 +169,34 @@ def test_few_rows(name, m, n, left, right):
             np.testing.assert_array_equal(got, np.matmul(a, b) + bias)
 
 
-@pytest.mark.parametrize("name", ["float16", "float32", "float64", "int16"])
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "int16"])
 def test_empty_products(name):
-    bias = np.arange(3).astype(name)
+    bias, zeros = np.arange(3).astype(dtype(name)), partial(np.zeros, dtype=dtype(name))
     for m, n, k in [(0, 3, 4), (2, 0, 4), (0, 0, 0)]:
-        assert gemm(np.zeros((1, m, k), name), np.zeros((1, k, n), name), name).size == 0
-    a, b = np.zeros((2, 4, 0), name), np.zeros((2, 0, 3), name)
+        assert gemm(zeros((1, m, k)), zeros((1, k, n)), name).size == 0
+    a, b = zeros((2, 4, 0)), zeros((2, 0, 3))
     np.testing.assert_array_equal(gemm(a, b, name), np.zeros((2, 4, 3)))
     np.testing.assert_array_equal(gemm(a, b, name, bias), np.broadcast_to(bias, (2, 4, 3)))
 
 
 def test_one_matrix_for_a_whole_batch():
     rng = np.random.default_rng(4)
-    a, b = numbers(rng, (5, 20, 30), "float32"), numbers(rng, (1, 30, 40), "float32")
-    for symbol in ("gemm", "gemm.onednn"):
-        ints = [CODES["float32"], 5, 20, 40, 30, 600, 30, 1, 0, 40, 1, 0]
-        close(run(symbol, ints, [a, b], (5, 20, 40), "float32"), exact(a, b), "float32", 30)
+    for symbol, name in [("gemm", "float32"), ("gemm.onednn", "float32"), ("gemm", "bfloat16")]:
+        a, b = numbers(rng, (5, 20, 30), name), numbers(rng, (1, 30, 40), name)
+        ints = [CODES[name], 5, 20, 40, 30, 600, 30, 1, 0, 40, 1, 0]
+        close(run(symbol, ints, [a, b], (5, 20, 40), name), exact(a, b), name, 30)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "int32"])
+def test_rows_and_columns_may_overlap(name):
+    rng = np.random.default_rng(8)
+    m, n, k = 70, 45, 64
+    a, b = (rng.integers(-4, 5, size).astype(dtype(name)) for size in (m + k - 1, k + n - 1))
+    i, p, j = np.arange(m)[:, None], np.arange(k), np.arange(n)
+    for row, column in [(1, 1), (0, 1), (1, 0), (0, 0)]:
+        expected = exact(a[row * i + column * p], b[row * p[:, None] + column * j]).astype(dtype(name))
+        ints = [CODES[name], 1, m, n, k, 0, row, column, 0, row, column, 0]
+        np.testing.assert_array_equal(run("gemm", ints, [a, b], (m, n), name), expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -214,18 +227,19 @@ def test_a_batch_of_none_on_one_thread():
         _core.set_threads(before)
 
 
-def test_the_same_bits_at_any_number_of_threads():
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_the_same_bits_at_any_number_of_threads(name):
     rng = np.random.default_rng(6)
     before = _core.threads()
     try:
         for m, n, k, right in [
             (200, 300, 500, "rows"), (1, 3000, 400, "rows"), (64, 64, 64, "rows"), (33, 300, 1024, "columns"),
         ]:  # fmt: skip
-            a, b = numbers(rng, (1, m, k), "float32"), layout(numbers(rng, (1, k, n), "float32"), right)
+            a, b = numbers(rng, (1, m, k), name), layout(numbers(rng, (1, k, n), name), right)
             results = []
             for count in (1, 2, 3, 16):
                 _core.set_threads(count)
-                results += [gemm(a, b, "float32").tobytes() for _ in range(2)]
+                results += [gemm(a, b, name).tobytes() for _ in range(2)]
             assert len(set(results)) == 1
     finally:
         _core.set_threads(before)
