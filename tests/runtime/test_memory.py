@@ -72,19 +72,14 @@ def test_threads_have_memory_of_their_own() -> None:
     function = jit(lambda a: nx.sum(nx.exp(a @ a) @ a, axis=0))
     inputs = [nx.full((256, 256), 0.001 * i) for i in range(4)]
     wanted = [function(x).tolist() for x in inputs]
-    wrong: list[int] = []
+    together = threading.Barrier(4, timeout=30)
 
-    def work(i: int) -> None:
-        for _ in range(30):
-            if function(inputs[i]).tolist() != wanted[i]:
-                wrong.append(i)
+    def same(i: int) -> bool:
+        together.wait()
+        return all(function(inputs[i]).tolist() == wanted[i] for _ in range(30))
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(same, range(4)))
 
 
 def test_eager_tensors_are_counted_and_aligned() -> None:
