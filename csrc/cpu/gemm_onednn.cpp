@@ -1,6 +1,6 @@
-// Matrix products by oneDNN, which has code for the CPUs' instructions for bfloat16. The threads are ours: a primitive for one thread runs
-// over parts of the result, which threads claim (conv_plan.h says why). The parts depend on the shape alone, and so do
-// the blocks of k that oneDNN chooses for them: the same bits come out at any number of threads.
+// Matrix products by oneDNN, which has code for the CPUs' instructions for bfloat16. The threads are ours: a primitive for
+// one thread runs over parts of the result, which threads claim (conv_plan.h says why). The parts depend on the shape
+// alone, and so do the blocks of k that oneDNN chooses for them: the same bits come out at any number of threads.
 #include <algorithm>
 #include <atomic>
 

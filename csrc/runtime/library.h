@@ -7,8 +7,9 @@
 //   AXON_LIBRARY("gemm", Gemm)                                  // at namespace scope of one .cpp file
 //
 // A step object belongs to one context: it is made before the context's first run and run by one thread at a time, so
-// it may hold primitives. Memory that it works in is Scratch, which its constructor asks for. Both functions report trouble by throwing std::exception. The runtime
-// gives a running step all threads to itself (OpenMP regions inside are fine, so are axon::parallel regions).
+// it may hold primitives. Memory that it works in is Scratch, which its constructor asks for. Both functions report
+// trouble by throwing std::exception. The runtime gives a running step all threads to itself (OpenMP regions inside are
+// fine, so are axon::parallel regions).
 #pragma once
 #include <cstddef>
 #include <cstdint>
