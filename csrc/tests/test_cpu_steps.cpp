@@ -1,5 +1,6 @@
 // The library steps over operands of exactly the size they declare, so that the sanitizers see any access beyond them.
 // Values are checked only as far as ones and small numbers go; tests/cpu compares with NumPy.
+#include <bit>
 #include <numeric>
 #include <random>
 
@@ -11,6 +12,12 @@
 namespace {
 
 using Ints = std::vector<int64_t>;
+
+struct BFloat {
+  uint16_t bits;
+  explicit BFloat(int64_t value = 0) : bits(static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16)) {}
+  bool operator==(const BFloat&) const = default;
+};
 
 // Runs a step over operands of T, each in an allocation of its own.
 template <class T>
@@ -67,15 +74,30 @@ void multiply_ones(const char* symbol, int64_t dtype, int64_t m, int64_t n, int6
 }  // namespace
 
 TEST("gemm stays within its operands") {
-  for (int trial = 0; trial < 600; ++trial) {
+  for (int trial = 0; trial < 800; ++trial) {
     const int64_t m = draw(0, 3) > 0 ? draw(0, 40) : draw(0, 4), n = draw(0, 9) > 0 ? draw(0, 70) : 1, k = draw(0, 420);
-    switch (trial % 3) {
+    switch (trial % 4) {
       case 0: multiply_ones<float>("gemm", 11, m, n, k); break;
       case 1: multiply_ones<double>("gemm", 12, m, n, k); break;
+      case 2: multiply_ones<BFloat>("gemm", 10, m, n, k % 256); break;  // 256 is the last of the integers it has
       default: multiply_ones<int16_t>("gemm", 2, m, n, k);
     }
   }
   multiply_ones<float>("gemm", 11, 130, 530, 800);
+  multiply_ones<BFloat>("gemm", 10, 300, 530, 200);
+}
+
+TEST("an empty product touches nothing, however large its other sizes are") {
+  constexpr int64_t most = int64_t{1} << 40, many = int64_t{1} << 20;
+  for (const int64_t dtype : {11, 10, 2})  // float32, bfloat16, int16
+    for (const Ints& sizes : std::vector<Ints>{{0, 33, 34, 40}, {many, most, 0, most}, {many, 0, most, most}, {0, most, 1, most}}) {
+      std::vector<std::vector<uint16_t>> operands(3);
+      Ints ints{dtype};
+      ints.insert(ints.end(), sizes.begin(), sizes.end());
+      ints.insert(ints.end(), {0, 0, 0, 0, 0, 0, 0});
+      if (sizes[0] > 0) operands[sizes[1] == 0 ? 1 : 0].resize(2);  // one element, with strides of 0
+      run("gemm", ints, operands);
+    }
 }
 
 TEST("convolutions stay within their operands") {
