@@ -64,6 +64,7 @@ bool patches_are_faster(const ConvShape& s) {
 }
 
 std::unique_ptr<LibraryStep> best_conv(const ConvShape& s) {
+  if (depthwise_takes(s)) return depthwise_conv(s);
   return onednn_takes(s) && !patches_are_faster(s) ? onednn_conv(s) : patches_conv(s);
 }
 
@@ -77,6 +78,7 @@ template <std::unique_ptr<LibraryStep> (*make)(const ConvShape&)> class Conv : p
 };
 
 AXON_LIBRARY("conv", Conv<best_conv>)
+AXON_LIBRARY("conv.depthwise", Conv<depthwise_conv>)
 AXON_LIBRARY("conv.patches", Conv<patches_conv>)
 AXON_LIBRARY("conv.onednn", Conv<onednn_conv>)
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/conv.h"
 #include "cpu/vector.h"
 
 namespace axon::cpu {
@@ -18,6 +19,7 @@ struct Patches {
     // The source's coordinate, or -1.
     int64_t at(int64_t position, int64_t p) const {
       const int64_t x = position * stride + p * dilation + offset;
+      if (hole == 1) return x < 0 || x >= source ? -1 : x;
       return x < 0 || x % hole != 0 || x / hole >= source ? -1 : x / hole;
     }
   };
@@ -41,6 +43,24 @@ struct Patches {
     return count;
   }
 };
+
+// The input gradient is a convolution too: of the gradient, with strides and input dilation exchanged, and the kernel
+// running backwards with its channels exchanged.
+inline Patches patches_of(const ConvShape& s) {
+  const bool gradient = s.direction == ConvDirection::input_gradient;
+  Patches x;
+  for (size_t i = 0; i < static_cast<size_t>(s.rank); ++i) {
+    if (gradient)
+      x.axes.push_back({s.output[i], s.input[i], s.kernel[i], s.input_dilation[i], -s.kernel_dilation[i], s.pad_low[i],
+                        s.strides[i]});
+    else
+      x.axes.push_back({s.input[i], s.output[i], s.kernel[i], s.strides[i], s.kernel_dilation[i], -s.pad_low[i],
+                        s.input_dilation[i]});
+  }
+  x.pixel = gradient ? s.out_channels : s.in_channels;
+  x.channels = x.pixel / s.groups;
+  return x;
+}
 
 template <class T, class Stored> void widen_into(T* out, const Stored* from, int64_t count) {
   int64_t i = 0;

@@ -14,24 +14,6 @@
 namespace axon::cpu {
 namespace {
 
-// The input gradient is a convolution too: of the gradient, with strides and input dilation exchanged, and the kernel
-// running backwards with its channels exchanged.
-Patches patches_of(const ConvShape& s) {
-  const bool gradient = s.direction == ConvDirection::input_gradient;
-  Patches x;
-  for (size_t i = 0; i < static_cast<size_t>(s.rank); ++i) {
-    if (gradient)
-      x.axes.push_back({s.output[i], s.input[i], s.kernel[i], s.input_dilation[i], -s.kernel_dilation[i], s.pad_low[i],
-                        s.strides[i]});
-    else
-      x.axes.push_back({s.input[i], s.output[i], s.kernel[i], s.strides[i], s.kernel_dilation[i], -s.pad_low[i],
-                        s.input_dilation[i]});
-  }
-  x.pixel = gradient ? s.out_channels : s.in_channels;
-  x.channels = x.pixel / s.groups;
-  return x;
-}
-
 // Forward and input gradient: a unit is some positions of one batch element and group.
 template <class Stored, class Tiling> class PatchesConv : public LibraryStep {
   using T = computed<Stored>;

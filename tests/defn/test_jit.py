@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from axon import nx, tree
 from axon.defn import defn, jit, table
-from axon.errors import CompileError, TraceError
+from axon.errors import CompileError, DonationError, TraceError
 from axon.nx import Tensor
 
 

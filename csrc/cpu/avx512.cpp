@@ -1,7 +1,8 @@
-// The innermost loop for 512-bit registers, compiled for AVX-512: nothing here may run, or be shared with code that runs,
+// The innermost loops for 512-bit registers, compiled for AVX-512: nothing here may run, or be shared with code that runs,
 // on a CPU without it. Hence the local names, and headers without functions of their own.
 #include <immintrin.h>
 
+#include "cpu/conv_depthwise_kernel.h"
 #include "cpu/gemm_kernel.h"
 
 namespace axon::cpu {
@@ -43,6 +44,14 @@ BlockFunction<float> wide_block(float, int64_t rows, int64_t vectors, bool copyi
 
 BlockFunction<double> wide_block(double, int64_t rows, int64_t vectors, bool copying) {
   return Blocks<Doubles, double, 8, 3>::find(rows, vectors, copying);
+}
+
+void wide_span(const Span<float>& span, bool one) {
+  one ? depthwise_span<Floats, float, 1>(span) : depthwise_span<Floats, float, kSpan>(span);
+}
+
+void wide_span(const Span<double>& span, bool one) {
+  one ? depthwise_span<Doubles, double, 1>(span) : depthwise_span<Doubles, double, kSpan>(span);
 }
 
 }  // namespace axon::cpu
