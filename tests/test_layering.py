@@ -19,6 +19,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 BASE = {"dtypes", "tree", "errors", "config", "names", "exact", "runtime", "values"}
 TOP = BASE | {"nx", "defn"}
 PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules", "options"}
+PARTS |= {"rows", "streams"}
 ALLOWED: dict[str, set[str]] = {
     "dtypes": BASE,
     "tree": BASE,

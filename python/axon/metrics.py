@@ -2,132 +2,29 @@
 
 A metric whose value over many examples is the mean of its values is a plain function of a batch. Any other is a
 `Metric`, which keeps totals from batch to batch: precision is a quotient of counts, and no mean of quotients.
+
+Those of decisions (precision, recall, the counts of true and false ones) call a prediction above a threshold positive,
+and a target above 0.5, so that labels may be 0 and 1 or -1 and 1. NaN is above nothing, and no right answer either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
-
 from . import losses, nx
-from .errors import DTypeError, ShapeError
-from .losses import are_classes, check_same_shape, class_numbers
 from .nx import Tensor
 from .options import plain_options
-from .values import Value
+from .rows import alike, are_classes, check_rows, check_same_shape, class_numbers, one_hot
+from .streams import Metric, counted
 
-__all__ = ["Metric", "accuracy", "mean_absolute_error", "mean_squared_error", "precision", "recall"]
-
-Tree = Any  # nested containers of tensors
-
-
-@dataclass(frozen=True, eq=False)
-class Metric(Value):
-    """A measure of a stream of batches: init() -> state, update(state, y_true, y_pred) -> state and result(state) ->
-    number (any dtype, []).
-
-    A loop compiles update and result into its step. The state is a tree of tensors that keep their shapes and dtypes;
-    it begins anew in every epoch. Sums over many batches want float64, counts int64: float32 counts no further than
-    2**24. Called with one batch, a metric gives that batch's result; keywords go to `update`, and functools.partial
-    fixes them.
-
-    >>> rmse = Metric(
-    ...     "rmse",
-    ...     init=lambda: (nx.zeros((), "float64"), nx.zeros((), "int64")),
-    ...     update=lambda state, y, p: (state[0] + nx.sum((y - p) ** 2), state[1] + p.size),
-    ...     result=lambda state: nx.sqrt(state[0] / state[1]),
-    ... )
-    >>> rmse(nx.tensor([[0.0], [0.0]]), nx.tensor([[3.0], [4.0]])).item() == 12.5**0.5
-    True
-    """
-
-    name: str
-    init: Callable[[], Tree]
-    update: Callable[..., Tree]
-    result: Callable[[Tree], Tensor]
-
-    def __call__(self, y_true: Any, y_pred: Any, **options: Any) -> Tensor:
-        return self.result(self.update(self.init(), y_true, y_pred, **options))
-
-    def __repr__(self) -> str:
-        return f"<metric {self.name}>"
-
-    def __reduce__(self) -> Any:
-        ours = globals().get(self.name) is self  # pickled by name, as functions are
-        return self.name if ours else super().__reduce__()
+__all__ = [
+    "Metric", "accuracy", "false_negatives", "false_positives", "mean_absolute_error", "mean_squared_error",
+    "precision", "recall", "sensitivity", "specificity", "top_k_categorical_accuracy", "true_negatives",
+    "true_positives",
+]  # fmt: skip
 
 
-class Mean(NamedTuple):
-    """The state of a mean over examples: sums to float64's precision, and an exact count."""
-
-    total: Tensor
-    examples: Tensor
-
-
-def mean(function: Callable[..., Any], name: str) -> Metric:
-    """The metric of a function (y_true, y_pred) -> number: its mean over all examples, NaN where there were none.
-
-    >>> largest = mean(lambda y, p: nx.max(p), "largest")
-    >>> state = largest.update(largest.init(), nx.zeros(3), nx.tensor([1.0, 2.0, 3.0]))
-    >>> largest.result(largest.update(state, nx.zeros(1), nx.tensor([7.0]))).item()
-    4.0
-    """
-
-    def update(state: Mean, y_true: Any, y_pred: Tensor, **options: Any) -> Mean:
-        count = examples(y_pred)
-        value = scalar(f"metric {name}", function(y_true, y_pred, **options))
-        return Mean(state.total + value.astype(nx.float64) * count, state.examples + count)
-
-    return Metric(
-        name,
-        lambda: Mean(nx.zeros((), dtype=nx.float64), nx.zeros((), dtype=nx.int64)),
-        update,
-        lambda state: state.total / state.examples.astype(nx.float64),
-    )
-
-
-def scalar(name: str, value: Any) -> Tensor:
-    """A loss or a metric as a tensor, which must be one number."""
-    try:
-        number = nx.asarray(value)
-    except DTypeError:
-        raise DTypeError(f"{name}: expected one number, got {type(value).__name__}; return a tensor") from None
-    if number.shape:
-        raise ShapeError(f'{name}: expected one number, got {number.type}; reduce it, with reduction="mean" or nx.mean')
-    return number
-
-
-def examples(y_pred: Tensor) -> int:
-    """How many examples a prediction is of: the size of its first axis."""
-    return y_pred.shape[0] if y_pred.shape else 1
-
-
-def as_metric(metric: Callable[..., Any], name: str) -> Metric:
-    """A Metric, or a partial of one, under a name; the mean of any other function."""
-    if isinstance(metric, Metric):
-        return replace(metric, name=name)
-    if isinstance(metric, partial) and isinstance(metric.func, Metric) and not metric.args:
-        return replace(metric.func, name=name, update=partial(metric.func.update, **metric.keywords))
-    return mean(metric, name)
-
-
-def _share(masks: Callable[..., tuple[Tensor, Tensor]]) -> Metric:
-    """The metric of a function that gives two masks: how many there are of the first / of the second, float32 []; 0
-    where the second has none."""
-
-    def update(state: tuple[Tensor, ...], y_true: Any, y_pred: Any, **options: Any) -> tuple[Tensor, ...]:
-        found = masks(y_true, y_pred, **options)
-        return tuple([count + nx.sum(mask).astype(count.dtype) for count, mask in zip(state, found, strict=True)])
-
-    def result(state: tuple[Tensor, ...]) -> Tensor:
-        part, whole = (count.astype(nx.float64) for count in state)
-        return (part / nx.maximum(whole, 1)).astype(nx.float32)
-
-    metric = Metric(masks.__name__, lambda: (nx.zeros((), dtype=nx.int64),) * 2, update, result)
-    metric.__dict__.update(__wrapped__=masks, __name__=masks.__name__, __doc__=masks.__doc__)  # as a function has them
-    return metric
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """One count / another, float32; 0 where there is none."""
+    return (part.astype(nx.float64) / nx.maximum(whole.astype(nx.float64), 1)).astype(nx.float32)
 
 
 def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from_logits: bool = False) -> Tensor:
@@ -156,9 +53,39 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     return nx.mean((hits & known).astype(nx.float32))
 
 
-@_share
 @plain_options
-def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
+def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, *, k: int = 5, sparse: bool | None = None) -> Tensor:
+    """The share of rows whose true class has one of the k largest predictions; of equal ones the first is the largest.
+
+    y_true holds one-hot rows or, with sparse, an integer class a row; without `sparse` its shape and dtype say which.
+    A row with a NaN among its predictions or targets, or with a class outside the range, is wrong.
+    Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes, ValueError when k is not
+    in 1..n.
+
+    >>> top_k_categorical_accuracy(nx.tensor([1, 0]), nx.tensor([[0.5, 0.3, 0.2], [0.1, 0.3, 0.6]]), k=2)
+    float32[] 0.5
+    """
+    name = "top_k_categorical_accuracy"
+    y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
+    check_rows(name, y_pred)
+    n = y_pred.shape[-1]
+    if not isinstance(k, int) or not 1 <= k <= n:
+        raise ValueError(f"{name}: expected k from 1 to {n}, the number of classes, got {k!r}; give another k")
+    classes = are_classes(name, y_true, y_pred, sparse)
+    true = class_numbers(y_true) if classes else nx.argmax(0 + y_true, axis=-1)  # of bools, too
+    hot = one_hot(true, y_pred)
+    own = nx.sum(nx.where(hot, y_pred, 0), axis=-1, keepdims=True)
+    before = nx.arange(n, dtype=true.dtype) < nx.expand_dims(true, axis=-1)
+    rank = nx.sum((y_pred > own) | ((y_pred == own) & before), axis=-1)
+    known = ~nx.any(nx.isnan(y_pred), axis=-1) & nx.any(hot, axis=-1)
+    if not classes:
+        known = known & ~nx.any(nx.isnan(y_true), axis=-1)
+    return nx.mean(((rank < k) & known).astype(nx.float32))
+
+
+@counted(2, _share)
+@plain_options
+def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
     """True positives / all predicted positives, where a value above the threshold is positive; 0 where there are none.
     Over many batches: of all their counts.
 
@@ -167,13 +94,13 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tupl
     >>> precision(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
     float32[] 0.5
     """
-    true, predicted = _positives("precision", y_true, y_pred, threshold)
+    true, predicted, _ = _decisions("precision", y_true, y_pred, threshold)
     return true & predicted, predicted
 
 
-@_share
+@counted(2, _share)
 @plain_options
-def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
+def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
     """True positives / all that are positive, a value above the threshold being predicted so; 0 where there are none.
     Over many batches: of all their counts.
 
@@ -182,8 +109,93 @@ def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[T
     >>> recall(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
     float32[] 0.5
     """
-    true, predicted = _positives("recall", y_true, y_pred, threshold)
+    true, predicted, _ = _decisions("recall", y_true, y_pred, threshold)
     return true & predicted, true
+
+
+@counted(2, _share)
+@plain_options
+def sensitivity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """Recall, by its other name: true positives / all that are positive; 0 where there are none.
+
+    Shapes: equal; result []. ShapeError when they differ.
+
+    >>> sensitivity(nx.tensor([1.0, 0.0, 1.0]), nx.tensor([0.9, 0.8, 0.1]))
+    float32[] 0.5
+    """
+    true, predicted, _ = _decisions("sensitivity", y_true, y_pred, threshold)
+    return true & predicted, true
+
+
+@counted(2, _share)
+@plain_options
+def specificity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """True negatives / all that are negative, a value up to the threshold being predicted so; 0 where there are none.
+    Over many batches: of all their counts.
+
+    Shapes: equal; result []. ShapeError when they differ.
+
+    >>> specificity(nx.tensor([1.0, 0.0, 0.0]), nx.tensor([0.9, 0.8, 0.1]))
+    float32[] 0.5
+    """
+    true, predicted, known = _decisions("specificity", y_true, y_pred, threshold)
+    return known & ~true & ~predicted, ~true
+
+
+@counted(1, nx.positive)
+@plain_options
+def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """How many values above the threshold are positive; over many batches, in all of them.
+
+    Shapes: equal; result int64 []. ShapeError when they differ.
+
+    >>> true_positives(nx.tensor([1.0, 0.0, 1.0, 0.0]), nx.tensor([0.9, 0.8, 0.1, 0.2]))
+    int64[] 1
+    """
+    true, predicted, _ = _decisions("true_positives", y_true, y_pred, threshold)
+    return (true & predicted,)
+
+
+@counted(1, nx.positive)
+@plain_options
+def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """How many values up to the threshold are negative; over many batches, in all of them.
+
+    Shapes: equal; result int64 []. ShapeError when they differ.
+
+    >>> true_negatives(nx.tensor([1.0, 0.0, 1.0, 0.0]), nx.tensor([0.9, 0.8, 0.1, 0.2]))
+    int64[] 1
+    """
+    true, predicted, known = _decisions("true_negatives", y_true, y_pred, threshold)
+    return (known & ~true & ~predicted,)
+
+
+@counted(1, nx.positive)
+@plain_options
+def false_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """How many values above the threshold are not positive; over many batches, in all of them.
+
+    Shapes: equal; result int64 []. ShapeError when they differ.
+
+    >>> false_positives(nx.tensor([1.0, 0.0, 1.0, 0.0]), nx.tensor([0.9, 0.8, 0.1, 0.2]))
+    int64[] 1
+    """
+    true, predicted, _ = _decisions("false_positives", y_true, y_pred, threshold)
+    return (predicted & ~true,)
+
+
+@counted(1, nx.positive)
+@plain_options
+def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
+    """How many values not above the threshold are positive; over many batches, in all of them.
+
+    Shapes: equal; result int64 []. ShapeError when they differ.
+
+    >>> false_negatives(nx.tensor([1.0, 0.0, 1.0, 0.0]), nx.tensor([0.9, 0.8, 0.1, 0.2]))
+    int64[] 1
+    """
+    true, predicted, _ = _decisions("false_negatives", y_true, y_pred, threshold)
+    return (true & ~predicted,)
 
 
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -194,7 +206,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     >>> mean_absolute_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 1.5
     """
-    (y_true, y_pred), _ = losses.alike("mean_absolute_error", y_true, y_pred)
+    (y_true, y_pred), _ = alike("mean_absolute_error", y_true, y_pred)
     return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
 
 
@@ -206,11 +218,12 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     >>> mean_squared_error(nx.tensor([[0.0, 1.0]]), nx.tensor([[1.0, 3.0]]))
     float32[] 2.5
     """
-    (y_true, y_pred), _ = losses.alike("mean_squared_error", y_true, y_pred)
+    (y_true, y_pred), _ = alike("mean_squared_error", y_true, y_pred)
     return losses.mean_squared_error(y_true, y_pred, reduction="mean")
 
 
-def _positives(name: str, y_true: Tensor, y_pred: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+def _decisions(name: str, y_true: Tensor, y_pred: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+    """What is positive, what is predicted so, and where neither is NaN."""
     y_true, y_pred = nx.asarray(y_true), nx.asarray(y_pred)
     check_same_shape(name, y_true, y_pred)
-    return y_true > 0.5, y_pred > threshold
+    return y_true > 0.5, y_pred > threshold, ~(nx.isnan(y_true) | nx.isnan(y_pred))

@@ -13,15 +13,15 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from . import losses, nx, optimizers, tree
+from . import losses, nx, optimizers, rows, tree
 from .arrays import arrays
 from .defn import Definition, jit, value_and_grad
 from .errors import note
-from .metrics import scalar
 from .model import Model, ModelState, forward, init
 from .model.state import Tensors, check_state
 from .names import none_of
 from .nx import Tensor
+from .streams import scalar
 from .targets import asked_by, check_columns, check_end, compares_all_pairs, end_of
 from .updates import Update, apply_updates
 
@@ -100,7 +100,7 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
         if mode == "train" and not told and compares_all_pairs(function, y, y_pred):
             told.append(
                 f"loss: expected y_true and y_pred of one shape, got {y.type} and {y_pred.type}, which broadcast: each "
-                f"target is compared with every prediction; write y_true.reshape({losses.any_batch(y_pred.shape)})"
+                f"target is compared with every prediction; write y_true.reshape({rows.any_batch(y_pred.shape)})"
             )
             note(told[0])
         return scalar("loss", value), Evaluated(y_pred, done.state)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from .. import nx, tree
 from ..defn import Definition, jit
 from ..errors import DTypeError, ShapeError, StructureError
-from ..metrics import as_metric, examples, scalar
 from ..model import Model, ModelState, forward
 from ..nx import Tensor
+from ..streams import as_metric, examples, scalar
 from ..training import Loss, TrainState, model_step, objective
 from ..updates import Update
 
