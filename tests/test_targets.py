@@ -14,6 +14,7 @@ from axon.targets import Check, check_end, end_of, ends_of
 
 EVALUATE = {"compiler": "evaluate"}
 CCE, BCE, MSE = losses.categorical_cross_entropy, losses.binary_cross_entropy, losses.mean_squared_error
+KL, HINGE, POISSON = losses.kl_divergence, losses.hinge, losses.poisson
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 THREE = np.int32([0, 1, 2, 0, 1, 2])
 
@@ -35,6 +36,10 @@ def ending(units: int, activation: str | None = None, shape: Any = (None, 4)) ->
         (None, partial(BCE, from_logits=False), r"got one that ends in dense_0 \(dense\); add .sigmoid\(\)"),
         ("softmax", partial(CCE, from_logits=True), "expected logits, by from_logits=True, got .*; leave from_lo"),
         ("sigmoid", partial(BCE, from_logits=True), "expected logits, by from_logits=True, got a model that ends"),
+        ("sigmoid", KL, r"kl_divergence: expected a model that ends in softmax, got .*, or use binary_cross_entropy$"),
+        ("softmax", BCE, "write sigmoid in its place, or use categorical_cross_entropy$"),
+        (None, POISSON, r"poisson: expected a model that ends in exp, got .* dense_0 \(dense\); add .exp\(\), which"),
+        ("tanh", "poisson", r"got one that ends in tanh_0 \(tanh\); write exp in its place$"),
     ],
 )  # fmt: skip
 def test_ends_that_a_loss_cannot_mean(end: str | None, loss: Any, text: str) -> None:
@@ -71,7 +76,7 @@ def test_what_passes_elements_on_is_seen_through(passing: Any) -> None:
         check_end(m.sigmoid().flatten(), CCE)
 
 
-@pytest.mark.parametrize("metric", [metrics.precision, metrics.recall])
+@pytest.mark.parametrize("metric", [metrics.precision, metrics.recall, metrics.sensitivity, metrics.false_positives])
 def test_decisions_are_of_probabilities_or_by_a_threshold(metric: Any) -> None:
     text = r"expected outputs that end in sigmoid, got dense_0 \(dense\); .*, threshold=0.0\)"
     with pytest.raises(ValueError, match=text):
@@ -97,8 +102,11 @@ def test_a_flattened_regression_has_no_accuracy() -> None:
         ("softmax", partial(CCE, from_logits=False)),
         (lambda x: x, CCE),  # of whose output nothing is known
         ("sigmoid", lambda y, p: CCE(y, p, reduction="mean")),  # a function of the user's may mean anything
-        ("softmax", MSE),
-        (None, MSE),
+        ("softmax", KL),
+        (None, partial(KL, from_logits=True)),
+        *[(end, POISSON) for end in ("exp", "softplus", "relu", "sigmoid", lambda x: x)],
+        (None, partial(POISSON, from_logits=True)),
+        *[(end, f) for end in (None, "tanh", "softmax") for f in (HINGE, losses.categorical_hinge, losses.huber, MSE)],
     ],
 )
 def test_ends_that_a_loss_may_have(end: Any, loss: Any) -> None:
@@ -163,6 +171,7 @@ HOT = np.eye(3, dtype=np.float32)[THREE]
 NUMBERS = "categorical_cross_entropy: expected classes 0..2 for 3 outputs, got"
 ROWS = "categorical_cross_entropy: expected rows of shares that sum to 1, such as one-hot rows, got"
 SHARES = "binary_cross_entropy: expected targets in [0, 1], got"
+SIGNS = "hinge: expected labels -1 and 1, got"
 VALUES = {
     CCE: [
         (THREE, None),
@@ -197,6 +206,29 @@ VALUES = {
     partial(CCE, sparse=False): [(HOT, None), (2 * HOT, f"{ROWS} one that sums to 2")],
     partial(CCE, class_weights=[1, 2, 3], reduction="mean"): [(THREE + 1, f"{NUMBERS} 1..3; write y - 1")],
     MSE: [(9 * HOT, None)],
+    losses.categorical_hinge: [
+        (THREE, None), (HOT, None), (0 * HOT, "categorical_hinge: expected rows of shares that sum to 1"),
+        (THREE + 1, "categorical_hinge: expected classes 0..2 for 3 outputs, got 1..3; write y - 1"),
+    ],
+    KL: [
+        (HOT, None), (0.5 * HOT + 0.5 / 3, None), (2 * HOT, "kl_divergence: expected rows of shares that sum to 1"),
+        (HOT * np.float32("nan"), "kl_divergence: expected rows of shares that sum to 1, such as one-hot rows, got va"),
+    ],
+    HINGE: [
+        (2 * HOT - 1, None), ((2 * HOT - 1).astype(np.int8), None),
+        (HOT, f"{SIGNS} 0..1; write np.where(y > 0.5, 1, -1)"),
+        (HOT.astype(bool), f"{SIGNS} 0..1; write np.where(y > 0.5, 1, -1)"),
+        ((HOT + 1).astype(np.uint8), f"{SIGNS} 1..2; write np.where(y > 1.5, 1, -1)"),
+        (HOT + THREE[:, None], f"{SIGNS} 0..3; for several classes use categorical_hinge or categorical_cross_en"),
+        (np.where(HOT == 1, np.float32("nan"), 1), f"{SIGNS} nan..nan; np.isnan(y) says where; mend the data"),
+    ],
+    losses.soft_margin: [(2 * HOT - 1, None), (HOT, "soft_margin: expected labels -1 and 1, got 0..1; write np.wh")],
+    POISSON: [
+        (9 * HOT, None), (HOT.astype(np.uint8), None), (HOT / 2, None),
+        (HOT - 1, "poisson: expected targets of at least 0, got -1..0; train a regression by mean_squared_error or"),
+        (HOT * np.float32("nan"), "poisson: expected targets of at least 0, got nan..nan; np.isnan(y) says where"),
+    ],
+    losses.cosine_similarity: [(X[:, :3], None)],
 }  # fmt: skip
 
 
@@ -205,9 +237,9 @@ def test_values_of_targets(loss: Any, y: Any, text: str | None) -> None:
     """Before the first step where a batcher holds them, at the first batch else, in validation and evaluation too."""
     given = loss if isinstance(loss, partial) and "reduction" in loss.keywords else partial(loss, reduction="mean")
     function = getattr(loss, "func", loss)
-    m = ending(3, {CCE: "softmax", BCE: "sigmoid"}.get(function))
+    m = ending(3, {CCE: "softmax", BCE: "sigmoid", KL: "softmax", POISSON: "exp"}.get(function))
     loop = Loop.trainer(m, given, "sgd", progress=False)
-    good = (X, HOT)
+    good = (X, 2 * HOT - 1 if function in (HINGE, losses.soft_margin) else HOT)
     runs = [
         lambda: loop.run(batches(X, y), **EVALUATE),
         lambda: loop.run([(X, y)], **EVALUATE),
@@ -259,7 +291,31 @@ def test_accuracy_of_a_logit_has_to_be_told() -> None:
     assert 0 <= evaluate(m, init(m, **EVALUATE), [(X, THREE[:, None] > 1)], told, **EVALUATE)["accuracy"] <= 1
 
 
-@pytest.mark.parametrize("name", ["precision", "recall"])
+def test_labels_of_hinges_are_labels_to_metrics() -> None:
+    """-1 and 1 mean what 0 and 1 do."""
+    m, y = ending(1), THREE[:, None] > 0
+    told = {
+        "accuracy": partial(metrics.accuracy, from_logits=True),
+        "true_positives": partial(metrics.true_positives, threshold=0.0),
+    }
+    of = [evaluate(m, init(m, **EVALUATE), [(X, t)], told, **EVALUATE) for t in (y, np.where(y, 1, -1))]
+    assert of[0] == of[1]
+    loop = Loop.trainer(m, "hinge", "sgd", progress=False).metric(*reversed(next(iter(told.items()))))
+    assert loop.run([(X, np.where(y, 1, -1))], **EVALUATE).status == "completed"
+
+
+@pytest.mark.parametrize(("end", "loss"), [("exp", "poisson"), ("softmax", "kl_divergence")])
+def test_losses_look_behind_their_ends(end: str, loss: str) -> None:
+    """Where the end underflows its value says nothing, and its input all."""
+    m = getattr(input("x", shape=(None, 3)), end)()
+    z = np.float32([[-200.0, 0.0, 1.0]])
+    y = HOT[:1]
+    found = evaluate(m, init(m, **EVALUATE), [(z, y)], {}, loss, **EVALUATE)["loss"]
+    wanted = (np.exp(z) - y * z).mean() if loss == "poisson" else 200 + np.log(1 + np.e)
+    assert found == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "specificity", "true_negatives"])
 def test_precision_and_recall_are_of_labels(name: str) -> None:
     m = ending(1, "sigmoid")
     with pytest.raises(ValueError, match=rf"^{name}: expected targets in \[0, 1\], got 0..2; for 3 classes"):

@@ -15,6 +15,8 @@ from .nx import Tensor
 from .values import named
 
 _LOGITS = frozenset({"linear", "log_softmax"})  # activations that leave logits what they are
+_RATES = frozenset({"hard_sigmoid", "relu", "relu6", "sigmoid", "softmax", "softplus"})  # which are never negative
+_NAN = "np.isnan(y) says where; mend the data"
 _ROUNDING = 1e-2  # how far from 1 a row of float16 shares may sum
 
 
@@ -44,8 +46,14 @@ class Asks(NamedTuple):
 
 
 def distributions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
-    """Class numbers, or rows of shares that sum to 1, as `losses.are_classes` tells them apart."""
-    if _are_classes(name, y, end, options) or y.ndim != len(end.shape) or y.shape[-1:] != end.shape[-1:] or not y.ndim:
+    """Class numbers, or rows of shares that sum to 1, as `rows.are_classes` tells them apart."""
+    if not _are_classes(name, y, end, options):
+        rows_of_shares(name, y, end, options)
+
+
+def rows_of_shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Rows that sum to 1; of another shape they are left to the function."""
+    if y.ndim != len(end.shape) or y.shape[-1:] != end.shape[-1:] or not y.ndim:
         return
     least, sums = float(y.min()), y.sum(axis=-1, dtype="float64")
     worst = sums.flat[abs(sums - 1).argmax()]
@@ -80,7 +88,7 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     whole = bool((y.astype("float64") % 1 == 0).all())
     advice = "scale them into that range, or train a regression by mean_squared_error"
     if low != low:
-        advice = "np.isnan(y) says where; mend the data"
+        advice = _NAN
     elif whole and (low, high) == (-1, 1):
         advice = "write (y + 1) / 2"
     elif whole and (low, high) == (1, 2):
@@ -92,6 +100,37 @@ def shares(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     raise ValueError(f"{name}: expected targets in [0, 1], got {low:g}..{high:g}; {advice}")
 
 
+def signs(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Labels -1 and 1."""
+    if _are_signs(y):
+        return
+    low, high = float(y.min()), float(y.max())
+    advice = _NAN
+    if ((y == low) | (y == high)).all():
+        advice = f"write np.where(y > {(low + high) / 2:g}, 1, -1)"
+    elif low == low:
+        advice = "for several classes use categorical_hinge or categorical_cross_entropy, for a regression huber"
+    raise ValueError(f"{name}: expected labels -1 and 1, got {low:g}..{high:g}; {advice}")
+
+
+def _are_signs(y: Any) -> bool:
+    return bool((abs(y) == 1).all())
+
+
+def amounts(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Counts, or other numbers of at least 0."""
+    low, high = float(y.min()), float(y.max())
+    if not low >= 0:
+        advice = _NAN if low != low else "train a regression by mean_squared_error or huber"
+        raise ValueError(f"{name}: expected targets of at least 0, got {low:g}..{high:g}; {advice}")
+
+
+def labels(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Labels 0 and 1, or probabilities; or labels -1 and 1, as the hinges take them."""
+    if not _are_signs(y):
+        shares(name, y, end, options)
+
+
 def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Class numbers or rows of values in [0, 1]; beside one output, which is a probability or told to be a logit,
     labels 0 and 1: a regression has no accuracy."""
@@ -101,7 +140,7 @@ def hits(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
                 f"{name}: expected one output that ends in sigmoid, got {end.shown}; of a regression measure "
                 f"mean_absolute_error, of a logit partial(metrics.accuracy, from_logits=True)"
             )
-        shares(name, y, end, options)
+        labels(name, y, end, options)
     elif not _are_classes(name, y, end, options) and y.shape[-1:] == end.shape[-1:]:
         shares(name, y, end, options)
 
@@ -113,17 +152,35 @@ def decisions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
             f"{name}: expected outputs that end in sigmoid, got {end.shown}; of logits measure "
             f"partial(metrics.{name}, threshold=0.0)"
         )
-    shares(name, y, end, options)
+    labels(name, y, end, options)
 
 
 # A row for each function that asks something; what is not here takes whatever it is given.
 ASKS: dict[Callable[..., Any], Asks] = {
     losses.categorical_cross_entropy: Asks(distributions, "softmax", frozenset({"exp"}), columns=2),
     losses.binary_cross_entropy: Asks(shares, "sigmoid", frozenset({"hard_sigmoid", "exp"})),
+    losses.categorical_hinge: Asks(distributions, columns=2),
+    losses.hinge: Asks(signs),
+    losses.kl_divergence: Asks(rows_of_shares, "softmax", frozenset({"exp"}), columns=2),
+    losses.poisson: Asks(amounts, "exp", _RATES),
+    losses.soft_margin: Asks(signs),
     metrics.accuracy: Asks(hits),
-    metrics.precision: Asks(decisions),
-    metrics.recall: Asks(decisions),
+    metrics.top_k_categorical_accuracy: Asks(hits, columns=2),
+    **dict.fromkeys(
+        (
+            metrics.precision,
+            metrics.recall,
+            metrics.sensitivity,
+            metrics.specificity,
+            metrics.true_positives,
+            metrics.true_negatives,
+            metrics.false_positives,
+            metrics.false_negatives,
+        ),
+        Asks(decisions),
+    ),
 }
+_PROBABILITIES = ASKS[losses.categorical_cross_entropy].ends | ASKS[losses.binary_cross_entropy].ends
 
 
 def end_of(model: Model) -> End:
@@ -136,7 +193,7 @@ def end_of(model: Model) -> End:
     if row.gives == "logits" or model.op in _LOGITS:
         gives = "logits"
     elif model.op in activations.__all__:
-        gives = "probabilities" if any(model.op in asks.ends for asks in ASKS.values()) else "values"
+        gives = "probabilities" if model.op in _PROBABILITIES else "values"
     return End(model.op, shown, gives)
 
 
@@ -184,7 +241,7 @@ def check_end(model: Model, loss: Callable[..., Any]) -> None:
                 f"trains from these logits, or write a loss with from_logits=True"
             )
         elif end.gives is not None and end.op not in asked.asks.ends:
-            instead = "".join(f", or use {f.__name__}" for f, row in ASKS.items() if row.end == end.op)
+            instead = next((f", or use {f.__name__}" for f, row in ASKS.items() if row.end == end.op), "")
             raise ValueError(
                 f"{name}: expected a model that ends in {wanted}, got one that ends in {got}; write {wanted} in its "
                 f"place{instead}"

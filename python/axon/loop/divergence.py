@@ -57,7 +57,7 @@ def _out_of_range(model: Model, loss: Loss, state: ModelState, x: Any, y: Any) -
     """Classes that the model has no output for; a cross-entropy of them is NaN."""
     function = loss.func if isinstance(loss, partial) else loss
     classes = np.asarray(y) if tree.is_leaf(y) else np.zeros(())
-    by_class = function is losses.categorical_cross_entropy or model.op == "softmax"
+    by_class = function in (losses.categorical_cross_entropy, losses.categorical_hinge) or model.op == "softmax"
     if not by_class or classes.dtype.kind not in "iu":
         return ""
     shape = forward(model, state, x, "inference").values[model].shape
