@@ -207,7 +207,7 @@ def test_train_gives_the_first_inputs_as_template() -> None:
         ((mlp(), "mean_squared_error"), TypeError, "step: .* got a model without an optimizer"),
         ((mlp(), "mse", "sgd"), ValueError, "loss: expected one of .*, got 'mse'"),
         ((mlp(), None, "sgd"), ValueError, "loss: expected one of .* or a function, got None"),
-        ((mlp(), losses.mean_squared_error, "lion"), ValueError, "optimizer: expected one of adam, adamw, sgd, got 'l"),
+        ((mlp(), losses.mean_squared_error, "lion"), ValueError, "optimizer: expected one of ada.* yogi, got 'lion"),
         ((mlp(), losses.mean_squared_error, optimizers.adam), TypeError, "optimizer: .* got adam; .* to be called"),
         ((mlp(), "mean_squared_error", [updates.clip(), optimizers.sgd()]), TypeError, r"optimizer: .* joined by \|$"),
         (((nx.zeros, nx.sum), (nx.zeros,)), TypeError, r"optimizer: .* got \(<function"),

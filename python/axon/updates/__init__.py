@@ -1,0 +1,35 @@
+"""Updates: composable pairs of pure functions that turn gradients into what is added to the parameters.
+
+    init(params) -> state
+    update(gradients, state, params) -> (updates, state)
+
+An Update is a pipeline of such steps. `a | b` runs a, then b; every constructor here also takes the pipeline before it
+as its first argument, so `scale(scale_by_adam(), -0.001)` is `scale_by_adam() | scale(-0.001)`. The state is a tuple of
+the states of the steps that have one, the newest step's first.
+
+Updates keep their dtypes. What is computed of halves is computed in float32, numbers that no half holds among it, and
+rounded once; what a step keeps of them (averages, sums) is float32.
+"""
+
+from .directions import centralize, clip, clip_by_global_norm, scale_by_trust_ratio
+from .moments import (
+    AdamState,
+    StddevState,
+    scale_by_adam,
+    scale_by_belief,
+    scale_by_radam,
+    scale_by_rms,
+    scale_by_rss,
+    scale_by_stddev,
+    scale_by_yogi,
+    trace,
+)
+from .pipeline import Update, apply_updates, identity, stateful, stateless
+from .scaling import NoiseState, add_decayed_weights, add_noise, scale, scale_by_schedule
+
+__all__ = [
+    "AdamState", "NoiseState", "StddevState", "Update", "add_decayed_weights", "add_noise", "apply_updates",
+    "centralize", "clip", "clip_by_global_norm", "identity", "scale", "scale_by_adam", "scale_by_belief",
+    "scale_by_radam", "scale_by_rms", "scale_by_rss", "scale_by_schedule", "scale_by_stddev", "scale_by_trust_ratio",
+    "scale_by_yogi", "stateful", "stateless", "trace",
+]  # fmt: skip

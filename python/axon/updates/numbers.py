@@ -1,0 +1,70 @@
+"""What the steps compute with: halves in float32, counts of steps, and checks of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import nx, tree
+from ..nx import Tensor
+from ..schedules import Schedule
+from .pipeline import Tree
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float32 at least: a half's square overflows or vanishes, and its running average stands still."""
+    (made,), _ = nx.widened(x)
+    return made
+
+
+def each(function: Callable[..., Tensor], updates: Tree, *rest: Tree) -> Tree:
+    """function(update, ...) of every tensor of the updates, and of the others in its place, halves among them as
+    float32; in the update's dtype. So a number may be one that no half holds."""
+
+    def apply(u: Tensor, *others: Tensor) -> Tensor:
+        return function(*(t.astype(t.dtype.computed_in) for t in (u, *others))).astype(u.dtype)
+
+    return tree.map(apply, updates, *rest)
+
+
+def times(u: Tensor, factor: Any) -> Tensor:
+    """u * factor, in u's dtype."""
+    return u * (factor.astype(u.dtype) if isinstance(factor, Tensor) else factor)
+
+
+def zero() -> Tensor:
+    """A count of steps, before the first."""
+    return nx.zeros((), dtype=nx.int32)
+
+
+def filled(params: Tree, value: float = 0.0) -> Tree:
+    """What is kept beside each parameter, in float32 at least, where it begins as one number."""
+    return tree.map(lambda p: nx.full_like(wide(p), value), params)
+
+
+def squares(x: Tensor) -> Tensor:
+    """The sum of the squares of all elements, in float32 at least."""
+    return nx.sum(nx.square(wide(x)))
+
+
+def of_step(schedule: Schedule, count: Tensor) -> Tensor:
+    """What a schedule says. TypeError when that is a function, as its constructor's is."""
+    value = schedule(count)
+    if callable(value):
+        name = getattr(schedule, "__qualname__", repr(schedule)).split(".")[0]
+        raise TypeError(f"schedule: expected a number, got a function; write {name}(...)")
+    return nx.asarray(value)
+
+
+def check_decay(name: str, **decays: float) -> None:
+    """ValueError of an average that does not forget, or never began."""
+    for option, decay in decays.items():
+        if not 0 <= decay < 1:
+            raise ValueError(f"{name}: expected {option} in [0, 1), got {decay}; 0.9 or more is usual")
+
+
+def check_least(name: str, least: float = 0.0, **numbers: Any) -> None:
+    """ValueError of a number that is too small; one that is traced is not known yet."""
+    for option, number in numbers.items():
+        if isinstance(number, (int, float)) and not number >= least:
+            raise ValueError(f"{name}: expected {option} of at least {least:g}, got {number}")
