@@ -58,7 +58,9 @@ RATES = [
     schedules.polynomial_decay(0.1),
 ]  # fmt: skip
 PIPELINES = [
-    *[make(rate) for make in (optimizers.sgd, optimizers.adam, optimizers.adamw) for rate in RATES],
+    *[getattr(optimizers, name)(rate) for name in optimizers.__all__ for rate in RATES],
+    optimizers.noisy_sgd(0.1, key=nx.random.key(7)),
+    updates.centralize(axis=0) | updates.add_decayed_weights(RATES[3]),
     optimizers.sgd(0.1, momentum=0.9, nesterov=True),
     updates.identity(),
     updates.Update(),
