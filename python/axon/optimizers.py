@@ -1,8 +1,7 @@
 """Optimizers: compositions of updates, for gradients and parameters of any shapes and floating dtypes.
 
 A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []). Numbers
-may be scalars of NumPy, too, whose dtype does not count. Updates have the gradients' shapes and dtypes. Numbers that a
-step refuses (an average's decay outside [0, 1), a negative eps) are a ValueError.
+may be scalars of NumPy, too, whose dtype does not count.
 """
 
 from __future__ import annotations
@@ -80,8 +79,8 @@ def _momentum(name: str, momentum: float | None, nesterov: bool) -> Update:
 
 @_guided
 def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, nesterov: bool = False) -> Update:
-    """Stochastic gradient descent, with momentum where given. Sutskever et al. 2013. ValueError for nesterov without
-    momentum.
+    """Stochastic gradient descent, with momentum where given. Sutskever et al. 2013. Updates have the gradients' shapes
+    and dtypes. ValueError for nesterov without momentum.
 
     >>> sgd(0.1, momentum=0.9)
     trace(decay=0.9, nesterov=False) | scale(-0.1)
@@ -96,7 +95,8 @@ def noisy_sgd(
     """Stochastic gradient descent with normal noise, of the variance eta / step**gamma, added to the gradients before
     the learning rate. Neelakantan et al. 2015. So the paper and optax have it; Polaris adds it after.
 
-    The key, an int to make one of or a key of nx.random, makes the noise.
+    The key, an int to make one of or a key of nx.random, makes the noise. Updates have the gradients' shapes and
+    dtypes. ValueError when eta is negative.
 
     >>> noisy_sgd(0.1, key=7)
     add_noise(eta=0.01, gamma=0.55, key=7) | scale(-0.1)
@@ -113,7 +113,8 @@ def adam(
     eps: float = 1e-8,
     eps_root: float = 1e-15,
 ) -> Update:
-    """Adam. Kingma and Ba 2014.
+    """Adam. Kingma and Ba 2014. Updates have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0,
+    1) or eps or eps_root is negative.
 
     >>> adam(0.01)
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=1e-15) | scale(-0.01)
@@ -131,8 +132,9 @@ def adamw(
     eps: float = 1e-8,
     eps_root: float = 0.0,
 ) -> Update:
-    """Adam with decoupled weight decay: each step also takes learning_rate * decay of every parameter away.
-    Loshchilov and Hutter 2017. No decay unless you give one, a number or a schedule.
+    """Adam with decoupled weight decay: each step also takes learning_rate * decay of every parameter away. Loshchilov
+    and Hutter 2017. No decay unless you give one, a number or a schedule. Updates have the gradients' shapes and
+    dtypes. ValueError when b1 or b2 is not in [0, 1) or eps or eps_root is negative.
 
     >>> adamw(0.01, decay=0.1)
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0) | add_decayed_weights(0.1) | scale(-0.01)
@@ -154,7 +156,8 @@ def lamb(
 ) -> Update:
     """Adam with decoupled weight decay, whose step for each tensor is as long as the tensor, times the learning rate:
     for large batches. You et al. 2019. min_norm is the least norm of either. eps is Axon's; the paper and optax have
-    1e-6.
+    1e-6. Updates have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1) or eps, eps_root or
+    min_norm is negative.
 
     >>> print(*str(lamb(0.01, decay=0.1)).split(" | "), sep="\\n")
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)
@@ -175,7 +178,8 @@ def adabelief(
     eps: float = 0.0,
     eps_root: float = 1e-16,
 ) -> Update:
-    """AdaBelief: Adam, by how far gradients are from their average. Zhuang et al. 2020; see scale_by_belief.
+    """AdaBelief: Adam, by how far gradients are from their average. Zhuang et al. 2020; see scale_by_belief. Updates
+    have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1) or eps or eps_root is negative.
 
     >>> adabelief(0.01)
     scale_by_belief(b1=0.9, b2=0.999, eps=0.0, eps_root=1e-16) | scale(-0.01)
@@ -194,7 +198,8 @@ def radam(
     threshold: float = 5.0,
 ) -> Update:
     """Rectified Adam: its first steps, whose variance is not known, are those of momentum. Liu et al. 2019; see
-    scale_by_radam.
+    scale_by_radam. Updates have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1), eps or
+    eps_root is negative or the threshold less than 4.
 
     >>> radam(0.01)
     scale_by_radam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0, threshold=5.0) | scale(-0.01)
@@ -213,7 +218,8 @@ def yogi(
     eps: float = 1e-3,
     eps_root: float = 0.0,
 ) -> Update:
-    """Yogi: Adam, whose rate for an element grows only slowly. Zaheer et al. 2018; see scale_by_yogi.
+    """Yogi: Adam, whose rate for an element grows only slowly. Zaheer et al. 2018; see scale_by_yogi. Updates have the
+    gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1) or another number is negative.
 
     >>> yogi(0.01)
     scale_by_yogi(b1=0.9, b2=0.999, eps=0.001, eps_root=0.0, initial_accumulator_value=1e-06) | scale(-0.01)
@@ -226,7 +232,8 @@ def yogi(
 
 @_guided
 def adagrad(learning_rate: LearningRate = 1e-3, *, initial_accumulator_value: float = 0.1, eps: float = 1e-7) -> Update:
-    """AdaGrad: each element by the root of the sum of its squares so far. Duchi et al. 2011.
+    """AdaGrad: each element by the root of the sum of its squares so far. Duchi et al. 2011. Updates have the
+    gradients' shapes and dtypes. ValueError when a number is negative.
 
     >>> adagrad(0.01)
     scale_by_rss(initial_accumulator_value=0.1, eps=1e-07) | scale(-0.01)
@@ -248,7 +255,8 @@ def rmsprop(
 ) -> Update:
     """RMSProp: each element by the root of the running average of its squares, or with centered by its deviation.
     Tieleman and Hinton 2012, Graves 2013. The momentum is that of the steps, with their learning rates, as in optax.
-    eps is under the root. ValueError for nesterov without momentum.
+    eps is under the root. Updates have the gradients' shapes and dtypes. ValueError for nesterov without momentum, when
+    decay is not in [0, 1) or another number is negative.
 
     >>> rmsprop(0.1, momentum=0.9)
     scale_by_rms(decay=0.9, eps=1e-08, initial_scale=0.0) | scale(-0.1) | trace(decay=0.9, nesterov=False)
@@ -260,9 +268,9 @@ def rmsprop(
 
 @_guided
 def fromage(learning_rate: LearningRate = 1e-2, *, min_norm: float = 1e-6) -> Update:
-    """Fromage: a step for each tensor as long as the tensor, times the learning rate, after which the tensor is
-    divided by sqrt(1 + learning_rate**2), as long as before. Bernstein et al. 2020. min_norm is the least norm of a
-    tensor and of its gradient.
+    """Fromage: a step for each tensor as long as the tensor, times the learning rate, after which the tensor is divided
+    by sqrt(1 + learning_rate**2), as long as before. Bernstein et al. 2020. min_norm is the least norm of a tensor and
+    of its gradient. Updates have the gradients' shapes and dtypes. ValueError when it is negative.
 
     >>> fromage(0.75)
     scale_by_trust_ratio(min_norm=1e-06) | scale(-0.6) | add_decayed_weights(-0.2)

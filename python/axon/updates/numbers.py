@@ -19,10 +19,12 @@ def wide(x: Tensor) -> Tensor:
 
 def each(function: Callable[..., Tensor], updates: Tree, *rest: Tree) -> Tree:
     """function(update, ...) of every tensor of the updates, and of the others in its place, halves among them as
-    float32; in the update's dtype. So a number may be one that no half holds."""
+    float32: a number may be one that no half holds. In the update's dtype, where that is floating."""
 
-    def apply(u: Tensor, *others: Tensor) -> Tensor:
-        return function(*(t.astype(t.dtype.computed_in) for t in (u, *others))).astype(u.dtype)
+    def apply(*given: Tensor) -> Tensor:
+        u, *others = map(nx.asarray, given)
+        result = function(*(t.astype(t.dtype.computed_in) for t in (u, *others)))
+        return result.astype(u.dtype) if u.dtype.is_float else result
 
     return tree.map(apply, updates, *rest)
 

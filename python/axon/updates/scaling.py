@@ -87,13 +87,13 @@ def add_noise(*, eta: float = 0.01, gamma: float = 0.55, key: Tensor | int = 0) 
     def apply(updates: Tree, state: NoiseState, params: Tree) -> tuple[Tree, NoiseState]:
         following, now = nx.unstack(nx.random.split(state.key))
         steps = state.steps + 1
-        deviation = nx.sqrt(eta / steps.astype(nx.float32) ** gamma)
+        deviation = nx.sqrt(eta / steps.astype(nx.float64) ** gamma)
         leaves, structure = tree.flatten(updates)
         keys = tree.unflatten(structure, nx.unstack(nx.random.split(now, len(leaves))) if leaves else [])
 
         def noisy(u: Tensor, k: Tensor) -> Tensor:
-            return u + times(nx.random.normal(k, u.shape, u.dtype), deviation)
+            return u + times(nx.random.normal(k, u.shape, wide(u).dtype), deviation)
 
-        return tree.map(lambda u, k: noisy(wide(u), k).astype(u.dtype), updates, keys), NoiseState(following, steps)
+        return each(noisy, updates, keys), NoiseState(following, steps)
 
     return stateful(init, apply)
