@@ -43,6 +43,7 @@ from .model import dropout as dropout
 from .model import elu as elu
 from .model import exp as exp
 from .model import flatten as flatten
+from .model import from_json as from_json
 from .model import gelu as gelu
 from .model import global_avg_pool as global_avg_pool
 from .model import global_max_pool as global_max_pool
@@ -70,6 +71,7 @@ from .model import softplus as softplus
 from .model import softsign as softsign
 from .model import subtract as subtract
 from .model import tanh as tanh
+from .model import to_json as to_json
 from .runtime import memory as memory
 from .runtime import release_memory as release_memory
 

@@ -38,11 +38,11 @@ class Value:
 class Made(Value):
     """A function that a constructor returned."""
 
-    __slots__ = ("__dict__", "__weakref__", "_call", "_function")  # its own are not in __dict__, which wrappers copy
+    __slots__ = ("__dict__", "__weakref__", "_function", "call")  # its own are not in __dict__, which wrappers copy
 
     def __init__(self, function: Callable[..., Any], call: tuple[Any, Any, Any]) -> None:
         update_wrapper(self, function)
-        self._function, self._call = function, call
+        self._function, self.call = function, call
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self._function(*args, **options)
@@ -51,7 +51,7 @@ class Made(Value):
         return f"<{self.__qualname__.replace('.<locals>', '')}>"  # type: ignore[attr-defined]
 
     def __reduce__(self) -> Any:
-        constructor, args, options = self._call
+        constructor, args, options = self.call
         refuse_unnamed(constructor.__name__, {"arguments": (args, options)})
         return made_by, (constructor, args, options)
 

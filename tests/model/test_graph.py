@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from axon import activations, initializers, layers, model, nx
 from axon.model import Model, dense, flatten, input, relu
@@ -52,7 +53,7 @@ def test_inputs_are_in_the_order_of_the_graph() -> None:
 
 def test_activation_by_function_is_a_layer_of_its_own() -> None:
     y = input("x", shape=(None, 3)).dense(2, activation=activations.mish)
-    assert y.op == "mish" and y.parents[0].op == "dense"
+    assert y.op == "mish" and y.parents[0].op == "dense" and y.layer is layers.TABLE["mish"]
     assert input("x", shape=(None, 3)).dense(2, activation=lambda x: x * 2).op == "lambda"
     assert input("x", shape=(None, 3)).dense(2, activation=relu).layer is layers.TABLE["relu"]
 
@@ -81,9 +82,14 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         x.conv(3)
     with pytest.raises(TypeError, match="max_pool: missing a required argument: 'kernel_size'; write max_pool"):
         x.max_pool()
+    with pytest.raises(TypeError, match="dense: expected True or False as use_bias, got 'no'; write one of them"):
+        x.dense(3, use_bias="no")
+    assert x.dense(3, use_bias=np.bool_(False)).options["use_bias"] is False
+    with pytest.raises(TypeError, match="dense: expected a name, got 3; write name='3'"):
+        x.dense(3, name=3)
     with pytest.raises(TypeError, match='write input\\("name", shape='):
         input((None, 3))  # type: ignore[arg-type]
-    for shape in (4, (None, 2.5), "28"):
+    for shape in (4, (None, 2.5), "28", (None, True), (None, -1)):
         with pytest.raises(TypeError, match=r"input: expected a shape such as \(None, 4\), got "):
             input(shape=shape)  # type: ignore[arg-type]
 
@@ -100,6 +106,7 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         *((name, " yet; write one with axon.layers.layer") for name in ("Conv2DTranspose", "group_norm", "reshape")),
         ("fit", "; axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"),
         ("predict", "; axon.predict(model, state, x) runs a model"),
+        ("to_json", "; axon.to_json(model) writes a model's layers"),
         ("quux", f"; the layers are {', '.join(sorted(layers.TABLE))}"),
     ],
 )

@@ -14,6 +14,8 @@ from .display import table as table
 from .graph import Model as Model
 from .graph import function as function
 from .graph import input as input
+from .serialize import from_json as from_json
+from .serialize import to_json as to_json
 from .shapes import needs_template as needs_template
 from .state import ModelState as ModelState
 

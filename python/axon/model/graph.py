@@ -94,13 +94,10 @@ class Model(Value):
         return model_function(made)(self, *others, name=name)
 
     def __reduce__(self) -> Any:
-        places = {node: i for i, node in enumerate(self.nodes)}
         rows = []
-        for node in self.nodes:
-            own = node.layer is not None and layers.TABLE.get(node.layer.name) is not node.layer
-            parts = {"function": node.layer.function} if node.layer is not None and own else {}
+        for node, parents in numbered(self).items():
+            parts = {"function": node.layer.function} if node.layer is not None and not in_table(node) else {}
             refuse_unnamed(f"model: {self.names[node]} ({node.source})", {**parts, **node.options})
-            parents = tuple(places[p] for p in node.parents)
             rows.append((node.op, node.layer, parents, dict(node.options), node.given_name, node.source))
         return _made_again, (rows,)
 
@@ -133,6 +130,17 @@ class Model(Value):
         return table(self)
 
 
+def numbered(model: Model) -> dict[Model, tuple[int, ...]]:
+    """The layers in the order of `nodes`, each with the numbers of those it reads: the graph as it is written."""
+    numbers = {node: i for i, node in enumerate(model.nodes)}
+    return {node: tuple(numbers[p] for p in node.parents) for node in model.nodes}
+
+
+def in_table(node: Model) -> bool:
+    """Whether a layer is found by its name alone: an input, or a row of the table of layers."""
+    return node.layer is None or layers.TABLE.get(node.layer.name) is node.layer
+
+
 def _made_again(rows: Sequence[tuple[Any, ...]]) -> Model:
     """The model of rows, one a layer, whose parents are numbers of rows before."""
     made: list[Model] = []
@@ -162,11 +170,15 @@ def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType |
     if name is not None and not isinstance(name, str):
         raise TypeError(f'input: expected a name, got {name!r}; write input("name", shape={name!r})')
     if shape is not None and not (
-        isinstance(shape, (tuple, list)) and all(size is None or isinstance(size, Integral) for size in shape)
+        isinstance(shape, (tuple, list)) and all(size is None or _is_size(size) for size in shape)
     ):
         raise TypeError(f"input: expected a shape such as (None, 4), got {shape!r}; None is the unknown batch")
     fixed = None if shape is None else tuple(shape)
     return Model("input", None, (), {"shape": fixed, "dtype": to_dtype(dtype)}, name, user_line())
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0
 
 
 def function(name: str) -> Callable[..., Model]:
@@ -216,8 +228,13 @@ def model_function(row: Layer) -> Callable[..., Model]:
             if given.get(option) is not None:
                 given[option] = find_initializer(given[option], f"{row.name}: {option}")
         activation, name = given.pop("activation", None), given.pop("name", None)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{row.name}: expected a name, got {name!r}; write name={str(name)!r}")
         defaults = {k: v for k, v in {**row.building, **row.options}.items() if v is not layers.REQUIRED}
         chosen = {option: plain(value) for option, value in {**defaults, **given}.items()}
+        for option, value in chosen.items():
+            if isinstance(signature.parameters[option].default, bool) and not isinstance(value, bool):
+                raise TypeError(f"{row.name}: expected True or False as {option}, got {value!r}; write one of them")
         node = Model(row.name, row, parents, MappingProxyType(chosen), name, user_line())
         return node if activation is None else _activate(node, activation)
 
@@ -235,7 +252,10 @@ def _activate(node: Model, activation: str | Callable[..., Any]) -> Model:
             none_of(f"{node.op}: activation", activations.__all__, activation, " or a function of a tensor")
         )
     row: Layer | None = getattr(activation, "row", None)  # a model function's own
-    return model_function(row or layers.describe(activation))(node)
+    if row is None:
+        known = layers.TABLE.get(getattr(activation, "__name__", ""))
+        row = known if known is not None and known.function is activation else layers.describe(activation)
+    return model_function(row)(node)
 
 
 def _signature(row: Layer) -> inspect.Signature:
