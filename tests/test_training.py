@@ -1,5 +1,6 @@
 """Train steps: against hand-written JAX, from pairs, from logits, and what stays of what they are given."""
 
+import re
 from functools import partial
 from typing import Any
 
@@ -178,6 +179,22 @@ def test_train_prints_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 40 and lines[0].startswith("epoch 1/40  2 batches  loss ")
     assert float(lines[-1].split()[5]) < 0.3 * float(lines[0].split()[5])
     assert isinstance(state, training.TrainState)
+
+
+def test_train_compiles_the_step_by_the_compiler_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A step that was made for another, or for none, and one that is a plain function."""
+    first, evaluated = training.step(mlp(), "categorical_cross_entropy", optimizers.adam(0.05), **EVALUATE)
+    step_fn: Any = training.step(mlp(), "categorical_cross_entropy", optimizers.adam(0.05), compiler="none")[1]
+    ways: list[tuple[Any, str | None]] = [(evaluated, None), (step_fn, "evaluate"), (step_fn.function, "evaluate")]
+    ends = [training.train((first, s), [X, X], [Y, Y], epochs=2, compiler=compiler) for s, compiler in ways]
+    assert len(set(re.findall(r"loss (\S+)", capsys.readouterr().out))) == 2
+    for x, *others in zip(*map(tree.leaves, ends), strict=True):
+        for other in others:
+            np.testing.assert_array_equal(x, other)
+    with pytest.raises(ValueError, match=r"^compiler: expected one of .*evaluate, got 'none'"):
+        training.train((first, step_fn), [X], [Y])
+    with pytest.raises(ValueError, match=r"^compiler: expected one of .*evaluate, got 'exla'"):
+        training.train((first, step_fn), [X], [Y], compiler="exla")
 
 
 @pytest.mark.parametrize(

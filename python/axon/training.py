@@ -198,11 +198,14 @@ def train(
     targets: Iterable[Any],
     *,
     epochs: int = 5,
+    compiler: str | None = None,
 ) -> TrainState:
     """Run a step's two functions, init_fn(x) and step_fn(state, x, y), over batches and give the final state.
 
     Prints one line an epoch. The inputs and targets, of the shapes that the step takes, are gone through once an epoch
-    (lists, not generators). ValueError when there are no batches, not as many of both, or no epochs.
+    (lists, not generators). compiler: step_fn, which may be a plain function, is compiled by it and not by the one that
+    it was made for; init_fn is called as it is. ValueError when there are no batches, not as many of both, no epochs,
+    or no compiler of that name.
 
     >>> pairs = (lambda: nx.tensor(0.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.25)
     >>> train(step(*pairs), [1.0, 2.0], [3.0, 6.0], epochs=1).model  # doctest: +ELLIPSIS
@@ -212,6 +215,8 @@ def train(
     if epochs < 1:
         raise ValueError(f"train: expected at least 1 epoch, got {epochs}")
     init_fn, step_fn = functions
+    if compiler is not None:
+        step_fn = step_fn.compiled_by(compiler) if isinstance(step_fn, Definition) else jit(step_fn, compiler=compiler)
     state: Any = None
     missing = object()
     for epoch in range(1, epochs + 1):

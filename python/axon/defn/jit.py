@@ -72,6 +72,10 @@ class Definition(Value):
         refuse_unnamed(f"jit: {self.label}", {"function": self.function})
         return functools.partial(Definition, **self._options), (self.function,)
 
+    def compiled_by(self, compiler: str) -> Definition:
+        """The same definition for another compiler, with its other options."""
+        return Definition(self.function, **{**self._options, "compiler": compiler})
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
