@@ -106,7 +106,7 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         *((name, " yet; write one with axon.layers.layer") for name in ("Conv2DTranspose", "group_norm", "reshape")),
         ("fit", "; axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"),
         ("predict", "; axon.predict(model, state, x) runs a model"),
-        ("to_json", "; axon.to_json(model) writes a model's layers"),
+        ("save", "; axon.to_json(model) gives a model's layers as text, axon.io.save(path, state) saves tensors"),
         ("quux", f"; the layers are {', '.join(sorted(layers.TABLE))}"),
     ],
 )

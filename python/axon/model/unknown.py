@@ -23,10 +23,11 @@ _INSTEAD = {
     "evaluate": "axon.loop.evaluate(model, state, batches) measures a model",
     **dict.fromkeys(("predict", "forward", "apply"), "axon.predict(model, state, x) runs a model"),
     **dict.fromkeys(("summary", "describe", "layers"), "print(model) shows its layers"),
-    **dict.fromkeys(("to_json", "json", "serialize"), "axon.to_json(model) writes a model's layers"),
     **dict.fromkeys(
-        ("save", "parameters", "weights", "state_dict"), "a model's tensors are a state: axon.init makes it"
+        ("save", "to_json", "serialize"),
+        "axon.to_json(model) gives a model's layers as text, axon.io.save(path, state) saves tensors",
     ),
+    **dict.fromkeys(("parameters", "weights", "state_dict"), "a model's tensors are a state: axon.init makes it"),
 }
 
 
