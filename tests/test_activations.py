@@ -10,6 +10,7 @@ import pytest
 import scipy.special
 from axon import activations, dtypes, nx, testing
 from axon.defn import debug, grad, jit, vjp
+from axon.errors import ShapeError
 
 OWN = {
     "exp": jnp.exp,
@@ -271,3 +272,59 @@ def test_dtype_is_kept(dtype: str) -> None:
     x = nx.tensor([[-1.0, 0.5, 2.0]], dtype=dtype)
     for name in activations.__all__:
         assert str(getattr(activations, name)(x).dtype) == dtype, name
+
+
+AXES = [-1, 0, (1,), [0, 2], (-1, 0, 1), None, (), "rows", ("rows", "columns")]
+OVER_AXES = {
+    "softmax": scipy.special.softmax,
+    "log_softmax": scipy.special.log_softmax,
+    "log_sumexp": lambda x, axis: scipy.special.logsumexp(x, axis=axis, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", OVER_AXES)
+def test_several_axes(name: str, dtype: str, mode: str) -> None:
+    x = nx.tensor(np.random.default_rng(3).normal(0, 3, (2, 3, 4)), dtype).rename(["batch", "rows", "columns"])
+    known = x.numpy().astype(np.float64)
+    function = getattr(activations, name)
+    made = MODES[mode](lambda x: [function(x, axis=axes) for axes in AXES])(x)
+    for axis, found in zip(AXES, made):
+        number = {"rows": 1, ("rows", "columns"): (1, 2)}.get(axis, axis) if not isinstance(axis, list) else tuple(axis)
+        want = OVER_AXES[name](known, axis=number) if number != () else known * (name == "log_sumexp")
+        want = np.ones_like(known) if number == () and name == "softmax" else want
+        tolerance = 4 * testing.EPSILON[dtype]
+        np.testing.assert_allclose(found.numpy().astype(np.float64), want, rtol=tolerance, atol=tolerance)
+        assert found.names == x.names and str(found.dtype) == dtype, axis
+
+
+@pytest.mark.parametrize("name", OVER_AXES)
+def test_slopes_over_several_axes(name: str) -> None:
+    x, weights = np.random.default_rng(4).normal(0, 2, (2, 2, 3, 4))
+    for axis in (-1, [0, 2], None):
+        testing.check_grads(lambda x, axis=axis: getattr(activations, name)(x, axis=axis) * weights, x)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_and_axes_that_are_not_there(mode: str) -> None:
+    for shape, summed in (((3, 0), [[-INF]] * 3), ((0, 3), [])):
+        for name in activations.__all__:
+            found = MODES[mode](getattr(activations, name))(nx.zeros(shape))
+            assert found.tolist() == summed if name == "log_sumexp" else found.shape == shape, name
+    for name in OVER_AXES:
+        for x, axis in ((nx.tensor(1.0), -1), (nx.zeros((2, 3)), (0, 2)), (nx.zeros((2, 3)), (1, -1))):
+            with pytest.raises(ShapeError, match=r"expected (an axis|distinct axes)"):
+                MODES[mode](lambda x, name=name, axis=axis: getattr(activations, name)(x, axis=axis))(x)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_names_of_axes_are_kept(mode: str) -> None:
+    x = nx.tensor(np.random.default_rng(6).normal(size=(2, 3)).astype(np.float32)).rename(["batch", None])
+
+    def both(x: nx.Tensor) -> Any:
+        made = {name: vjp(getattr(activations, name), x) for name in activations.__all__}
+        return {name: (y, pullback(y)[0]) for name, (y, pullback) in made.items()}
+
+    for name, found in MODES[mode](both)(x).items():
+        assert [t.names for t in found] == [x.names] * 2, name

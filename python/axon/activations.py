@@ -1,5 +1,5 @@
-"""Activations: elementwise functions of a tensor, and the softmax family over one axis. Every name in `__all__` is also
-a model layer.
+"""Activations: elementwise functions of a tensor, and the softmax family over one axis, several, or None: all. Every
+name in `__all__` is also a model layer.
 
 Integers and bool are taken as the float32 numbers they stand for. Halves are computed in float32 and rounded once. At
 infinities the result and the slope are the limits where these exist.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from . import nx
@@ -23,6 +23,7 @@ __all__ = [
     "tanh",
 ]  # fmt: skip
 
+Axis = int | str | Sequence[int | str] | None  # one, by number or name, several, or all
 F = TypeVar("F", bound=Callable[..., Tensor])
 _SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with mean 0 and variance 1
 _SELU_GAMMA = 1.0507009873554805
@@ -47,9 +48,9 @@ def _gated(x: Tensor, gate: Callable[[Tensor], Tensor]) -> Tensor:
     return nx.clip(x, min=-most) * gate(nx.clip(x, max=most))
 
 
-def _below_top(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How far x is below its maximum along an axis; the maximum; and whether that is -inf: all is masked."""
-    top = stop_grad(nx.max(x, axis=axis, keepdims=True))
+def _below_top(x: Tensor, axis: Axis) -> tuple[Tensor, Tensor, Tensor]:
+    """How far x is below its maximum along axes; the maximum; and whether that is -inf: all is masked."""
+    top = stop_grad((nx.max if x.size else nx.sum)(x, axis=axis, keepdims=True))  # nothing has a sum, no maximum
     return nx.gap(x, top), top, nx.isinf(top) & (top < 0)
 
 
@@ -183,10 +184,10 @@ def log_sigmoid(x: Tensor) -> Tensor:
 
 
 @activation
-def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """log(softmax(x)) over one axis, exact where softmax underflows; -inf where a row has nothing but -inf.
+def log_softmax(x: Tensor, *, axis: Axis = -1) -> Tensor:
+    """log(softmax(x)) over axes, exact where softmax underflows; -inf where a row has nothing but -inf.
 
-    x: floats, at least one axis; result as x.
+    x: floats, at least one axis; result as x. ShapeError where x has no such axis.
 
     >>> log_softmax(nx.tensor([0.0, 0.0]))
     float32[2] [-0.693147, -0.693147]
@@ -196,15 +197,16 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 
 
 @activation
-def log_sumexp(x: Tensor, *, axis: int = -1) -> Tensor:
-    """log(sum(exp(x))) over one axis, which is kept with size 1.
+def log_sumexp(x: Tensor, *, axis: Axis = -1) -> Tensor:
+    """log(sum(exp(x))) over axes, which are kept with size 1 and their names; -inf over nothing.
 
-    x: floats, at least one axis; result as x with that axis of size 1.
+    x: floats, at least one axis; result as x with those axes of size 1. ShapeError where x has no such axis.
 
     >>> log_sumexp(nx.tensor([0.0, 0.0]))
     float32[1] [0.693147]
     """
-    return nx.logsumexp(x, axis=axis, keepdims=True)
+    y = nx.logsumexp(x, axis=axis, keepdims=True)
+    return y if x.names is None else y.rename(x.names)
 
 
 @activation
@@ -280,12 +282,12 @@ def silu(x: Tensor) -> Tensor:
 
 
 @activation
-def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) over one axis, computed without overflow.
+def softmax(x: Tensor, *, axis: Axis = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over axes, computed without overflow.
 
     A row of nothing but -inf, in which all is masked, gives zeros with slopes of 0: it says nothing, and takes nothing
     away from what other rows say.
-    x: floats, at least one axis; result as x.
+    x: floats, at least one axis; result as x. ShapeError where x has no such axis.
 
     >>> softmax(nx.tensor([[0.0, 0.0], [1000.0, 0.0]]))
     float32[2,2]
