@@ -31,6 +31,7 @@ from .defn import while_loop as while_loop
 from .model import Model as Model
 from .model import ModelState as ModelState
 from .model import add as add
+from .model import alpha_dropout as alpha_dropout
 from .model import avg_pool as avg_pool
 from .model import batch_norm as batch_norm
 from .model import build as build
@@ -42,16 +43,20 @@ from .model import dense as dense
 from .model import dropout as dropout
 from .model import elu as elu
 from .model import exp as exp
+from .model import feature_alpha_dropout as feature_alpha_dropout
 from .model import flatten as flatten
 from .model import from_json as from_json
 from .model import gelu as gelu
 from .model import global_avg_pool as global_avg_pool
 from .model import global_max_pool as global_max_pool
+from .model import group_norm as group_norm
 from .model import hard_sigmoid as hard_sigmoid
 from .model import hard_silu as hard_silu
 from .model import hard_tanh as hard_tanh
 from .model import init as init
 from .model import input as input
+from .model import instance_norm as instance_norm
+from .model import layer_norm as layer_norm
 from .model import leaky_relu as leaky_relu
 from .model import linear as linear
 from .model import log_sigmoid as log_sigmoid
@@ -69,6 +74,7 @@ from .model import silu as silu
 from .model import softmax as softmax
 from .model import softplus as softplus
 from .model import softsign as softsign
+from .model import spatial_dropout as spatial_dropout
 from .model import subtract as subtract
 from .model import tanh as tanh
 from .model import to_json as to_json

@@ -25,8 +25,8 @@ __all__ = [
 
 Axis = int | str | Sequence[int | str] | None  # one, by number or name, several, or all
 F = TypeVar("F", bound=Callable[..., Tensor])
-_SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with mean 0 and variance 1
-_SELU_GAMMA = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772  # Klambauer et al. 2017: the fixed point with mean 0 and variance 1
+SELU_GAMMA = 1.0507009873554805
 
 
 def activation(function: F) -> F:
@@ -246,7 +246,7 @@ def relu6(x: Tensor) -> Tensor:
 
 
 @activation
-def selu(x: Tensor, *, alpha: float = _SELU_ALPHA, gamma: float = _SELU_GAMMA) -> Tensor:
+def selu(x: Tensor, *, alpha: float = SELU_ALPHA, gamma: float = SELU_GAMMA) -> Tensor:
     """gamma * elu(x, alpha), which keeps mean 0 and variance 1 through deep networks. Klambauer et al. 2017.
 
     x: floats of any shape; result as x.

@@ -101,9 +101,9 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         ("MaxPool2D", "; did you mean max_pool?"),
         *(
             (name, " yet; write one with axon.layers.layer")
-            for name in ("embedding", "LSTM", "layer_norm", "attention")
+            for name in ("embedding", "LSTM", "rms_norm", "attention")
         ),
-        *((name, " yet; write one with axon.layers.layer") for name in ("Conv2DTranspose", "group_norm", "reshape")),
+        *((name, " yet; write one with axon.layers.layer") for name in ("Conv2DTranspose", "spectral_norm", "reshape")),
         ("fit", "; axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"),
         ("predict", "; axon.predict(model, state, x) runs a model"),
         ("save", "; axon.to_json(model) gives a model's layers as text, axon.io.save(path, state) saves tensors"),

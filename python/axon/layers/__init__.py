@@ -20,8 +20,14 @@ from .declare import Stateful as Stateful
 from .declare import describe as describe
 from .declare import layer as layer
 from .dense import dense as dense
+from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
+from .dropout import feature_alpha_dropout as feature_alpha_dropout
+from .dropout import spatial_dropout as spatial_dropout
 from .normalization import batch_norm as batch_norm
+from .normalization import group_norm as group_norm
+from .normalization import instance_norm as instance_norm
+from .normalization import layer_norm as layer_norm
 from .pooling import avg_pool as avg_pool
 from .pooling import global_avg_pool as global_avg_pool
 from .pooling import global_max_pool as global_max_pool

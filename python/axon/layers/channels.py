@@ -1,0 +1,34 @@
+"""Where the channels of a layer's input are."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Literal, get_args
+
+from ..errors import ShapeError
+from ..nx import Tensor, TensorType
+
+Channels = Literal["first", "last"]  # behind the batch, or last
+
+
+def channel_axis(name: str, x: Tensor | TensorType, axis: int = -1, channels: Channels | None = None) -> int:
+    """The axis of the channels, counted from 0: `axis`, or the one that `channels` says instead. Errors begin with
+    `name`: ValueError for other words or for both, ShapeError where x has no such axis."""
+    if channels not in (None, *get_args(Channels)):
+        raise ValueError(f'{name}: expected channels "first" or "last", got {channels!r}; any other is axis=')
+    if channels is not None and axis != -1:
+        raise ValueError(f"{name}: expected axis or channels, got axis={axis} and channels={channels!r}; leave one out")
+    axis = 1 if channels == "first" else axis
+    if not isinstance(axis, Integral) or not -len(x.shape) <= axis < len(x.shape):
+        raise ShapeError(f"{name}: expected an axis of {x.dtype}{list(x.shape)}, got {axis}; -1 is the last")
+    return axis % len(x.shape)
+
+
+def spatial(name: str, x: Tensor, axis: int) -> tuple[int, ...]:
+    """All axes but the batch, which is first, and the channels. ShapeError without any."""
+    if axis == 0 or x.ndim < 3:
+        raise ShapeError(
+            f"{name}: expected images of a batch, channels and other axes, got {x.type} with channels at {axis}; "
+            f"the first axis is the batch"
+        )
+    return tuple(i for i in range(1, x.ndim) if i != axis)
