@@ -1,7 +1,7 @@
 """Initializers: each constructor returns a function (shape, dtype, key) -> Tensor that makes a parameter's first value.
 
 Fans follow the HWIO convention: the last two axes are in and out, the product of the others is the receptive field.
-Half-precision values are drawn and scaled in float32, then rounded once.
+Half-precision values are drawn and scaled in float32, then rounded once. Those without randomness need no key.
 """
 
 from __future__ import annotations
@@ -9,22 +9,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from . import nx
-from .dtypes import DType
+from .dtypes import DType, float32
+from .errors import ShapeError
 from .names import guided, none_of
 from .nx import Tensor
 from .options import plain_options
 from .values import remembered
 
 __all__ = [
-    "full", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
-    "ones", "uniform", "variance_scaling", "zeros",
+    "full", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",
+    "normal", "ones", "orthogonal", "uniform", "variance_scaling", "zeros",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
 Initializer = Callable[[Shape, DType, Tensor], Tensor]
+
+
+class Fixed(Protocol):
+    """An initializer without randomness."""
+
+    def __call__(self, shape: Shape, dtype: DType = ..., key: Tensor | None = ..., /) -> Tensor: ...
+
+
 Mode = Literal["fan_in", "fan_out", "fan_avg"]
 Distribution = Literal["normal", "uniform", "truncated_normal"]
 
@@ -47,33 +56,58 @@ def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
 @remembered
 @guided()
 @plain_options
-def full(value: float) -> Initializer:
+def full(value: float) -> Fixed:
     """A tensor filled with one value.
 
-    >>> full(0.5)((2,), nx.float32, nx.random.key(0))
+    >>> full(0.5)((2,), nx.float32)
     float32[2] [0.5, 0.5]
     """
-    return lambda shape, dtype, key: nx.full(shape, value, dtype=dtype)
+    return lambda shape, dtype=float32, key=None: nx.full(shape, value, dtype=dtype)
 
 
 @remembered
-def zeros() -> Initializer:
+def zeros() -> Fixed:
     """A tensor of zeros.
 
-    >>> zeros()((2,), nx.float32, nx.random.key(0))
+    >>> zeros()((2,), nx.float32)
     float32[2] [0., 0.]
     """
     return full(0)
 
 
 @remembered
-def ones() -> Initializer:
+def ones() -> Fixed:
     """A tensor of ones.
 
-    >>> ones()((2,), nx.float32, nx.random.key(0))
+    >>> ones()((2,), nx.float32)
     float32[2] [1., 1.]
     """
     return full(1)
+
+
+def _matrices(name: str, shape: Shape) -> Shape:
+    """A shape of matrices in normal form."""
+    sizes = nx.template(shape).shape
+    if len(sizes) < 2:
+        raise ShapeError(f"{name}: expected two axes or more, got a shape {sizes}; use another for vectors")
+    return sizes
+
+
+@remembered
+def identity() -> Fixed:
+    """Ones where the last two axes have the same index, and zeros elsewhere. ShapeError of less than two axes.
+
+    >>> identity()((2, 3))
+    float32[2,3]
+    [[1., 0., 0.],
+     [0., 1., 0.]]
+    """
+
+    def init(shape: Shape, dtype: DType = float32, key: Tensor | None = None) -> Tensor:
+        sizes = _matrices("identity", shape)
+        return nx.broadcast_to(nx.eye(*sizes[-2:], dtype=dtype), sizes)
+
+    return init
 
 
 @remembered
@@ -240,3 +274,65 @@ def he_normal(scale: float = 2.0) -> Initializer:
     (4, 4)
     """
     return variance_scaling(scale, "fan_in", "truncated_normal")
+
+
+@remembered
+@guided(gain="scale=")
+@plain_options
+def orthogonal(scale: float = 1.0, distribution: Literal["normal", "uniform"] = "normal") -> Initializer:
+    """Matrices of orthonormal columns, or of orthonormal rows where these are fewer, times `scale`; the columns are
+    those of the last axis. Saxe et al. 2014.
+
+    Of "normal" numbers all such matrices are equally probable (Haar's measure); of "uniform" ones, in [-1, 1), they are
+    not. ShapeError of less than two axes; ValueError names an unknown distribution, or a scale that is negative or not
+    finite.
+
+    >>> q = orthogonal()((4, 2), nx.float32, nx.random.key(0))
+    >>> bool(nx.all(nx.abs(nx.matrix_transpose(q) @ q - nx.eye(2)) < 1e-6))
+    True
+    """
+    if distribution not in ("normal", "uniform"):
+        raise ValueError(f"orthogonal: expected distribution normal or uniform, got {distribution!r}")
+    _finite("orthogonal", scale=scale)
+    draw = normal(0.0, 1.0) if distribution == "normal" else uniform(1.0)
+
+    def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
+        sizes = _matrices("orthogonal", shape)
+        if 0 in sizes:
+            return nx.zeros(sizes, dtype=dtype)
+        rows, columns = math.prod(sizes[:-1]), sizes[-1]
+        tall = max(rows, columns), min(rows, columns)
+
+        def make(work: DType) -> Tensor:
+            found = _orthonormal(draw(tall, work, key))
+            return scale * (found if rows >= columns else nx.matrix_transpose(found)).reshape(sizes)
+
+        return _rounded(dtype, make)
+
+    return init
+
+
+def _orthonormal(drawn: Tensor) -> Tensor:
+    """Orthonormal columns [n, m], made of the numbers on and below the diagonal of a matrix of that shape: the product
+    of reflections 1 - 2 v v', the k-th of which takes the k-th axis to the k-th column from the diagonal down, or to
+    its opposite, which the sign mends. Made of normal numbers it is distributed as the Q of a QR decomposition whose R
+    has a positive diagonal. Stewart: The efficient generation of random orthogonal matrices (1980).
+
+    The product is 1 - V T V', where T of two halves is [[T1, -T1 V1' V2 T2], [0, T2]]: the halves of all sizes are
+    joined in log2(m) products of matrices, not one by one. Schreiber and Van Loan 1989.
+    """
+    n, m = drawn.shape
+    axes, low = nx.eye(n, m, dtype=drawn.dtype), nx.tril(drawn)
+    length = nx.sqrt(nx.sum(low * low, axis=0))
+    sign = nx.where(nx.sum(low * axes, axis=0) < 0, -1, 1).astype(drawn.dtype)
+    v = low + axes * sign * nx.where(length == 0, 1, length)
+    v = nx.matrix_transpose(v / nx.sqrt(nx.sum(v * v, axis=0)))
+    levels = (m - 1).bit_length()
+    v = nx.pad(v, [(0, 2**levels - m), (0, 0)])  # by zeros, which reflect nothing
+    t = nx.full((2**levels, 1, 1), 2.0, dtype=drawn.dtype)
+    for level in range(levels):
+        (v1, v2), (t1, t2) = (nx.unstack(x.reshape((-1, 2, 2**level, x.shape[-1])), axis=1) for x in (v, t))
+        corner = -(t1 @ (v1 @ nx.matrix_transpose(v2))) @ t2
+        upper, lower = nx.concat([t1, corner], axis=-1), nx.concat([nx.zeros_like(corner), t2], axis=-1)
+        t = nx.concat([upper, lower], axis=1)
+    return (axes - nx.matrix_transpose(v) @ (t[0] @ v[:, :m])) * -sign
