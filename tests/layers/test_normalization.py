@@ -29,6 +29,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("batch_norm", (2, 6, 4), {"channels": "first", "epsilon": 0.1}),
     ("batch_norm", (6, 4), {"axis": 0}),
 ]
+SOME = CASES[1::4]  # of each norm, images and others
 IDS = [f"{name}-{'x'.join(map(str, shape))}-{options}" for name, shape, options in CASES]
 
 
@@ -65,13 +66,14 @@ def defined(case: Any, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_values(dtype: str, mode: str) -> None:
     """All norms by their own moments; halves as the same numbers in float32, rounded once."""
-    given = [drawn(case, dtype) for case in CASES]
+    cases = SOME if mode == "native" else CASES
+    given = [drawn(case, dtype) for case in cases]
 
     def run(given: Any) -> Any:
-        return [getattr(layers, name)(*v, **options) for (name, _, options), v in zip(CASES, given)]
+        return [getattr(layers, name)(*v, **options) for (name, _, options), v in zip(cases, given)]
 
     wide = run([[t.astype("float32") for t in v] for v in given])
-    for case, tensors, found, rounded in zip(CASES, given, MODES[mode](run)(given), wide):
+    for case, tensors, found, rounded in zip(cases, given, MODES[mode](run)(given), wide):
         assert str(found.dtype) == dtype and found.shape == case[1]
         want = defined(case, *(t.numpy().astype(np.float64) for t in tensors))
         epsilon = 16 * testing.EPSILON[dtype] if dtype in ("float32", "float64") else testing.EPSILON[dtype]
@@ -91,11 +93,11 @@ def test_gradients(case: Any) -> None:
 @pytest.mark.parametrize("mode", ["native", "evaluate"])
 def test_gradients_compiled(mode: str) -> None:
     def slopes(given: Any) -> Any:
-        pulled = [vjp(lambda *v, n=n, o=o: getattr(layers, n)(*v, **o), *v) for (n, _, o), v in zip(CASES, given)]
+        pulled = [vjp(lambda *v, n=n, o=o: getattr(layers, n)(*v, **o), *v) for (n, _, o), v in zip(SOME, given)]
         return [pullback(y * y) for y, pullback in pulled]
 
-    given = [drawn(case) for case in CASES]
-    for case, found, want in zip(CASES, MODES[mode](slopes)(given), slopes(given)):
+    given = [drawn(case) for case in SOME]
+    for case, found, want in zip(SOME, MODES[mode](slopes)(given), slopes(given)):
         for f, w in zip(found, want):
             np.testing.assert_allclose(f, w, rtol=1e-9, atol=1e-9, err_msg=str(case))
 
@@ -195,7 +197,7 @@ def test_large_and_still_values() -> None:
         c = 4
         want = defined((name, x.shape, options), x.astype(np.float64), np.ones(c), np.zeros(c))
         np.testing.assert_allclose(getattr(layers, name)(nx.tensor(x), **options), want, rtol=1e-3, atol=1e-3)
-        still = getattr(layers, name)(nx.full((2, 3, 4), 1000.1), None, nx.arange(4.0), **options)
+        still = getattr(layers, name)(nx.full((2, 3, 4), 100000.1), None, nx.arange(4.0), **options)
         assert still.tolist() == [[[0.0, 1.0, 2.0, 3.0]] * 3] * 2, name
 
 

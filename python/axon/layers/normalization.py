@@ -214,20 +214,22 @@ def group_norm(
     if (num_groups is None) == (group_size is None):
         got = "neither" if group_size is None else f"num_groups={num_groups} and group_size={group_size}"
         raise ValueError(f"group_norm: expected one of num_groups and group_size (channels of each), got {got}")
-    count, given, option = x.shape[axis], num_groups, "num_groups"
-    if given is None:
-        given, option = group_size, "group_size"
+    count = x.shape[axis]
+    option, given = ("num_groups", num_groups) if group_size is None else ("group_size", group_size)
     if not isinstance(given, Integral) or given < 1 or count % given:
         raise ShapeError(f"group_norm: expected {option} that divides the {count} channels, got {given}; 1 always does")
-    groups = given if option == "num_groups" else count // given
+    groups, size = (given, count // given) if group_size is None else (count // given, given)
+    others = tuple(i for i in range(1, x.ndim) if i != axis)
 
     def moments(x: Tensor) -> Moments:
-        before, after, size = x.shape[:axis], x.shape[axis + 1 :], count // groups
-        parts = x.reshape((*before, groups, size, *after))
-        over = tuple(i for i in range(1, parts.ndim) if i != axis)
-        found = nx.moments(parts, axis=over, keepdims=True)
-        spread = [nx.broadcast_to(v, (*v.shape[: axis + 1], size, *v.shape[axis + 2 :])) for v in found]
-        mean, var = (v.reshape((*v.shape[:axis], count, *v.shape[axis + 2 :])) for v in spread)
+        """Of each channel first, which reads x in its order: moments over channels and spatial axes at once take 30
+        times as long where the channels are last."""
+        means, variances = nx.moments(x, axis=others, keepdims=True)
+        before, after = means.shape[:axis], means.shape[axis + 1 :]
+        means, variances = (v.reshape((*before, groups, size, *after)) for v in (means, variances))
+        mean, between = nx.moments(means, axis=axis + 1, keepdims=True)
+        var = between + nx.mean(variances, axis=axis + 1, keepdims=True)
+        mean, var = (nx.broadcast_to(v, means.shape).reshape((*before, count, *after)) for v in (mean, var))
         return mean, var
 
     return _normed("group_norm", x, axis, gamma, beta, epsilon, moments)[0]
