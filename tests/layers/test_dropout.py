@@ -120,7 +120,7 @@ def test_noise_shape() -> None:
         train("dropout", x, noise_shape=(None, 1, None)).output, train("spatial_dropout", x).output
     )
     for wrong in ((6, 4), (), (6, 2, 5)):
-        with pytest.raises(ShapeError, match=r"dropout: expected a noise_shape of 1 or None .* of float32\[6,4,5\]"):
+        with pytest.raises(ShapeError, match=r"dropout: expected a noise_shape of 1 or None .* of float32\[6, 4, 5\]"):
             layers.dropout(x, KEY, noise_shape=wrong)
 
 

@@ -28,7 +28,7 @@ def spatial(name: str, x: Tensor, axis: int) -> tuple[int, ...]:
     """All axes but the batch, which is first, and the channels. ShapeError without any."""
     if axis == 0 or x.ndim < 3:
         raise ShapeError(
-            f"{name}: expected images of a batch, channels and other axes, got {x.type} with channels at {axis}; "
-            f"the first axis is the batch"
+            f"{name}: expected images of a batch, channels and other axes, got {x.dtype}{list(x.shape)} with channels "
+            f"at {axis}; the first axis is the batch"
         )
     return tuple(i for i in range(1, x.ndim) if i != axis)

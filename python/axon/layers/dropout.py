@@ -74,7 +74,9 @@ def dropout(
     """
     noise = tuple([None] * x.ndim if noise_shape is None else noise_shape)
     if len(noise) != x.ndim or any(n not in (None, 1, size) for n, size in zip(noise, x.shape)):
-        raise ShapeError(f"dropout: expected a noise_shape of 1 or None for each axis of {x.type}, got {noise_shape}")
+        raise ShapeError(
+            f"dropout: expected a noise_shape of 1 or None for each axis of {x.dtype}{list(x.shape)}, got {noise_shape}"
+        )
     sizes = [size if n is None else n for n, size in zip(noise, x.shape)]
     return _dropping("dropout", x, key, rate, mode, sizes, _zeroed)
 

@@ -32,7 +32,7 @@ _MEAN, _VAR = Parameter(_channels, zeros(), kind="state"), Parameter(_channels, 
 def _beside(name: str, x: Tensor, axis: int, v: Tensor) -> Tensor:
     """A vector over the channels in the shape that broadcasts to x."""
     if v.size != x.shape[axis]:
-        raise ShapeError(f"{name}: expected an element for each of {x.shape[axis]} channels, got {v.type}; see axis=")
+        raise ShapeError(f"{name}: expected {x.shape[axis]} elements, one a channel, got {list(v.shape)}; look at axis")
     return v.reshape((1,) * axis + (x.shape[axis],) + (1,) * (x.ndim - axis - 1))
 
 
@@ -210,7 +210,7 @@ def group_norm(
     """
     axis = channel_axis("group_norm", x, axis, channels)
     if axis == 0:
-        raise ShapeError(f"group_norm: expected channels behind the batch, got {x.type} with axis=0; add an axis")
+        raise ShapeError(f"group_norm: expected channels behind the batch, got axis 0 of {list(x.shape)}; add an axis")
     if (num_groups is None) == (group_size is None):
         got = "neither" if group_size is None else f"num_groups={num_groups} and group_size={group_size}"
         raise ValueError(f"group_norm: expected one of num_groups and group_size (channels of each), got {got}")
