@@ -69,6 +69,7 @@ ELSEWHERE = {  # functions of a float32[3,2] and int32[3,2] that make tensors on
     "take_along_axis": lambda x, i: nx.take_along_axis(x, i),
     "put_along_axis": lambda x, i: nx.put_along_axis(x, i, 1.0),
     "window_mean": lambda x, i: nx.window_mean(x, window=(2, 2), padding="same", count_include_pad=False),
+    "window_norm": lambda x, i: nx.window_norm(x, window=(2, 2), padding="same"),
     "array": lambda x, i: np.ones(2) + x,
     "stack": lambda x, i: nx.stack([np.ones((3, 2), "float32"), x]),
     "meshgrid": lambda x, i: nx.meshgrid([1, 2], x[0])[0],

@@ -125,3 +125,37 @@ def test_which_windows_hold_an_element():
             assert held, options
         except ShapeError:
             assert not held, options
+
+
+@pytest.mark.parametrize("norm", [1, 2, 2.5, 30, float("inf")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window": (3, 2)},
+        {"window": (5, 1), "strides": (1, 2)},
+        {"window": (5, 6)},
+        {"window": 2, "padding": [(1, 1), 2], "dilation": (1, 3)},
+        {"window": 1, "strides": 2},
+    ],
+)
+def test_norms(norm, options):
+    x = np.random.default_rng(0).normal(size=(5, 6))
+    row = nx.window_sum.op.infer([nx.template(x.shape)], {**testing._options(nx.window_sum.op), **options}).attrs
+    want = by_loop(x, lambda v: np.linalg.norm(v, norm), 0, **row)
+    try:
+        np.testing.assert_allclose(nx.window_norm(nx.asarray(x), norm=norm, **options), want, rtol=1e-12)
+    except ShapeError as error:
+        assert norm == float("inf") and "expected an element in every window" in str(error)
+    else:
+        testing.check_grads(lambda x: nx.window_norm(x, norm=norm, **options), x)
+
+
+def test_norms_overflow_only_where_they_are_too_large():
+    for dtype, high, low in (("float16", 4e4, 1e-4), ("bfloat16", 1e38, 1e-36), ("float64", 1e308, 1e-300)):
+        for norm in (2, 50):
+            x = nx.tensor([high, -high, low, low, 0, 0], "float64").astype(dtype)
+            got = nx.window_norm(x, window=2, strides=2, norm=norm).numpy().astype(float)
+            root = 2 ** (1 / norm)
+            np.testing.assert_allclose(got, [high * root, low * root, 0], rtol=1e-2)
+    with pytest.raises(ValueError, match=r"window_norm: expected a norm of at least 1, got -1\.0"):
+        nx.window_norm(nx.ones(3), window=2, norm=-1)

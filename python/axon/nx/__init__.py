@@ -183,6 +183,7 @@ from .wide import widened as widened
 from .windows import window_max as window_max
 from .windows import window_mean as window_mean
 from .windows import window_min as window_min
+from .windows import window_norm as window_norm
 from .windows import window_sum as window_sum
 
 # isort: split

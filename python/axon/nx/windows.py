@@ -13,8 +13,8 @@ from ..errors import ShapeError
 from .conversion import where
 from .elementwise import add, divide, maximum, minimum
 from .filled import ones_like
-from .logic import bitwise_invert, equal, not_equal
-from .movement import pad, slice_, spread
+from .logic import bitwise_invert, equal, isfinite, not_equal
+from .movement import pad, slice_, spread, stop_grad
 from .op import composed
 from .rules import Settled, integers, window
 from .tensor import Shape, Tensor, TensorType
@@ -226,3 +226,59 @@ def window_mean(
         _choosing_shape("window_mean", [x.type], **options)
         count = window_sum(ones_like(wide), **options)
     return rounded(divide(window_sum(wide, **options), count))
+
+
+@composed
+def window_norm(
+    x: Tensor,
+    /,
+    *,
+    window: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+    norm: float = 2,
+) -> Tensor:
+    """The norm of each window: the sum of |x| ** norm, to the power 1 / norm; with `nx.inf` the largest |x|.
+
+    Powers are those of shares of the window's largest |x|, so that none overflows and not all of them vanish. Half
+    floats are computed in float32. The gradient of a window of zeros is 0. ValueError for a norm below 1.
+
+    >>> nx.window_norm(nx.tensor([3.0, -4.0, 0.0]), window=2)
+    float32[2] [5., 4.]
+    """
+    norm = float(norm)
+    if not norm >= 1:
+        raise ValueError(f"window_norm: expected a norm of at least 1, got {norm}; 2 is the root of the sum of squares")
+    options: dict[str, Any] = {"window": window, "strides": strides, "padding": padding, "dilation": dilation}
+    (wide,), rounded = widened(x)
+    largest = wide.abs()
+    if math.isinf(norm):
+        return rounded(window_max(largest, **options))
+    _, _, settled = _window_shape("window_norm", [x.type], **options)
+    if norm == 1 or set(settled["window"]) <= {1}:
+        return rounded(window_sum(largest, **options))
+    if any(map(any, settled["padding"])):
+        largest = pad(largest, [(lo, hi, 0) for lo, hi in settled["padding"]])
+    total = ones_like(largest)
+    for a, (w, s, d) in enumerate(zip(settled["window"], settled["strides"], settled["dilation"])):
+        if (w, s) != (1, 1):
+            largest, total = _powers(largest, total, norm, a, w, s, d)
+    total = where(equal(total, 0), 1, total)  # the root of 0 has no slope; the norm is 0 as the largest is
+    return rounded(where(isfinite(largest), largest, 1) * (total.sqrt() if norm == 2 else total.pow(1 / norm)))
+
+
+def _powers(largest: Tensor, total: Tensor, norm: float, a: int, w: int, s: int, d: int) -> tuple[Tensor, Tensor]:
+    """Windows along one axis of what has windows along others: the largest |x| of each, and the sum of all |x| / that
+    to the power `norm`, 0 where all are 0. The largest is a constant for gradients, since it cancels out."""
+
+    def powers(largest: Tensor, total: Tensor) -> Tensor:
+        return total * (largest / where(isfinite(most) & (most > 0), most, 1)).pow(norm)
+
+    if (w, d) == (largest.shape[a], 1):  # one window, which is a reduction
+        most = stop_grad(largest.max(axis=a, keepdims=True))
+        return most, powers(largest, total).sum(axis=a, keepdims=True)
+    count = (largest.shape[a] - spread(w, d)) // s + 1
+    places = [[_every(t, a, i * d, count, s) for t in (largest, total)] for i in range(w)]
+    most = stop_grad(functools.reduce(maximum, [part for part, _ in places]))
+    return most, functools.reduce(add, [powers(*place) for place in places])
