@@ -31,6 +31,22 @@ def test_specs_follow_inputs_and_options() -> None:
     assert not zero.initializer((2,), float32, nx.random.key(0)).numpy().any()
 
 
+def test_parameters_of_one_option_share_it() -> None:
+    def pair(x: Tensor, first: Tensor, shift_1: Tensor | None, second: Tensor, shift_2: Tensor | None) -> Tensor:
+        return x
+
+    shape = lambda x: x.shape[-1:]  # noqa: E731
+    named = {
+        name: "scale" if name in ("first", "second") else "shift" for name in ("first", "shift_1", "second", "shift_2")
+    }
+    row = describe(pair, {name: Parameter(shape, option=option) for name, option in named.items()})
+    assert row.optional == {"shift_1", "shift_2"}
+    x = TensorType(float32, (2, 3))
+    assert list(row.specs([x], {})) == list(named)
+    specs = row.specs([x], {"use_shift": False, "scale_initializer": (ones := initializers.ones())})
+    assert {name: spec.initializer for name, spec in specs.items()} == {"first": ones, "second": ones}
+
+
 def test_every_activation_is_a_layer_and_every_layer_a_function() -> None:
     for name in activations.__all__:
         assert TABLE[name].function is getattr(activations, name) and not TABLE[name].parameters

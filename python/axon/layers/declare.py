@@ -49,12 +49,14 @@ class Parameter:
 
     `shape` is called with those of the inputs' types and the layer's options that it names; options that the numerical
     function does not have (dense's `units`) are declared by being named there, in this order, with these defaults.
+    Parameters of one `option` share `use_<option>` and `<option>_initializer`; by default each has its own name there.
     """
 
     shape: Callable[..., tuple[int, ...]]
     initializer: Initializer = field(default_factory=initializers.glorot_uniform)
     dtype: DType = float32
     kind: Literal["parameter", "state"] = "parameter"
+    option: str | None = None
 
     def asks(self) -> Mapping[str, Any]:
         """The names that `shape` asks for, each with its default or REQUIRED."""
@@ -85,18 +87,23 @@ class Layer(Value):
             return _of_table, (self.name, self.function.__module__)
         return super().__reduce__()
 
+    def option(self, name: str) -> str:
+        """What a parameter is called in options."""
+        return self.parameters[name].option or name
+
     def specs(self, inputs: Sequence[TensorType], options: Mapping[str, Any]) -> dict[str, Spec]:
-        """The parameters of a node with these input types. `options` holds every option, `use_<parameter>` and
-        `<parameter>_initializer` (a function) included, where given. ShapeError unless their sizes are above 0."""
-        known = {**dict(zip(self.inputs, inputs)), **options}
+        """The parameters of a node with these input types. `options` are those given, `use_<option>` and
+        `<option>_initializer` (a function) included. ShapeError unless their sizes are above 0."""
+        known = {**self.building, **self.options, **dict(zip(self.inputs, inputs)), **options}
         specs = {}
         for name, p in self.parameters.items():
-            if not options.get(f"use_{name}", True):
+            option = self.option(name)
+            if not options.get(f"use_{option}", True):
                 continue
             shape = tuple(p.shape(**{k: known[k] for k in p.asks()}))
             if not all(isinstance(size, Integral) and size > 0 for size in shape):
                 raise ShapeError(f"expected whole sizes above 0 for {name}, got {shape}; look at the layer's options")
-            initializer = options.get(f"{name}_initializer") or p.initializer
+            initializer = options.get(f"{option}_initializer") or p.initializer
             specs[name] = Spec(shape, p.dtype, initializer, p.kind)
         return specs
 
@@ -126,7 +133,7 @@ def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F
     """Declare the function below as a layer with these parameters; the function itself stays as it is.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
-    where `mode` is given by the model. A parameter with a default may be left out of a model by `use_<name>=False`.
+    where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`.
     `gives` says what a loss may take the output for: "elements" of the inputs or means of them (flatten, pools), which
     mean what these meant; or "logits", as of any layer with trained parameters.
     ValueError for a name that another function has, and for an option called activation or name.
@@ -190,6 +197,7 @@ def describe(
     missing = set(parameters) - {p.name for p in positional}
     if missing:
         raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
-    optional = frozenset(p.name for p in positional if p.name in parameters and p.default is None)
+    may_lack = [p.name for p in positional if p.default is None or str(p.annotation).endswith("| None")]
+    optional = frozenset(may_lack) & parameters.keys()
     name = getattr(function, "__name__", type(function).__name__).strip("<>")  # a partial has none
     return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode, gives)

@@ -224,7 +224,7 @@ def model_function(row: Layer) -> Callable[..., Model]:
             mixed = len(others) < len(parents)
             advice = _OWN if mixed else f"for tensors: from {row.function.__module__} import {row.name}"
             raise TypeError(f"{row.name}: expected models, got {type(others[0]).__name__}; {advice}")
-        for option in (f"{name}_initializer" for name in row.parameters):
+        for option in (f"{row.option(name)}_initializer" for name in row.parameters):
             if given.get(option) is not None:
                 given[option] = find_initializer(given[option], f"{row.name}: {option}")
         activation, name = given.pop("activation", None), given.pop("name", None)
@@ -268,10 +268,12 @@ def _signature(row: Layer) -> inspect.Signature:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     made += [inspect.Parameter(n, positional, default=d) for n, d in row.building.items()]
     made += [inspect.Parameter(n, keyword, default=d) for n, d in row.options.items()]
+    others: dict[str, Any] = {}
     for name, parameter in row.parameters.items():
         if parameter.kind == "parameter":
-            made.append(inspect.Parameter(f"{name}_initializer", keyword, default=None))
+            others[f"{row.option(name)}_initializer"] = None
         if name in row.optional:
-            made.append(inspect.Parameter(f"use_{name}", keyword, default=True))
-    made += [inspect.Parameter(n, keyword, default=None) for n in ("activation", "name")]
+            others[f"use_{row.option(name)}"] = True
+    others |= {"activation": None, "name": None}
+    made += [inspect.Parameter(n, keyword, default=d) for n, d in others.items()]
     return inspect.Signature(made)
