@@ -30,6 +30,9 @@ from .defn import vjp as vjp
 from .defn import while_loop as while_loop
 from .model import Model as Model
 from .model import ModelState as ModelState
+from .model import adaptive_avg_pool as adaptive_avg_pool
+from .model import adaptive_lp_pool as adaptive_lp_pool
+from .model import adaptive_max_pool as adaptive_max_pool
 from .model import add as add
 from .model import alpha_dropout as alpha_dropout
 from .model import avg_pool as avg_pool
@@ -40,6 +43,7 @@ from .model import compile as compile
 from .model import concatenate as concatenate
 from .model import conv as conv
 from .model import dense as dense
+from .model import depthwise_conv as depthwise_conv
 from .model import dropout as dropout
 from .model import elu as elu
 from .model import exp as exp
@@ -48,6 +52,7 @@ from .model import flatten as flatten
 from .model import from_json as from_json
 from .model import gelu as gelu
 from .model import global_avg_pool as global_avg_pool
+from .model import global_lp_pool as global_lp_pool
 from .model import global_max_pool as global_max_pool
 from .model import group_norm as group_norm
 from .model import hard_sigmoid as hard_sigmoid
@@ -62,6 +67,7 @@ from .model import linear as linear
 from .model import log_sigmoid as log_sigmoid
 from .model import log_softmax as log_softmax
 from .model import log_sumexp as log_sumexp
+from .model import lp_pool as lp_pool
 from .model import max_pool as max_pool
 from .model import mish as mish
 from .model import multiply as multiply
@@ -69,6 +75,8 @@ from .model import predict as predict
 from .model import relu as relu
 from .model import relu6 as relu6
 from .model import selu as selu
+from .model import separable_conv2d as separable_conv2d
+from .model import separable_conv3d as separable_conv3d
 from .model import sigmoid as sigmoid
 from .model import silu as silu
 from .model import softmax as softmax

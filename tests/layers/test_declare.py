@@ -15,7 +15,7 @@ def test_what_a_declaration_says() -> None:
     row = TABLE["conv"]
     assert row.inputs == ("x",) and not row.variadic and not row.takes_mode
     assert dict(row.building) == {"units": REQUIRED, "kernel_size": REQUIRED}
-    assert set(row.options) == {"strides", "padding", "input_dilation", "kernel_dilation", "groups"}
+    assert set(row.options) == {"strides", "padding", "input_dilation", "kernel_dilation", "groups", "channels"}
     assert row.optional == {"bias"}
     assert TABLE["add"].variadic and TABLE["dropout"].takes_mode and TABLE["batch_norm"].takes_mode
     assert TABLE["batch_norm"].parameters["mean"].kind == "state"

@@ -99,6 +99,8 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
     [
         ("conv2d", "; did you mean conv?"),
         ("MaxPool2D", "; did you mean max_pool?"),
+        ("SeparableConv2D", "; did you mean separable_conv2d?"),
+        ("AdaptiveAvgPool2d", "; did you mean adaptive_avg_pool?"),
         *(
             (name, " yet; write one with axon.layers.layer")
             for name in ("embedding", "LSTM", "rms_norm", "attention")

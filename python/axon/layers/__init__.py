@@ -10,6 +10,9 @@ from .combine import flatten as flatten
 from .combine import multiply as multiply
 from .combine import subtract as subtract
 from .conv import conv as conv
+from .conv import depthwise_conv as depthwise_conv
+from .conv import separable_conv2d as separable_conv2d
+from .conv import separable_conv3d as separable_conv3d
 from .declare import REQUIRED as REQUIRED
 from .declare import TABLE as TABLE
 from .declare import Layer as Layer
@@ -28,9 +31,14 @@ from .normalization import batch_norm as batch_norm
 from .normalization import group_norm as group_norm
 from .normalization import instance_norm as instance_norm
 from .normalization import layer_norm as layer_norm
+from .pooling import adaptive_avg_pool as adaptive_avg_pool
+from .pooling import adaptive_lp_pool as adaptive_lp_pool
+from .pooling import adaptive_max_pool as adaptive_max_pool
 from .pooling import avg_pool as avg_pool
 from .pooling import global_avg_pool as global_avg_pool
+from .pooling import global_lp_pool as global_lp_pool
 from .pooling import global_max_pool as global_max_pool
+from .pooling import lp_pool as lp_pool
 from .pooling import max_pool as max_pool
 
 for _name in _activations.__all__:

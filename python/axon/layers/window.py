@@ -1,27 +1,39 @@
-"""What windows over channels-last images have in common: options per spatial axis, and their padding."""
+"""What windows over images have in common: where spatial axes and channels lie, and options for each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, get_args
 
+from .. import nx
 from ..errors import ShapeError
+from ..names import none_of
 from ..nx import Tensor, TensorType
 
 Sizes = int | Sequence[int]  # one for all spatial axes, or one each
 Padding = str | int | Sequence[int | Sequence[int]]  # "valid", "same", or a number or (low, high), for all or each
+Channels = Literal["last", "first"]  # images [batch, spatial..., channels] or [batch, channels, spatial...]
 
 
-def spatial_axes(x: Tensor | TensorType) -> tuple[int, ...]:
-    """All axes but the batch (first) and the channels (last); ShapeError without any."""
-    if len(x.shape) < 3:
-        raise ShapeError(f"expected images [batch, spatial..., channels], got {x.dtype}{list(x.shape)}; add an axis")
-    return tuple(range(1, len(x.shape) - 1))
+def channel_axis(channels: Channels) -> int:
+    """The axis of the channels, 1 or -1; ValueError for another word."""
+    if channels not in get_args(Channels):
+        raise ValueError(none_of("channels", get_args(Channels), channels))
+    return 1 if channels == "first" else -1
 
 
-def each(sizes: Any, x: Tensor | TensorType, what: str) -> tuple[Any, ...]:
+def spatial_axes(x: Tensor | TensorType, channels: Channels = "last") -> tuple[int, ...]:
+    """All axes but the batch (first) and the channels; ShapeError without any."""
+    first, rank = channel_axis(channels) == 1, len(x.shape)
+    if rank < 3:
+        layout = "channels, spatial..." if first else "spatial..., channels"
+        raise ShapeError(f"expected images [batch, {layout}], got {x.dtype}{list(x.shape)}; add an axis")
+    return tuple(range(2, rank) if first else range(1, rank - 1))
+
+
+def each(sizes: Any, x: Tensor | TensorType, what: str, channels: Channels = "last") -> tuple[Any, ...]:
     """An option as one value for each spatial axis."""
-    rank = len(spatial_axes(x))
+    rank = len(spatial_axes(x, channels))
     made = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,) * rank
     if len(made) != rank:
         raise ShapeError(f"expected {what} as a number or {rank} of them, got {sizes}; give one for each spatial axis")
@@ -29,14 +41,39 @@ def each(sizes: Any, x: Tensor | TensorType, what: str) -> tuple[Any, ...]:
 
 
 def over_images(
-    x: Tensor, kernel_size: Sizes, strides: Sizes | None, padding: Padding, dilation: Sizes
+    x: Tensor, kernel_size: Sizes, strides: Sizes | None, padding: Padding, dilation: Sizes, channels: Channels
 ) -> dict[str, Any]:
     """The arguments of a window function over all axes of x. Strides default to the size of the window."""
-    size = each(kernel_size, x, "kernel_size")
-    pairs = padding if isinstance(padding, str) else (0, *each(padding, x, "padding"), 0)
+    axes = spatial_axes(x, channels)
+
+    def over_all(values: Any, what: str, elsewhere: int) -> tuple[Any, ...]:
+        placed = dict(zip(axes, each(values, x, what)))
+        return tuple(placed.get(axis, elsewhere) for axis in range(x.ndim))
+
     return {
-        "window": (1, *size, 1),
-        "strides": (1, *(size if strides is None else each(strides, x, "strides")), 1),
-        "padding": pairs,
-        "dilation": (1, *each(dilation, x, "dilation"), 1),
+        "window": over_all(kernel_size, "kernel_size", 1),
+        "strides": over_all(kernel_size if strides is None else strides, "strides", 1),
+        "padding": padding if isinstance(padding, str) else over_all(padding, "padding", 0),
+        "dilation": over_all(dilation, "dilation", 1),
     }
+
+
+def adapted(x: Tensor, output_size: Sizes | None, channels: Channels) -> dict[str, Any]:
+    """The arguments of a window function that gives `output_size` windows, all of one size and as far apart as fit."""
+    sizes = [x.shape[axis] for axis in spatial_axes(x, channels)]
+    wanted = tuple(sizes) if output_size is None else each(output_size, x, "output_size")
+    if not all(0 < out <= size for size, out in zip(sizes, wanted)):
+        raise ShapeError(
+            f"expected output_size from 1 to {tuple(sizes)}, the size of the images, got {output_size}; resize them"
+        )
+    strides = [size // out for size, out in zip(sizes, wanted)]
+    window = [size - (out - 1) * stride for size, out, stride in zip(sizes, wanted, strides)]
+    return over_images(x, window, strides, "valid", 1, channels)
+
+
+def over_last(function: Callable[[Tensor], Tensor], x: Tensor, channels: Channels) -> Tensor:
+    """function(x) where it takes and gives images with channels last: moved there and back if they are first."""
+    if channel_axis(channels) == -1:
+        return function(x)
+    spatial_axes(x, channels)
+    return nx.moveaxis(function(nx.moveaxis(x, 1, -1)), -1, 1)

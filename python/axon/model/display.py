@@ -58,7 +58,8 @@ def _windows(node: Model, model: Model, layouts: Mapping[str, Layout]) -> str:
     as one channel."""
     if "kernel_size" not in node.options or not layouts:
         return ""
-    *_, channels = shape = layouts[model.names[node.parents[0]]].shape
+    shape = layouts[model.names[node.parents[0]]].shape
+    channels = shape[1 if node.options.get("channels") == "first" else -1]
     return "" if len(shape) == 4 else f", {len(shape) - 2}-d over {channels} channels"
 
 

@@ -9,10 +9,10 @@ from ..names import nearest
 
 # Layers that other libraries have and this one does not, yet.
 _MISSING = frozenset(
-    "attention bidirectional bilinear conv_transpose cross_attention depthwise_conv einsum embed embedding "
-    "global_lp_pool group_norm gru instance_norm layer_norm linear_attention lp_pool lstm masking max_unpool "
+    "attention bidirectional bilinear conv_transpose cross_attention einsum embed embedding "
+    "group_norm gru instance_norm layer_norm linear_attention lstm masking max_unpool "
     "multi_head_attention pad permute positional_encoding prelu recurrent repeat_vector reshape resize rms_norm rnn "
-    "self_attention separable_conv spectral_norm squeeze stack time_distributed transformer transpose unflatten "
+    "self_attention spectral_norm squeeze stack time_distributed transformer transpose unflatten "
     "upsample upsampling zero_padding".split()
 )
 # What is no layer here, and what is written for it.
