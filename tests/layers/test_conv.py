@@ -217,7 +217,7 @@ WRONG: dict[str, tuple[type[Exception], str, Any]] = {
     ),
     "channels": (
         ValueError,
-        "channels: expected one of last, first, got 'frist'; did you mean first?",
+        "channels: expected one of first, last, got 'frist'; did you mean first?",
         lambda: image(8, 8, 3).conv(1, 3, channels="frist"),
     ),
     "kernel": (

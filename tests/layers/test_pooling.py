@@ -163,7 +163,7 @@ WRONG: dict[str, tuple[type[Exception], str, Any]] = {
     "more": (ShapeError, r"from 1 to \(4, 5\), .* got 5", lambda x: layers.adaptive_max_pool(x, output_size=5)),
     "none": (ShapeError, "output_size from 1 to", lambda x: layers.adaptive_avg_pool(x, output_size=0)),
     "sizes": (ShapeError, "as a number or 2 of them", lambda x: layers.adaptive_lp_pool(x, output_size=(1, 1, 1))),
-    "channels": (ValueError, "one of last, first, got 1", lambda x: layers.avg_pool(x, kernel_size=1, channels=1)),
+    "channels": (ValueError, "one of first, last, got 1", lambda x: layers.avg_pool(x, kernel_size=1, channels=1)),
     "no image": (
         ShapeError,
         r"expected images \[batch, channels, spatial...\], got float32\[2, 4\]",

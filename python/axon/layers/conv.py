@@ -9,14 +9,15 @@ from .. import nx
 from ..errors import ShapeError
 from ..initializers import zeros
 from ..nx import Tensor, TensorType
+from .channels import Channels, axis_of
 from .declare import Parameter, layer
-from .window import Channels, Padding, Sizes, channel_axis, each, over_last
+from .window import Padding, Sizes, each, over_last
 
 
 def _kernel(
     x: TensorType, units: int, kernel_size: Sizes, groups: int = 1, channels: Channels = "last"
 ) -> tuple[int, ...]:
-    size, count = each(kernel_size, x, "kernel_size", channels), x.shape[channel_axis(channels)]
+    size, count = each(kernel_size, x, "kernel_size", channels), x.shape[axis_of(channels)]
     if groups < 1 or count % groups:
         raise ShapeError(f"expected groups that divide the {count} input channels, got groups={groups}; 1 is none")
     return (*size, count // groups, units)
@@ -65,7 +66,7 @@ def conv(
 
 
 def _outputs(x: TensorType, channel_multiplier: int, channels: Channels = "last") -> tuple[int]:
-    return (x.shape[channel_axis(channels)] * channel_multiplier,)
+    return (x.shape[axis_of(channels)] * channel_multiplier,)
 
 
 def _depthwise_kernel(
@@ -100,7 +101,7 @@ def depthwise_conv(
     [[[2., 4.],
       [2., 4.]]]
     """
-    count = x.shape[channel_axis(channels)] if x.ndim > 1 else 1
+    count = x.shape[axis_of(channels)] if x.ndim > 1 else 1
     if kernel.ndim < 2 or kernel.shape[-2] != 1 or kernel.shape[-1] % max(count, 1):
         raise ShapeError(
             f"depthwise_conv: expected a kernel [spatial..., 1, a multiple of the {count} input channels], got "
@@ -141,7 +142,7 @@ def _line(axis: int, rank: int) -> Callable[..., tuple[int, ...]]:
 
 def _check_rank(x: Tensor | TensorType, rank: int, channels: Channels) -> None:
     axes = ["depth", "height", "width"][-rank:]
-    axes.insert(0 if channel_axis(channels) == 1 else rank, "channels")
+    axes.insert(0 if axis_of(channels) == 1 else rank, "channels")
     if len(x.shape) != rank + 2:
         raise ShapeError(
             f"separable_conv{rank}d: expected images [batch, {', '.join(axes)}], got {x.dtype}{list(x.shape)}; "

@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import nx
 from ..nx import Tensor
+from .channels import Channels
 from .declare import layer
-from .window import Channels, Padding, Sizes, adapted, over_images, spatial_axes
+from .window import Padding, Sizes, adapted, over_images, spatial_axes
 
 
 @layer("elements")

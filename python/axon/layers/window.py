@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from .. import nx
 from ..errors import ShapeError
-from ..names import none_of
 from ..nx import Tensor, TensorType
+from .channels import Channels, axis_of
 
 Sizes = int | Sequence[int]  # one for all spatial axes, or one each
 Padding = str | int | Sequence[int | Sequence[int]]  # "valid", "same", or a number or (low, high), for all or each
-Channels = Literal["last", "first"]  # images [batch, spatial..., channels] or [batch, channels, spatial...]
-
-
-def channel_axis(channels: Channels) -> int:
-    """The axis of the channels, 1 or -1; ValueError for another word."""
-    if channels not in get_args(Channels):
-        raise ValueError(none_of("channels", get_args(Channels), channels))
-    return 1 if channels == "first" else -1
 
 
 def spatial_axes(x: Tensor | TensorType, channels: Channels = "last") -> tuple[int, ...]:
     """All axes but the batch (first) and the channels; ShapeError without any."""
-    first, rank = channel_axis(channels) == 1, len(x.shape)
+    first, rank = axis_of(channels) == 1, len(x.shape)
     if rank < 3:
         layout = "channels, spatial..." if first else "spatial..., channels"
         raise ShapeError(f"expected images [batch, {layout}], got {x.dtype}{list(x.shape)}; add an axis")
@@ -73,7 +65,7 @@ def adapted(x: Tensor, output_size: Sizes | None, channels: Channels) -> dict[st
 
 def over_last(function: Callable[[Tensor], Tensor], x: Tensor, channels: Channels) -> Tensor:
     """function(x) where it takes and gives images with channels last: moved there and back if they are first."""
-    if channel_axis(channels) == -1:
+    if axis_of(channels) == -1:
         return function(x)
     spatial_axes(x, channels)
     return nx.moveaxis(function(nx.moveaxis(x, 1, -1)), -1, 1)
