@@ -45,7 +45,8 @@ def functions_of(package: ModuleType) -> set[str]:
 
 def test_every_public_function_has_an_example() -> None:
     shown = {e.name for e in EXAMPLES}
-    wanted = {f"{getattr(module, name).__module__}.{name}" for module in FUNCTIONAL for name in module.__all__ if name[0].islower()}
+    named = [(getattr(module, name), name) for module in FUNCTIONAL for name in module.__all__ if name[0].islower()]
+    wanted = {f"{function.__module__}.{name}" for function, name in named}
     wanted |= {f"{layer.function.__module__}.{name}" for name, layer in TABLE.items()}
     wanted |= {name for package in PACKAGES for name in functions_of(package)}
     wanted |= {f"{c.__module__}.{c.__qualname__}" for c in (axon.Model, axon.ModelState, axon.Loop)}

@@ -249,7 +249,7 @@ REFUSED = [
     (
         lambda: norms.layer_norm(C, channels="middle"),
         ValueError,
-        'expected channels "first" or "last", got \'middle\'',
+        "channels: expected one of first, last, got 'middle'",
     ),
     (lambda: norms.layer_norm(C, axis=1, channels="last"), ValueError, "expected axis or channels, got axis=1 and"),
     (lambda: norms.layer_norm(C, nx.ones(5)), ShapeError, r"layer_norm: expected 6 elements, one a channel, got \[5\]"),

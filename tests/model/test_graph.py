@@ -101,10 +101,7 @@ def test_wrong_options_are_named_with_the_right_ones() -> None:
         ("MaxPool2D", "; did you mean max_pool?"),
         ("SeparableConv2D", "; did you mean separable_conv2d?"),
         ("AdaptiveAvgPool2d", "; did you mean adaptive_avg_pool?"),
-        *(
-            (name, " yet; write one with axon.layers.layer")
-            for name in ("embedding", "LSTM", "rms_norm", "attention")
-        ),
+        *((name, " yet; write one with axon.layers.layer") for name in ("embedding", "LSTM", "rms_norm", "attention")),
         *((name, " yet; write one with axon.layers.layer") for name in ("Conv2DTranspose", "spectral_norm", "reshape")),
         ("fit", "; axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"),
         ("predict", "; axon.predict(model, state, x) runs a model"),
