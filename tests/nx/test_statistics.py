@@ -106,6 +106,21 @@ def test_variances_far_from_zero(run):
         assert not variance.numpy().any() and not deviation.numpy().any()
 
 
+@pytest.mark.parametrize("run", EVERYWHERE, ids=["eager", "native", "evaluate"])
+@pytest.mark.parametrize("far", [1.0, 1e3, -1e7, 1e15])
+@pytest.mark.parametrize("rows", [1, 63, 64, 200, 1000])
+def test_moments_of_columns_whose_every_sixteenth_element_is_far_from_the_others(run, far, rows):
+    """The mean of these takes the place of that of all."""
+    x = np.random.default_rng(0).standard_normal((rows, 3, 5)).astype("f4")
+    x[::16] += np.float32(far)
+    wide = x.astype(float)
+    for axes in ((0,), (0, 1)):
+        average, variance = run(lambda x, axes=axes: nx.moments(x, axis=axes))(nx.asarray(x))
+        deviation = np.maximum(wide.std(axes), np.spacing(np.abs(x).max()))
+        np.testing.assert_array_less(np.abs(average.numpy() - wide.mean(axes)), 1e-3 * deviation + 1e-6 * abs(far))
+        np.testing.assert_array_less(np.abs(variance.numpy() - wide.var(axes)), 1e-3 * deviation**2)
+
+
 def test_moments_of_halves_and_integers():
     average, variance = nx.moments(nx.tensor([300.0, -300.0, 900.0, 0.0], "float16"))
     assert average.item() == 225 and variance.item() == np.inf and variance.dtype is nx.float16
