@@ -46,12 +46,12 @@ BlockFunction<double> wide_block(double, int64_t rows, int64_t vectors, bool cop
   return Blocks<Doubles, double, 8, 3>::find(rows, vectors, copying);
 }
 
-void wide_span(const Span<float>& span, bool one) {
-  one ? depthwise_span<Floats, float, 1>(span) : depthwise_span<Floats, float, kSpan>(span);
-}
+void wide_span(const Span<float>& span, int64_t width) { depthwise_positions<Floats>(span, width); }
 
-void wide_span(const Span<double>& span, bool one) {
-  one ? depthwise_span<Doubles, double, 1>(span) : depthwise_span<Doubles, double, kSpan>(span);
-}
+void wide_span(const Span<double>& span, int64_t width) { depthwise_positions<Doubles>(span, width); }
+
+GradientFunction<float, float> wide_gradient(float, int64_t taps) { return gradient_of<Floats, float, float>(taps); }
+
+GradientFunction<double, double> wide_gradient(double, int64_t taps) { return gradient_of<Doubles, double, double>(taps); }
 
 }  // namespace axon::cpu

@@ -1,6 +1,8 @@
 // The step "conv", and its engines by name for tests and measurements.
 #include "cpu/conv.h"
 
+#include <algorithm>
+
 #include "cpu/features.h"
 #include "runtime/regions.h"
 
@@ -63,8 +65,18 @@ bool patches_are_faster(const ConvShape& s) {
   return s.batch < threads() || (product(s.kernel) * s.in_channels >= 512 && !cpu_has("avx512f"));
 }
 
+// oneDNN's depthwise convolutions reuse what they read of rows, which pays for large kernels and where halves are widened;
+// its kernel gradients, lines and gradients of halves are many times slower (library-steps.md).
+bool depthwise_is_faster(const ConvShape& s) {
+  if (!depthwise_takes(s)) return false;
+  if (s.direction == ConvDirection::kernel_gradient || s.rank == 1 || !onednn_takes(s)) return true;
+  if (s.dtype == DType::f32) return product(s.kernel) <= 9;
+  const bool strided = std::ranges::any_of(s.strides, [](int64_t stride) { return stride > 1; });
+  return s.direction == ConvDirection::input_gradient && (strided || s.dtype == DType::f16);
+}
+
 std::unique_ptr<LibraryStep> best_conv(const ConvShape& s) {
-  if (depthwise_takes(s)) return depthwise_conv(s);
+  if (depthwise_is_faster(s)) return depthwise_conv(s);
   return onednn_takes(s) && !patches_are_faster(s) ? onednn_conv(s) : patches_conv(s);
 }
 

@@ -41,7 +41,7 @@ std::unique_ptr<LibraryStep> onednn_conv(const ConvShape& shape);
 bool channels_are_faster(const ConvShape& shape);
 std::unique_ptr<LibraryStep> channels_conv(const ConvShape& shape);
 
-// Convolutions of one channel in and out of each group, forward and input gradient: every dtype, padding and dilation.
+// Convolutions of one channel in and out of each group: every dtype, padding and dilation.
 bool depthwise_takes(const ConvShape& shape);
 std::unique_ptr<LibraryStep> depthwise_conv(const ConvShape& shape);
 

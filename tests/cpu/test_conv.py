@@ -170,6 +170,7 @@ DEPTHWISE = {
 def test_a_kernel_for_each_channel(case):
     for name in ("float32", "float64", "float16", "bfloat16"):
         case.check(name)
+        case.check(name, "conv.depthwise")
 
 
 @pytest.mark.parametrize("symbol", ENGINES)
@@ -292,7 +293,7 @@ def test_images_are_shared_out(case, count, set_threads):
 
 @pytest.mark.parametrize(
     "symbol, batch, directions, groups",
-    [("conv.patches", 3, (0, 1, 2), 1), ("conv", 1, (0, 1), 1), ("conv.depthwise", 2, (0, 1), 20)],
+    [("conv.patches", 3, (0, 1, 2), 1), ("conv", 1, (0, 1), 1), ("conv.depthwise", 2, (0, 1, 2), 20)],
 )
 def test_the_same_bits_at_any_number_of_threads(symbol, batch, directions, groups, set_threads):
     case = Conv(batch, (20, 20), (20, 20), (3, 3), groups, low=(1, 1), high=(1, 1))
