@@ -110,10 +110,10 @@ template <class F> AXON_FN F halve(F* a) {
   return F::all(x);
 }
 #else
-// Vectors from `count` on hold nothing, and are not read.
+// Vectors from `count` on hold nothing, and are not read. Unrolled, so that an array of the caller's stays in registers.
 template <class F> AXON_FN F halve(F* a, int64 count) {
-  for (int h = ROW_LANES / 2; h > 0; h /= 2)
-    for (int k = 0; k == 0 || k < h / W; k++)
+  AXON_UNROLL for (int h = ROW_LANES / 2; h > 0; h /= 2)
+    AXON_UNROLL for (int k = 0; k == 0 || k < h / W; k++)
       if (h < W || k + h / W < count) a[k] = F::combine(a[k], h < W ? F::rotated(a[k], h) : a[k + h / W]);
   return F::all(a[0]);
 }
@@ -129,6 +129,13 @@ template <class F> AXON_FN void start(tally<F> t) { fill(t.at, t.count); }
 template <class F> AXON_CALL void start_span(tally<F> t) { fill(t.at, t.count); }
 template <class F> AXON_FN void next(tally<F> t, int64 span) {
   if (t.spans > 1) carry(t.at, t.stack, span, t.spans, t.count);
+}
+// The same where the span's accumulators are in registers, and the last span's are to be there again.
+template <class F> AXON_FN void next(tally<F> t, F (&x)[ROW_LANES / W], int64 span) {
+  if (t.spans == 1) return;
+  AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) t.at[k] = x[k];
+  carry(t.at, t.stack, span, t.spans, t.count);
+  AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) x[k] = t.at[k];
 }
 #endif
 

@@ -150,11 +150,11 @@ class CppEmitter(Emitter):
         for r in reduces:
             self.line(f"{function}(a{r.results[0]}{rest});")
 
-    def halve(self, reduces: Sequence[Reduce | Tree], vectors: str) -> None:
+    def halve(self, reduces: Sequence[Reduce | Tree], vectors: str, lanes: str = "a{}.at") -> None:
         """From the lanes of a row to the results, the same in every lane."""
         for r in reduces:
             f = r.results[0]
-            self.line(f"const F{f} t{f} = halve(a{f}.at, {vectors});")
+            self.line(f"const F{f} t{f} = halve({lanes.format(f)}, {vectors});")
             self.results(r, f"t{f}")
 
     def partials(self, reduces: Sequence[Reduce]) -> Iterator[tuple[str, str]]:
@@ -175,38 +175,56 @@ class CppEmitter(Emitter):
                 self.line(f"for (int k = 0; k < ROW_LANES / W; k++) store({address} + k * W, {value.format('k')});")
             return
         self.tally(s.reduces, "ROW_LANES / W", f"spans_of({size}, ROW_SPAN)")
+        unrolled = self.is_unrolled(s)
+        if unrolled:
+            for r in s.reduces:
+                self.line(f"F{r.results[0]} x{r.results[0]}[ROW_LANES / W];")
         with self.block(f"for (int64 span = 0; span < {first}.spans; span++)"):
             self.line(f"const int64 low = span * ROW_SPAN, high = least(low + ROW_SPAN, {size});")
-            self.row_span(s)
-            self.each("next", s.reduces, ", span")
-        self.halve(s.reduces, f"ceil_div({size}, W)")
+            if unrolled:
+                self.unrolled_span(s)
+                for r in s.reduces:
+                    self.line(f"next(a{r.results[0]}, x{r.results[0]}, span);")
+            else:
+                self.row_span(s)
+                self.each("next", s.reduces, ", span")
+        self.halve(s.reduces, f"ceil_div({size}, W)", "x{}" if unrolled else "a{}.at")
+
+    def is_unrolled(self, s: For) -> bool:
+        """Whether a body is small enough to be unrolled over the 64 lanes, with accumulators in registers: these hold
+        those of two reductions."""
+        small = all(r.combine not in ARG and r.dtypes[0].itemsize <= 4 for r in s.reduces)
+        return len(s.reduces) <= 2 and small and cheap(s.body)
 
     def row_span(self, s: For) -> None:
-        """Accumulators of [low, high). A small body is unrolled over the 64 lanes, with accumulators in registers: they
-        hold those of two reductions."""
-        small = all(r.combine not in ARG and r.dtypes[0].itemsize <= 4 for r in s.reduces)
-        if len(s.reduces) > 2 or not small or not cheap(s.body):
+        """Accumulators of [low, high), in memory."""
+        if not self.is_unrolled(s):
             self.each("start", s.reduces)
             self.inner_loop(s.body, s.reduces, ROW)
             return
-        found = [(f"F{r.results[0]}", f"a{r.results[0]}.at", "xz"[k], "yw"[k]) for k, r in enumerate(s.reduces)]
-        lanes = "AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++)"
         with self.block(""):
-            for fold, _, x, _ in found:
-                self.line(f"{fold} {x}[ROW_LANES / W];")
-                self.line(f"{lanes} {x}[k] = {fold}::identity();")
-            given = ", ".join(f"{fold}& {y}" for fold, _, _, y in found)
-            kth = ", ".join(f"{x}[k]" for _, _, x, _ in found)
-            with self.block(f"const auto turn = [&](int64 i, auto m, {given}) __attribute__((always_inline))", "};"):
-                self.body(s.body, s.reduces)
-                for r, (_, _, _, y) in zip(s.reduces, found):
-                    self.line(f"fold({y}, {self.fold_of(r)}, m);")
-            self.line("int64 i = low;")
-            self.line("for (; i + ROW_LANES <= high; i += ROW_LANES)")
-            self.line(f"  {lanes} turn(i + k * W, whole(), {kth});")
-            self.line(f"for (int k = 0; i < high; i += W, k++) turn(i, first(high - i), {kth});")
-            for _, at, x, _ in found:
-                self.line(f"{lanes} {at}[k] = {x}[k];")
+            for r in s.reduces:
+                self.line(f"F{r.results[0]} x{r.results[0]}[ROW_LANES / W];")
+            self.unrolled_span(s)
+            for r in s.reduces:
+                f = r.results[0]
+                self.line(f"AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++) a{f}.at[k] = x{f}[k];")
+
+    def unrolled_span(self, s: For) -> None:
+        """Accumulators x<reduction> of [low, high)."""
+        lanes, names = "AXON_UNROLL for (int k = 0; k < ROW_LANES / W; k++)", [r.results[0] for r in s.reduces]
+        for f in names:
+            self.line(f"{lanes} x{f}[k] = F{f}::identity();")
+        given = ", ".join(f"F{f}& y{f}" for f in names)
+        kth = ", ".join(f"x{f}[k]" for f in names)
+        with self.block(f"const auto turn = [&](int64 i, auto m, {given}) __attribute__((always_inline))", "};"):
+            self.body(s.body, s.reduces)
+            for r in s.reduces:
+                self.line(f"fold(y{r.results[0]}, {self.fold_of(r)}, m);")
+        self.line("int64 i = low;")
+        self.line("for (; i + ROW_LANES <= high; i += ROW_LANES)")
+        self.line(f"  {lanes} turn(i + k * W, whole(), {kth});")
+        self.line(f"for (int k = 0; i < high; i += W, k++) turn(i, first(high - i), {kth});")
 
     # column form
 
