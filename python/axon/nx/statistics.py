@@ -63,8 +63,8 @@ def _moments(name: str, x: Tensor, axis: Axis, correction: float, keepdims: bool
 
 
 def _sample(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Every sixteenth element along the first of these axes: their mean takes the place of that of all. The last axis is
-    read whole: a row is at hand anyway."""
+    """Every sixteenth element along the first of these axes, whose mean takes the place of that of all. The last axis
+    is read whole: a row is at hand anyway."""
     if not axes or x.ndim - 1 in axes:
         return x
     return x[(slice(None),) * axes[0] + (slice(None, None, 16),)]
