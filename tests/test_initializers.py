@@ -85,13 +85,25 @@ def test_shapes_and_names_of_dtypes(name: str, shape: Any) -> None:
     assert (made.shape, made.dtype) == (tuple(np.atleast_1d(np.array(shape, int)).tolist()), nx.bfloat16)
 
 
-@pytest.mark.parametrize("scale", [-0.1, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["he_normal", "lecun_uniform", "normal", "uniform", "orthogonal"])
+def test_keys_of_random_numbers_are_asked_for(name: str) -> None:
+    draw = initializers.find_initializer(name)
+    for arguments in (((2, 3),), ((2, 3), nx.float32), ((2, 3), nx.float32, 7)):
+        with pytest.raises(
+            TypeError, match=r"expected \(shape, dtype, key\) with .*, got (None|7); write nx.random.key"
+        ):
+            draw(*arguments)  # type: ignore[call-arg, arg-type]
+    assert draw((2, 3), key=KEY).dtype is nx.float32  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("scale", ["wide", (2, 3), -0.1, math.nan, math.inf])
 def test_wrong_scales(scale: float) -> None:
     for make in (initializers.uniform, initializers.normal, initializers.variance_scaling, initializers.he_normal):
         with pytest.raises(ValueError, match=r"(uniform|normal|variance_scaling): expected a scale in \[0, inf\), got"):
             make(scale=scale)
-    with pytest.raises(ValueError, match="normal: expected a finite mean"):
-        initializers.normal(mean=math.inf)
+    for mean in (math.inf, (2, 3)):
+        with pytest.raises(ValueError, match="normal: expected a finite mean"):
+            initializers.normal(mean=mean)  # type: ignore[arg-type]
 
 
 def test_other_dtypes_and_ranks() -> None:
@@ -113,7 +125,7 @@ def test_by_name() -> None:
     assert initializers.find_initializer(mine) is mine
 
 
-@pytest.mark.parametrize("wrong", ["glorot", "math", "full", 0.5])
+@pytest.mark.parametrize("wrong", ["gaussian", "math", "full", 0.5])
 def test_what_is_no_initializer(wrong: Any) -> None:
     with pytest.raises(ValueError, match=rf"bias: expected one of glorot_normal, .* he_normal\(\), got {wrong!r}$"):
         initializers.find_initializer(wrong, "bias")
@@ -122,6 +134,7 @@ def test_what_is_no_initializer(wrong: Any) -> None:
 def test_names_of_other_libraries_and_constructors_not_called() -> None:
     for wrong, text in (
         ("kaiming_normal", r"got 'kaiming_normal'; did you mean he_normal\?"),
+        ("glorot", r"got 'glorot'; did you mean glorot_uniform\?"),
         ("GlorotUniform", r"got 'GlorotUniform'; did you mean glorot_uniform\?"),
         (initializers.he_normal, r"bias: expected a function that he_normal makes, got .* itself; write he_normal\("),
     ):

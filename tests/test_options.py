@@ -8,7 +8,7 @@ import axon
 import ml_dtypes
 import numpy as np
 import pytest
-from axon import activations, initializers, layers, metrics, nx, optimizers, schedules, tree, updates
+from axon import activations, initializers, layers, losses, metrics, nx, optimizers, schedules, tree, updates
 from axon.defn import jit
 from axon.model.graph import model_function
 from axon.options import plain
@@ -146,15 +146,23 @@ def test_inputs_are_not_options() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: schedules.cosine_decay(0.1, steps=10), "cosine_decay: got an unknown option steps; write cosine_d"),
-        (lambda: schedules.constant(initial_learning_rate=1), "constant: got an unknown option initial_"),
+        (lambda: schedules.cosine_decay(steps=10), "cosine_decay: got an unknown option steps; write decay_steps="),
+        (lambda: schedules.constant(value=1), "constant: got an unknown option value; write init_value="),
         (lambda: initializers.normal(std=1), "normal: got an unknown option std; write scale="),
         (lambda: initializers.full(), "full: missing a required argument: 'value'; write full(value)"),
         (lambda: updates.clip(max_norm=1), "clip: got an unknown option max_norm; write clip(delta=2.0)"),
+        (lambda: updates.trace(momentum=1), "trace: got an unknown option momentum; write trace(*, decay=0.9, nest"),
+        (lambda: updates.scale_by_adam(betas=(0, 0)), "scale_by_adam: got an unknown option betas; write b1= and b2="),
+        (lambda: layers.dropout(1.0, None, p=1), "dropout: got an unknown option p; write rate="),
+        (lambda: layers.layer_norm(1.0, channel_index=1), "layer_norm: got an unknown option channel_index; write a"),
+        (lambda: activations.softmax(1.0, dim=1), "softmax: got an unknown option dim; write axis="),
+        (lambda: activations.gelu(1.0, approximate="tanh"), "gelu: got an unknown option approximate; write gelu(x)"),
+        (lambda: losses.huber(1.0, 1.0, beta=1), "huber: got an unknown option beta; write delta="),
+        (lambda: metrics.recall(1.0, 1.0, average=""), "recall: got an unknown option average; write recall(y_true, "),
         (lambda: updates.scale(updates.clip(1.0)), "scale: missing a required argument: 'step_size'; write s"),
     ],
 )  # fmt: skip
-def test_options_that_constructors_do_not_take(make: Any, text: str) -> None:
+def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value).startswith(text)

@@ -127,6 +127,8 @@ def test_averages_that_never_forget_are_refused(name: str, decay: float) -> None
             lambda: updates.centralize(axis=2).update(nx.ones((2, 3)), (), 0),
             r"centralize: expected an axis of .*\[2,3\]",
         ),
+        (lambda: updates.clip(-1), "clip: expected delta of at least 0, got -1"),
+        (lambda: updates.clip_by_global_norm(-1), "clip_by_global_norm: expected max_norm of at least 0, got -1"),
         (lambda: optimizers.rmsprop(nesterov=True), "rmsprop: expected a momentum beside nesterov, got none"),
     ],
 )
@@ -208,6 +210,7 @@ def test_momentum_of_halves_does_not_stand_still() -> None:
     [
         ((["0.1"], {}), TypeError, "learning_rate: expected a number or a schedule, got '0.1'"),
         (([None], {}), TypeError, "learning_rate: expected a number or a schedule, got None"),
+        (([[0.1]], {}), TypeError, r"learning_rate: expected a number or a schedule, got \[0.1\]"),
         (([-0.1], {}), ValueError, "learning_rate: expected a number of at least 0, got -0.1; steps go downhill"),
         (([float("nan")], {}), ValueError, "learning_rate: expected a number of at least 0, got nan"),
         (([], {"lr": 0.1}), TypeError, "got an unknown option lr; write learning_rate="),

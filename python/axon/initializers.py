@@ -16,7 +16,7 @@ from .dtypes import DType, float32
 from .errors import ShapeError
 from .names import guided, none_of
 from .nx import Tensor
-from .options import plain_options
+from .options import is_number, plain_options
 from .values import remembered
 
 __all__ = [
@@ -42,10 +42,23 @@ _CUT_DEVIATION = 0.87962566103423978
 
 
 def _finite(name: str, *, scale: float, mean: float = 0.0) -> None:
-    if not 0 <= scale < math.inf:
-        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale}; it multiplies the spread")
-    if not math.isfinite(mean):
-        raise ValueError(f"{name}: expected a finite mean, got {mean}; use full for infinities")
+    if not is_number(scale) or not 0 <= scale < math.inf:
+        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale!r}; it multiplies the spread")
+    if not is_number(mean) or not math.isfinite(mean):
+        raise ValueError(f"{name}: expected a finite mean, got {mean!r}; use full for infinities")
+
+
+def _random(draw: Initializer) -> Initializer:
+    """The initializer that a function draws by. TypeError without a key."""
+
+    def init(shape: Shape, dtype: DType = float32, key: Tensor | None = None) -> Tensor:
+        if key is None or isinstance(key, int):
+            raise TypeError(
+                f"initializer: expected (shape, dtype, key) with a key uint32[2], got {key}; write nx.random.key(0)"
+            )
+        return draw(shape, dtype, key)
+
+    return init
 
 
 def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
@@ -120,11 +133,11 @@ def uniform(scale: float = 0.01) -> Initializer:
     True
     """
     _finite("uniform", scale=scale)
-    return lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale)
+    return _random(lambda shape, dtype, key: nx.random.uniform(key, shape, dtype, -scale, scale))
 
 
 @remembered
-@guided(std="scale=", stddev="scale=")
+@guided()
 @plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not finite, or a
@@ -134,7 +147,12 @@ def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     (2, 3)
     """
     _finite("normal", mean=mean, scale=scale)
-    return lambda shape, dtype, key: _rounded(dtype, lambda work: mean + scale * nx.random.normal(key, shape, work))
+
+    @_random
+    def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
+        return _rounded(dtype, lambda work: mean + scale * nx.random.normal(key, shape, work))
+
+    return init
 
 
 def find_initializer(initializer: str | Initializer, what: str = "initializer") -> Initializer:
@@ -190,6 +208,7 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
         )
     _finite("variance_scaling", scale=scale)
 
+    @_random
     def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
         into, out = fans(nx.template(shape, dtype).shape)
         fan = {"fan_in": into, "fan_out": out, "fan_avg": (into + out) / 2}[mode]
@@ -277,7 +296,7 @@ def he_normal(scale: float = 2.0) -> Initializer:
 
 
 @remembered
-@guided(gain="scale=")
+@guided()
 @plain_options
 def orthogonal(scale: float = 1.0, distribution: Literal["normal", "uniform"] = "normal") -> Initializer:
     """Matrices of orthonormal columns, or of orthonormal rows where these are fewer, times `scale`; the columns are
@@ -296,6 +315,7 @@ def orthogonal(scale: float = 1.0, distribution: Literal["normal", "uniform"] = 
     _finite("orthogonal", scale=scale)
     draw = normal(0.0, 1.0) if distribution == "normal" else uniform(1.0)
 
+    @_random
     def init(shape: Shape, dtype: DType, key: Tensor) -> Tensor:
         sizes = _matrices("orthogonal", shape)
         if 0 in sizes:

@@ -16,9 +16,14 @@ _ALIASES = {
     "acc": "accuracy",
     "bce": "binary_cross_entropy",
     "cce": "categorical_cross_entropy",
+    "channels_first": "first",
+    "channels_last": "last",
     "cross_entropy": "categorical_cross_entropy",
     "cosine": "cosine_similarity",
     "crossentropy": "categorical_cross_entropy",
+    "glorot": "glorot_uniform",
+    "he": "he_normal",
+    "kaiming": "he_normal",
     "kaiming_normal": "he_normal",
     "kaiming_uniform": "he_uniform",
     "kl_div": "kl_divergence",
@@ -27,13 +32,67 @@ _ALIASES = {
     "l2": "mean_squared_error",
     "mae": "mean_absolute_error",
     "mse": "mean_squared_error",
+    "nchw": "first",
+    "nhwc": "last",
     "nll": "categorical_cross_entropy",
     "smooth_l1": "huber",
     "sparse_categorical_crossentropy": "categorical_cross_entropy",
     "swish": "silu",
     "top_k_accuracy": "top_k_categorical_accuracy",
+    "xavier": "glorot_uniform",
     "xavier_normal": "glorot_normal",
     "xavier_uniform": "glorot_uniform",
+}
+
+# What they call options: what stands for each here, where a function has all of those names.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "affine": ("use_gamma use_beta",),
+    "alpha": ("decay",),
+    "axes": ("axis",),
+    "beta": ("delta",),
+    "beta_1": ("b1",),
+    "beta_2": ("b2",),
+    "betas": ("b1 b2",),
+    "bias": ("use_bias",),
+    "center": ("use_beta",),
+    "channel_index": ("axis",),
+    "data_format": ("channels",),
+    "decay_steps": ("transition_steps",),
+    "dilation": ("kernel_dilation",),
+    "dilation_rate": ("kernel_dilation", "dilation"),
+    "dim": ("axis",),
+    "elementwise_affine": ("use_gamma use_beta",),
+    "eps": ("epsilon",),
+    "epsilon": ("eps",),
+    "feature_group_size": ("groups",),
+    "features": ("units",),
+    "filters": ("units",),
+    "gain": ("scale",),
+    "gamma": ("decay_rate",),
+    "initial_learning_rate": ("init_value",),
+    "keepdim": ("keep_axes",),
+    "keepdims": ("keep_axes",),
+    "log_input": ("from_logits",),
+    "lr": ("learning_rate",),
+    "negative_slope": ("alpha",),
+    "out_channels": ("units",),
+    "out_features": ("units",),
+    "p": ("rate", "norm"),
+    "pool_size": ("kernel_size",),
+    "pos_weight": ("positive_weight",),
+    "rho": ("decay",),
+    "seed": ("key",),
+    "size_average": ("reduction",),
+    "std": ("scale",),
+    "stddev": ("scale",),
+    "steps": ("decay_steps", "transition_steps"),
+    "track_running_stats": ("use_mean use_var",),
+    "training": ("mode",),
+    "value": ("init_value",),
+    "weight": ("class_weights",),
+    "weight_decay": ("decay",),
+    "window_dilations": ("dilation",),
+    "window_shape": ("kernel_size",),
 }
 
 
@@ -64,15 +123,29 @@ def none_of(name: str, known: Iterable[str], got: object, more: str = "") -> str
     )
 
 
+def unknown_option(name: str, option: str, known: Iterable[str], usage: str, instead: str | None = None) -> str:
+    """An error's text for an option that a function of that name does not have: what to write is `instead`, or what
+    another library's name stands for, or the nearest known option, or the whole usage.
+
+    >>> unknown_option("dropout", "p", ["x", "rate"], "dropout(x, *, rate=0.5)")
+    'dropout: got an unknown option p; write rate='
+    """
+    known = list(known)
+    meant = next((m.split() for m in _OPTIONS.get(option, ()) if set(m.split()) <= {*known}), [])
+    near = nearest(option, known)
+    meant = meant or ([] if near is None else [near])
+    return f"{name}: got an unknown option {option}; write {instead or ' and '.join(f'{m}=' for m in meant) or usage}"
+
+
 def guided(usage: str | None = None, **instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function say, for arguments that it does not take, how it is called: `instead` has what to write in place
-    of options of other libraries, `usage` the call as a whole.
+    of options that it could not have by another name, `usage` the call as a whole.
 
-    >>> @guided(lr="learning_rate=")
+    >>> @guided(weight_decay="adamw(decay=...)")
     ... def sgd(learning_rate=0.1): ...
-    >>> sgd(lr=1)
+    >>> sgd(weight_decay=1)
     Traceback (most recent call last):
-    TypeError: sgd: got an unknown option lr; write learning_rate=
+    TypeError: sgd: got an unknown option weight_decay; write adamw(decay=...)
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
@@ -88,8 +161,8 @@ def guided(usage: str | None = None, **instead: str) -> Callable[[Callable[P, R]
                 unknown = next((key for key in kwargs if key not in signature.parameters), None)
                 if unknown is None:
                     raise TypeError(f"{name}: {error}; write {whole}") from None
-                near = instead.get(unknown) or nearest(unknown, (p.name for p in shown)) or whole
-                raise TypeError(f"{name}: got an unknown option {unknown}; write {near}") from None
+                names = [p.name for p in shown]
+                raise TypeError(unknown_option(name, unknown, names, whole, instead.get(unknown))) from None
             return function(*args, **kwargs)
 
         return call

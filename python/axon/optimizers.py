@@ -12,7 +12,7 @@ from typing import Any
 
 from .names import guided
 from .nx import Tensor
-from .options import plain
+from .options import is_number, plain
 from .schedules import Schedule
 from .updates import (
     Update,
@@ -40,25 +40,14 @@ __all__ = [
 LearningRate = float | Schedule
 
 
-_guide = partial(
-    guided,
-    lr="learning_rate=",
-    betas="b1= and b2=",
-    beta_1="b1=",
-    beta_2="b2=",
-    epsilon="eps=",
-    alpha="decay=",
-    rho="decay=",
-    seed="key=",
-    clipnorm="axon.updates.clip_by_global_norm(...) | optimizer",
-)
+_guide = partial(guided, clipnorm="axon.updates.clip_by_global_norm(...) | optimizer")
 _guided = _guide(weight_decay="axon.optimizers.adamw(decay=...)")
-_guided_with_decay = _guide(weight_decay="decay=")
+_guided_with_decay = _guide()
 
 
 def _checked(learning_rate: LearningRate) -> LearningRate:
-    rate: Any = plain(learning_rate)
-    if isinstance(rate, (str, bytes, type(None))):
+    rate: LearningRate = plain(learning_rate)
+    if not callable(rate) and not is_number(rate):
         raise TypeError(f"learning_rate: expected a number or a schedule, got {rate!r}; write 1e-3")
     if isinstance(rate, (int, float)) and not rate >= 0:
         raise ValueError(f"learning_rate: expected a number of at least 0, got {rate}; steps go downhill")

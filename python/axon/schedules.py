@@ -15,11 +15,9 @@ __all__ = ["constant", "cosine_decay", "exponential_decay", "polynomial_decay"]
 
 Schedule = Callable[[Tensor], Tensor]
 
-_guided = guided(initial_learning_rate="init_value=", value="init_value=")
-
 
 @remembered
-@_guided
+@guided()
 @plain_options
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
@@ -31,7 +29,7 @@ def constant(init_value: float = 0.01) -> Schedule:
 
 
 @remembered
-@_guided
+@guided()
 @plain_options
 def exponential_decay(
     init_value: float = 0.01,
@@ -62,7 +60,7 @@ def exponential_decay(
 
 
 @remembered
-@_guided
+@guided()
 @plain_options
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
@@ -81,7 +79,7 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
 
 
 @remembered
-@_guided
+@guided()
 @plain_options
 def polynomial_decay(
     init_value: float = 0.01,

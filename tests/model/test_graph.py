@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import activations, initializers, layers, model, nx
-from axon.model import Model, dense, flatten, input, relu
+from axon.model import Model, dense, flatten, from_json, input, relu, to_json
 from axon.model.unknown import no_layer
 
 
@@ -72,8 +72,10 @@ def test_deep_models_need_no_recursion() -> None:
 
 def test_wrong_options_are_named_with_the_right_ones() -> None:
     x = input("x", shape=(None, 3))
-    with pytest.raises(TypeError, match=r"dense: got an unknown option unit; write dense\(x, /, units, \*, kernel"):
+    with pytest.raises(TypeError, match=r"dense: got an unknown option unit; write units=$"):
         x.dense(unit=3)
+    with pytest.raises(TypeError, match=r"dense: got an unknown option speed; write dense\(x, /, units, \*, kernel"):
+        x.dense(3, speed=3)
     with pytest.raises(TypeError, match="dense: missing a required argument: 'units'"):
         x.dense()
     with pytest.raises(AttributeError, match=r"no layer is called 'dens'; did you mean dense?"):
@@ -115,10 +117,34 @@ def test_layers_that_do_not_exist(name: str, text: str) -> None:
     assert str(caught.value) == f"model: no layer is called {name!r}{text}"
 
 
+@pytest.mark.parametrize(
+    ("by_position", "options"),
+    [
+        (lambda x: x.max_pool(2), {"kernel_size": 2, "strides": None}),
+        (lambda x: x.lp_pool((2, 3), 1), {"kernel_size": (2, 3), "strides": 1}),
+        (lambda x: x.adaptive_avg_pool(2), {"output_size": 2}),
+        (lambda x: x.group_norm(3), {"num_groups": 3, "group_size": None}),
+        (lambda x: x.group_norm(None, 2), {"num_groups": None, "group_size": 2}),
+    ],
+)
+def test_first_options_without_a_value_are_given_by_position(by_position: Any, options: dict[str, Any]) -> None:
+    node = by_position(input("x", shape=(None, 8, 8, 6)))
+    assert {name: node.options[name] for name in options} == options
+    assert from_json(to_json(node)).options == node.options
+
+
+@pytest.mark.parametrize(
+    "more", [lambda x: x.max_pool(2, 2, "same"), lambda x: x.dropout(0.5), lambda x: x.conv(1, 1, 1)]
+)
+def test_options_with_a_value_are_given_by_name(more: Any) -> None:
+    with pytest.raises(TypeError, match="too many positional arguments; write"):
+        more(input("x", shape=(None, 8, 8, 6)))
+
+
 def test_a_layer_that_has_come_is_no_longer_missing() -> None:
-    text = "no layer is called 'LayerNorm'; did you mean layer_norm?"
-    assert no_layer("LayerNorm", ["dense", "layer_norm"]) == text
-    assert no_layer("LayerNorm", ["dense"]).startswith("no layer is called 'LayerNorm' yet")
+    text = "no layer is called 'RMSNorm'; did you mean rms_norm?"
+    assert no_layer("RMSNorm", ["dense", "rms_norm"]) == text
+    assert no_layer("RMSNorm", ["dense"]).startswith("no layer is called 'RMSNorm' yet")
 
 
 def test_a_layer_is_declared_by_a_call() -> None:

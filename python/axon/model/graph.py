@@ -19,7 +19,7 @@ from ..dtypes import DType, float32
 from ..dtypes import dtype as to_dtype
 from ..initializers import find_initializer
 from ..layers import Layer
-from ..names import none_of
+from ..names import none_of, unknown_option
 from ..options import plain
 from ..values import Value, refuse_unnamed
 from .unknown import no_layer
@@ -206,11 +206,9 @@ def model_function(row: Layer) -> Callable[..., Model]:
     def make(*args: Any, **options: Any) -> Model:
         if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = tuple(args[0])
-        unknown = options.keys() - signature.parameters.keys()
-        if unknown:
-            raise TypeError(
-                f"{row.name}: got an unknown option {', '.join(sorted(unknown))}; write {row.name}{signature}"
-            )
+        for option in options:
+            if option not in signature.parameters:
+                raise TypeError(unknown_option(row.name, option, signature.parameters, f"{row.name}{signature}"))
         try:
             bound = signature.bind(*args, **options)
         except TypeError as error:
@@ -259,7 +257,8 @@ def _activate(node: Model, activation: str | Callable[..., Any]) -> Model:
 
 
 def _signature(row: Layer) -> inspect.Signature:
-    """What the model function takes: inputs, options that shape parameters, and by keyword everything else."""
+    """What the model function takes: inputs, options that shape parameters, the numerical function's first options as
+    long as these have no value of their own (no default, or None), and by keyword everything else."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     if row.variadic:
         made = [inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)]
@@ -267,7 +266,10 @@ def _signature(row: Layer) -> inspect.Signature:
         made = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in row.inputs]
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     made += [inspect.Parameter(n, positional, default=d) for n, d in row.building.items()]
-    made += [inspect.Parameter(n, keyword, default=d) for n, d in row.options.items()]
+    for name, default in row.options.items():
+        follows = default is None or (default is layers.REQUIRED and made[-1].default is layers.REQUIRED)
+        kind = positional if follows and not row.variadic and made[-1].kind <= positional else keyword
+        made.append(inspect.Parameter(name, kind, default=default))
     others: dict[str, Any] = {}
     for name, parameter in row.parameters.items():
         if parameter.kind == "parameter":

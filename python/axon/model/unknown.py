@@ -9,8 +9,8 @@ from ..names import nearest
 
 # Layers that other libraries have and this one does not, yet.
 _MISSING = frozenset(
-    "attention bidirectional bilinear conv_transpose cross_attention einsum embed embedding "
-    "group_norm gru instance_norm layer_norm linear_attention lstm masking max_unpool "
+    "attention bidirectional bilinear conv_transpose cross_attention einsum embed embedding gru "
+    "linear_attention lstm masking max_unpool "
     "multi_head_attention pad permute positional_encoding prelu recurrent repeat_vector reshape resize rms_norm rnn "
     "self_attention spectral_norm squeeze stack time_distributed transformer transpose unflatten "
     "upsample upsampling zero_padding".split()
@@ -20,6 +20,7 @@ _INSTEAD = {
     **dict.fromkeys(
         ("fit", "train", "compile"), "axon.Loop.trainer(model, loss, optimizer).run(batches) trains a model"
     ),
+    "separable_conv1d": "along one axis it is depthwise_conv",
     "evaluate": "axon.loop.evaluate(model, state, batches) measures a model",
     **dict.fromkeys(("predict", "forward", "apply"), "axon.predict(model, state, x) runs a model"),
     **dict.fromkeys(("summary", "describe", "layers"), "print(model) shows its layers"),

@@ -12,11 +12,12 @@ from .pipeline import Tree, Update, combinator, stateless
 
 @combinator
 def clip(delta: float = 2.0) -> Update:
-    """Keep every element of updates of any shapes within [-delta, delta].
+    """Keep every element of updates of any shapes within [-delta, delta]. ValueError when delta is negative.
 
     >>> clip(1.0).update({"w": nx.tensor([0.5, -3.0])}, (), {})[0]
     {'w': float32[2] [ 0.5, -1. ]}
     """
+    check_least("clip", delta=delta)
     return stateless(lambda updates, params: each(lambda u: nx.clip(u, -delta, delta), updates))
 
 
@@ -24,11 +25,12 @@ def clip(delta: float = 2.0) -> Update:
 def clip_by_global_norm(max_norm: float = 1.0) -> Update:
     """Scale all updates together so that their common 2-norm is at most max_norm. Pascanu et al. 2012.
 
-    Updates may be of any shapes; they keep their dtypes.
+    Updates may be of any shapes; they keep their dtypes. ValueError when max_norm is negative.
 
     >>> clip_by_global_norm(1.0).update({"a": nx.tensor(3.0), "b": nx.tensor(4.0)}, (), {})[0]
     {'a': float32[] 0.6, 'b': float32[] 0.8}
     """
+    check_least("clip_by_global_norm", max_norm=max_norm)
 
     def apply(updates: Tree, params: Tree) -> Tree:
         norm = nx.sqrt(functools.reduce(nx.add, map(squares, tree.leaves(updates)), nx.zeros(())))
