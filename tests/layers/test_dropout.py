@@ -124,12 +124,14 @@ def test_noise_shape() -> None:
             layers.dropout(x, KEY, noise_shape=wrong)
 
 
-@pytest.mark.parametrize("rate", [1, 1.5, -0.1, math.nan, True])
+@pytest.mark.parametrize("rate", [1, 1.5, -0.1, math.nan, True, None])
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_rates(name: str, rate: float) -> None:
     for mode in ("train", "inference"):
         with pytest.raises(ValueError, match=rf"{name}: expected a rate in \[0, 1\), got {rate}"):
             getattr(layers, name)(nx.ones((2, 3, 4)), KEY, rate=rate, mode=mode)
+    with pytest.raises(ValueError, match=rf'{name}: expected mode "train" or "inference", got \'training\''):
+        getattr(layers, name)(nx.ones((2, 3, 4)), KEY, mode="training")
 
 
 @pytest.mark.parametrize("name", ["spatial_dropout", "feature_alpha_dropout"])

@@ -258,7 +258,24 @@ REFUSED = [
         ShapeError,
         "batch_norm: expected 1 elements, one a channel",
     ),
-    (lambda: build(input(shape=(None, 6)).group_norm()), ValueError, "group_norm: expected one of num_groups"),
+    (lambda: norms.layer_norm(C, epsilon=-1), ValueError, "layer_norm: expected epsilon of at least 0, got -1"),
+    (
+        lambda: norms.group_norm(C, num_groups=1, epsilon=math.nan),
+        ValueError,
+        "expected epsilon of at least 0, got nan",
+    ),
+    (lambda: norms.batch_norm(C, momentum=2), ValueError, "batch_norm: expected momentum from 0 to 1, got 2"),
+    (
+        lambda: norms.instance_norm(C, momentum=-0.1),
+        ValueError,
+        "instance_norm: expected momentum from 0 to 1, got -0.1",
+    ),
+    (lambda: norms.batch_norm(C, mode="test"), ValueError, 'expected mode "train" or "inference", got \'test\''),
+    (
+        lambda: build(input(shape=(None, 6)).group_norm()),
+        ValueError,
+        "layer group_norm_0 .*: group_norm: expected one of num_groups",
+    ),
 ]
 
 

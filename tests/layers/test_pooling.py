@@ -157,10 +157,17 @@ def test_losses_see_through_pools_of_elements() -> None:
     }
 
 
+def test_a_size_of_none_is_that_of_the_images() -> None:
+    x = nx.asarray(normal(2, 5, 4, 3))
+    for pool in (layers.adaptive_avg_pool, layers.adaptive_max_pool, layers.adaptive_lp_pool):
+        np.testing.assert_array_equal(pool(x, output_size=(None, 2)), pool(x, output_size=(5, 2)))
+
+
 WRONG: dict[str, tuple[type[Exception], str, Any]] = {
     "norm": (ValueError, "norm of at least 1, got 0.5", lambda x: layers.lp_pool(x, kernel_size=2, norm=0.5)),
     "no norm": (ValueError, "norm of at least 1, got nan", lambda x: layers.global_lp_pool(x, norm=math.nan)),
     "more": (ShapeError, r"from 1 to \(4, 5\), .* got 5", lambda x: layers.adaptive_max_pool(x, output_size=5)),
+    "a half": (ShapeError, "output_size from 1 to", lambda x: layers.adaptive_max_pool(x, output_size=(None, 0.5))),
     "none": (ShapeError, "output_size from 1 to", lambda x: layers.adaptive_avg_pool(x, output_size=0)),
     "sizes": (ShapeError, "as a number or 2 of them", lambda x: layers.adaptive_lp_pool(x, output_size=(1, 1, 1))),
     "channels": (ValueError, "one of first, last, got 1", lambda x: layers.avg_pool(x, kernel_size=1, channels=1)),

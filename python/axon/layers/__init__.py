@@ -22,6 +22,7 @@ from .declare import Spec as Spec
 from .declare import Stateful as Stateful
 from .declare import describe as describe
 from .declare import layer as layer
+from .declare import trains as trains
 from .dense import dense as dense
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout

@@ -23,6 +23,13 @@ Gives = Literal["elements", "logits"]  # elements of its inputs, or means of the
 REQUIRED = inspect.Parameter.empty
 
 
+def trains(name: str, mode: Mode) -> bool:
+    """Whether the mode is "train". ValueError for a word that is no mode."""
+    if mode not in get_args(Mode):
+        raise ValueError(f'{name}: expected mode "train" or "inference", got {mode!r}')
+    return mode == "train"
+
+
 class Stateful(NamedTuple):
     """What a layer with state gives in training: its output, and the state to keep for the next step."""
 

@@ -9,9 +9,9 @@ from .. import nx
 from ..activations import SELU_ALPHA, SELU_GAMMA
 from ..errors import ShapeError
 from ..nx import Tensor
-from ..options import plain_options
+from ..options import is_number, plain_options
 from .channels import Channels, channel_axis, spatial
-from .declare import Mode, Parameter, Stateful, layer
+from .declare import Mode, Parameter, Stateful, layer, trains
 
 _KEY = Parameter(lambda: (2,), lambda shape, dtype, key: key, nx.uint32, kind="state")
 _LOWEST = -SELU_ALPHA * SELU_GAMMA  # the limit of selu far below 0
@@ -27,9 +27,9 @@ def _dropping(
     chosen: Callable[[Tensor, Tensor, float], Tensor],
 ) -> Tensor | Stateful:
     """In training, chosen(x, mask of what is kept, rate), where the mask broadcasts to x; else x."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}; it is the share that is dropped")
-    if mode != "train":
+    if not is_number(rate) or not 0 <= rate < 1:
+        raise ValueError(f"{name}: expected a rate in [0, 1), got {rate!r}; it is the share that is dropped")
+    if not trains(name, mode):
         return x
     following, use = nx.random.split(key)
     return Stateful(chosen(x, nx.random.bernoulli(use, 1 - rate, noise_shape), rate), {"key": following})

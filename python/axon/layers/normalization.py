@@ -16,7 +16,7 @@ from ..initializers import ones, zeros
 from ..nx import Tensor, TensorType
 from ..options import plain_options
 from .channels import Channels, channel_axis, spatial
-from .declare import Mode, Parameter, Stateful, layer
+from .declare import Mode, Parameter, Stateful, layer, trains
 
 Moments = tuple[Tensor, Tensor]  # mean and variance
 
@@ -46,6 +46,8 @@ def _normed(
     moments: Callable[[Tensor], Moments],
 ) -> tuple[Tensor, Moments]:
     """What all of them give, and its mean and variance: `moments` has those of x, which broadcast to it."""
+    if isinstance(epsilon, (int, float)) and not epsilon >= 0:
+        raise ValueError(f"{name}: expected epsilon of at least 0, got {epsilon}; 1e-5 is usual")
     (x, *_), rounded = nx.widened(x, *(p for p in (gamma, beta) if p is not None))
     mean, var = moments(x)
     scale = nx.rsqrt(var + epsilon)
@@ -70,9 +72,12 @@ def _running(
     if (mean is None) != (var is None):
         had, lacks = ("var", "mean") if mean is None else ("mean", "var")
         raise ValueError(f"{name}: expected mean and var, or neither, got {had} alone; give {lacks}, or leave out both")
+    if isinstance(momentum, (int, float)) and not 0 <= momentum <= 1:
+        raise ValueError(f"{name}: expected momentum from 0 to 1, got {momentum}; it is the share of the old average")
+    training = trains(name, mode)
 
     def moments(x: Tensor) -> Moments:
-        if mean is None or var is None or mode == "train":
+        if mean is None or var is None or training:
             return nx.moments(x, axis=over, keepdims=True)
         (m, v), _ = nx.widened(mean, var)
         return _beside(name, x, axis, m), _beside(name, x, axis, v)
@@ -83,7 +88,7 @@ def _running(
         return rounded(momentum * wide + (1 - momentum) * new.reshape(old.shape))
 
     y, used = _normed(name, x, axis, gamma, beta, epsilon, moments)
-    if mean is None or var is None or mode != "train":
+    if mean is None or var is None or not training:
         return y
     return Stateful(y, {"mean": average(mean, used[0]), "var": average(var, used[1])})
 
@@ -106,11 +111,12 @@ def batch_norm(
     """(x - mean) / sqrt(var + epsilon) * gamma + beta, one mean and variance for each channel.
 
     In training they are the batch's (the variance biased) and the running averages become
-    momentum * old + (1 - momentum) * batch; in inference they are the running averages. Without these, they are the
-    batch's in both. Ioffe and Szegedy 2015.
+    momentum * old + (1 - momentum) * batch (PyTorch's momentum is 1 - this one); in inference they are the running
+    averages. Without these, they are the batch's in both. Ioffe and Szegedy 2015.
     Shapes: x any with c at `axis`, the others [c]; result as x, in the common dtype of x, gamma and beta. Halves are
     computed in float32, and averages keep their dtype. Training gives Stateful(output, {"mean", "var"}).
-    ShapeError where x has no such axis; ValueError for channels other than "first" and "last", or one average alone.
+    ShapeError where x has no such axis; ValueError for channels other than "first" and "last", one average alone, a
+    negative epsilon or a momentum outside 0..1.
 
     >>> one, zero = nx.ones((2,)), nx.zeros((2,))
     >>> batch_norm(nx.tensor([[1.0, 2.0]]), one, zero, zero, one, epsilon=0.0)
@@ -145,7 +151,7 @@ def instance_norm(
     Shapes: x [batch, ...] with c at `axis` and at least one axis more, the others [c]; result as x, in the common dtype
     of x, gamma and beta. Halves are computed in float32, and averages keep their dtype. Training gives
     Stateful(output, {"mean", "var"}). ShapeError where x has no such axes; ValueError for channels other than "first"
-    and "last", or one average alone.
+    and "last", one average alone, a negative epsilon or a momentum outside 0..1.
 
     >>> instance_norm(nx.tensor([[[1.0, 5.0], [3.0, 5.0]]]), epsilon=0.25)
     float32[1,2,2]
@@ -172,7 +178,8 @@ def layer_norm(
     2016.
 
     Shapes: x any with c at `axis`, the others [c]; result as x, in the common dtype of x, gamma and beta. Halves are
-    computed in float32. ShapeError where x has no such axis; ValueError for channels other than "first" and "last".
+    computed in float32. ShapeError where x has no such axis; ValueError for channels other than "first" and "last", or
+    a negative epsilon.
 
     >>> layer_norm(nx.tensor([[1.0, 3.0], [5.0, 5.0]]), epsilon=0.25)
     float32[2,2]
@@ -199,10 +206,11 @@ def group_norm(
     """(x - mean) / sqrt(var + epsilon) * gamma + beta, mean and (biased) variance of each group of channels of each
     example, over all other axes. Wu and He 2018.
 
-    The channels are cut into `num_groups` groups of neighbours, or into groups of `group_size` channels.
+    The channels are cut into `num_groups` groups of neighbours, as x.group_norm(32) says, or into groups of
+    `group_size` channels, the number that Axon's first release had there.
     Shapes: x [batch, ...] with c at `axis`, the others [c]; result as x, in the common dtype of x, gamma and beta.
     Halves are computed in float32. ShapeError where x has no such axis or the groups do not divide it; ValueError
-    unless one of the two is given, and for channels other than "first" and "last".
+    unless one of the two is given, for channels other than "first" and "last", or a negative epsilon.
 
     >>> group_norm(nx.tensor([[1.0, 3.0, 5.0, 5.0]]), num_groups=2, epsilon=0.25)
     float32[1,4]
@@ -213,7 +221,9 @@ def group_norm(
         raise ShapeError(f"group_norm: expected channels behind the batch, got axis 0 of {list(x.shape)}; add an axis")
     if (num_groups is None) == (group_size is None):
         got = "neither" if group_size is None else f"num_groups={num_groups} and group_size={group_size}"
-        raise ValueError(f"group_norm: expected one of num_groups and group_size (channels of each), got {got}")
+        raise ValueError(
+            f"group_norm: expected one of num_groups and group_size (channels of each), got {got}; 32 groups are usual"
+        )
     count = x.shape[axis]
     option, given = ("num_groups", num_groups) if group_size is None else ("group_size", group_size)
     if not isinstance(given, Integral) or given < 1 or count % given:

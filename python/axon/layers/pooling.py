@@ -1,7 +1,8 @@
 """Pooling layers: windows over the spatial axes of images.
 
-Windows of `kernel_size` lie side by side unless `strides` says how far apart they begin. No data is moved for channels
-that come first: windows lie over other axes.
+Windows of `kernel_size`, which has no default (Axon's, 1, pools nothing), lie side by side unless `strides` says how
+far apart they begin. A model's pool takes both by position: x.max_pool(2, 1). No data is moved for channels that come
+first: windows lie over other axes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from .. import nx
 from ..nx import Tensor
 from .channels import Channels
 from .declare import layer
-from .window import Padding, Sizes, adapted, over_images, spatial_axes
+from .window import Padding, Sizes, Wanted, adapted, over_images, spatial_axes
 
 
 @layer("elements")
@@ -97,8 +98,8 @@ def _by_axis(x: Tensor, windows: dict[str, Any], over: Callable[..., Tensor], po
 
 
 @layer("elements")
-def adaptive_avg_pool(x: Tensor, *, output_size: Sizes | None = None, channels: Channels = "last") -> Tensor:
-    """The means of `output_size` windows (a number, or one each spatial axis; the size of the images by default).
+def adaptive_avg_pool(x: Tensor, *, output_size: Wanted = None, channels: Channels = "last") -> Tensor:
+    """The means of `output_size` windows (a number, or one each spatial axis; None is the images' size there).
 
     Along an axis of n elements and m windows they begin n // m apart and have n - (m - 1) * (n // m) elements each, as
     Axon has it: all of one size, so that they overlap where m does not divide n. PyTorch's windows differ there.
@@ -113,7 +114,7 @@ def adaptive_avg_pool(x: Tensor, *, output_size: Sizes | None = None, channels: 
 
 
 @layer("elements")
-def adaptive_max_pool(x: Tensor, *, output_size: Sizes | None = None, channels: Channels = "last") -> Tensor:
+def adaptive_max_pool(x: Tensor, *, output_size: Wanted = None, channels: Channels = "last") -> Tensor:
     """The largest elements of `output_size` windows, which lie as those of `adaptive_avg_pool`.
 
     Shapes: x [batch, spatial..., channels]; result [batch, output_size..., channels]. channels: as for `conv`.
@@ -126,9 +127,7 @@ def adaptive_max_pool(x: Tensor, *, output_size: Sizes | None = None, channels: 
 
 
 @layer()
-def adaptive_lp_pool(
-    x: Tensor, *, output_size: Sizes | None = None, norm: float = 2, channels: Channels = "last"
-) -> Tensor:
+def adaptive_lp_pool(x: Tensor, *, output_size: Wanted = None, norm: float = 2, channels: Channels = "last") -> Tensor:
     """The norms (see `lp_pool`) of `output_size` windows, which lie as those of `adaptive_avg_pool`.
 
     Shapes: x [batch, spatial..., channels]; result [batch, output_size..., channels]. channels: as for `conv`.

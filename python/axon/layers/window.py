@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import nx
@@ -11,6 +12,7 @@ from ..nx import Tensor, TensorType
 from .channels import Channels, axis_of
 
 Sizes = int | Sequence[int]  # one for all spatial axes, or one each
+Wanted = int | Sequence[int | None] | None  # the same of results, None where they have the size of what is read
 Padding = str | int | Sequence[int | Sequence[int]]  # "valid", "same", or a number or (low, high), for all or each
 
 
@@ -50,11 +52,11 @@ def over_images(
     }
 
 
-def adapted(x: Tensor, output_size: Sizes | None, channels: Channels) -> dict[str, Any]:
+def adapted(x: Tensor, output_size: Wanted, channels: Channels) -> dict[str, Any]:
     """The arguments of a window function that gives `output_size` windows, all of one size and as far apart as fit."""
     sizes = [x.shape[axis] for axis in spatial_axes(x, channels)]
-    wanted = tuple(sizes) if output_size is None else each(output_size, x, "output_size")
-    if not all(0 < out <= size for size, out in zip(sizes, wanted)):
+    wanted = [size if out is None else out for size, out in zip(sizes, each(output_size, x, "output_size"))]
+    if not all(isinstance(out, Integral) and 0 < int(out) <= size for size, out in zip(sizes, wanted)):
         raise ShapeError(
             f"expected output_size from 1 to {tuple(sizes)}, the size of the images, got {output_size}; resize them"
         )

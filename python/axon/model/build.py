@@ -10,7 +10,7 @@ from .. import nx
 from ..arrays import arrays
 from ..defn import Definition, jit
 from ..errors import ShapeError
-from ..layers import Mode, Spec
+from ..layers import Mode, Spec, trains
 from ..nx import Tensor
 from .graph import Model, check_model
 from .initial import Draws, first_state
@@ -48,8 +48,7 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     >>> predict_fn(init_fn(), nx.ones((1, 3))).shape
     (1, 2)
     """
-    if mode not in ("train", "inference"):
-        raise ValueError(f'build: expected mode "train" or "inference", got {mode!r}')
+    training = trains("build", mode)
     check_model(model, "build")
     if not needs_template(model):
         infer(model)
@@ -57,7 +56,7 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     def predict(state: ModelState, inputs: Any) -> Any:
         done = forward(model, state, inputs, mode)
         output = done.values[model]
-        return Prediction(output, done.state) if mode == "train" else output
+        return Prediction(output, done.state) if training else output
 
     draws = Draws(compiler)
 

@@ -37,7 +37,7 @@ def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) ->
             continue
         read = [values[p] for p in node.parents]
         ours = (node.layer.function.__module__ or "").startswith("axon.")  # no line of the user's is inside it
-        with _blaming(node, name), located(node.source if ours else ""):
+        with _blaming(node, name, ours), located(node.source if ours else ""):
             specs = node.layer.specs([t.type for t in read], node.options)
             result = node.layer(read, fetch(name, specs), node.options, mode)
             if isinstance(result, Stateful):
@@ -60,13 +60,13 @@ def _checked_state(new: Mapping[str, Tensor], specs: Mapping[str, Spec]) -> dict
 
 
 @contextmanager
-def _blaming(node: Model, name: str) -> Iterator[None]:
-    """Say in an error which layer it comes from, and the line that made it."""
+def _blaming(node: Model, name: str, ours: bool) -> Iterator[None]:
+    """Say in an error which layer it comes from, and the line that made it: in the text of those that we raise."""
     try:
         yield
-    except AxonError as error:
-        raise type(error)(f"{place(node, name)}: {error}") from error
     except Exception as error:
+        if isinstance(error, AxonError) or (ours and type(error) in (ValueError, TypeError)):
+            raise type(error)(f"{place(node, name)}: {error}") from error
         error.add_note(f"in {place(node, name)}")
         raise
 
