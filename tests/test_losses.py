@@ -272,7 +272,8 @@ def test_targets_are_never_broadcast(name: str) -> None:
         (((8,), "float32"), (8, 4), True, r'write y_true\.astype\("int32"\)$'),
         (((8, 1), "float32"), (8, 4), None, r'write y_true\.reshape\(\(-1,\)\)\.astype\("int32"\)$'),
         (((8, 4), "float32"), (8, 4), True, "pass one-hot rows without sparse$"),
-        (((8,), "int32"), (8, 4), False, "give one target a prediction$"),
+        (((8,), "int32"), (8, 4), False, r"classes are for cross-entropies: write one-hot rows, np\.eye\(4\)\[y\]$"),
+        (((8, 4), "float32"), (8,), None, "give one target a prediction$"),  # no classes
         (((8,), "float32"), (8, 1), None, r"write y_true\.reshape\(\(-1, 1\)\)$"),
         (((3, 8), "float32"), (8, 3), None, "give one target a prediction$"),  # a reshape would scramble it
         (((24,), "float32"), (8, 3), None, "give one target a prediction$"),
@@ -295,6 +296,12 @@ def test_what_to_do_with_targets_of_another_form(y: Any, p: Any, sparse: bool | 
     shape, dtype = y
     with pytest.raises(ShapeError, match=rf"^categorical_cross_entropy: expected .*, got {dtype}\[.*; {advice}"):
         losses.categorical_cross_entropy(nx.zeros(shape, dtype=dtype), nx.zeros(p), sparse=sparse)
+
+
+def test_arguments_the_wrong_way_round() -> None:
+    y, p = nx.tensor([0, 1]), nx.zeros((2, 3))
+    with pytest.raises(ShapeError, match=r"got float32\[2,3\] and int32\[2\]; the targets are the first argument$"):
+        losses.categorical_cross_entropy(p, y)
 
 
 def test_reduction_words() -> None:

@@ -147,9 +147,22 @@ def test_masked_logits_train_as_their_classes_do() -> None:
     np.testing.assert_allclose(*ends, rtol=1e-5)
 
 
-def test_softmax_over_another_axis_keeps_its_probabilities() -> None:
-    m = input("x", shape=(None, 5)).dense(3).softmax(axis=0)
-    assert training.logits_of(m, losses.categorical_cross_entropy) is None
+@pytest.mark.parametrize(("axis", "last"), [(0, False), ((0, 1), False), ([-1], True), (1, True), ((1,), True)])
+def test_logits_of_softmax_over_the_last_axis_alone(axis: Any, last: bool) -> None:
+    m = input("x", shape=(None, 5)).dense(3).softmax(axis=axis)
+    found = training.logits_of(m, losses.categorical_cross_entropy)
+    assert (found is m.parents[0]) if last else found is None
+    unknown = input("x").dense(3).softmax(axis=axis)  # of what rank nobody knows before a template
+    assert (training.logits_of(unknown, losses.categorical_cross_entropy) is not None) == (axis == [-1])
+
+
+def test_a_loss_of_pairs_is_none_by_name() -> None:
+    m = input("x", shape=(None, 5)).dense(2)
+    with pytest.raises(ValueError, match=r"^loss: expected a loss of one prediction, got 'margin_ranking', .*; write"):
+        training.step(m, "margin_ranking", "sgd")
+    ranking = lambda y, p: losses.margin_ranking(y, (p[..., 0], p[..., 1]), margin=1.0, reduction="mean")  # noqa: E731
+    init_fn, step_fn = training.step(m, ranking, "sgd", **EVALUATE)
+    assert step_fn(init_fn(), X, np.ones(len(X), np.float32))[1].item() > 0
 
 
 def test_batch_norm_and_dropout_state_advances() -> None:

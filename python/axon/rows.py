@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from . import nx
@@ -39,6 +39,10 @@ def check_same_shape(name: str, y_true: Tensor, y_pred: Tensor) -> None:
     elif y_pred.ndim > 2 and y_true.shape in (y_pred.shape[:1], (y_pred.shape[0], 1), y_pred.shape[:: y_pred.ndim - 1]):
         inner = ", ".join(map(str, y_pred.shape[1:-1]))
         advice = f"predictions have axes {inner} between batch and outputs: add .flatten() before the last dense"
+    elif y_true.dtype.is_integer and y_true.shape == y_pred.shape[:-1]:
+        advice = f"classes are for cross-entropies: write one-hot rows, np.eye({y_pred.shape[-1]})[y]"
+    elif y_pred.dtype.is_integer and y_pred.shape == y_true.shape[:-1]:
+        advice = "the targets are the first argument"
     raise ShapeError(f"{name}: expected y_true and y_pred of one shape, got {y_true.type} and {y_pred.type}; {advice}")
 
 
@@ -89,6 +93,8 @@ def nan_outside(classes: Tensor, y_pred: Tensor) -> Tensor:
 
 def weights(name: str, option: str, given: float | Sequence[float], y_pred: Tensor) -> Tensor:
     """Weights that are one number, or one for each of y_pred's last axis."""
+    if isinstance(given, Mapping):
+        raise TypeError(f"{name}: expected {option}, got a dict; write a list, in the order of the classes")
     found = nx.asarray(given, dtype=y_pred.dtype)
     if found.shape not in ((), y_pred.shape[-1:]):
         count = y_pred.shape[-1]

@@ -206,6 +206,15 @@ def ends_of(model: Model) -> Iterator[End]:
         yield from ends_of(parent)
 
 
+def over_last_axis(model: Model) -> bool:
+    """Whether a softmax is over the last axis alone, however that is said. Of other activations it is true."""
+    axis = model.options.get("axis", -1)
+    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    if axes != [-1] and not needs_template(model):
+        return axes == [len(infer(model)[model.names[model]].shape) - 1]
+    return axes == [-1]
+
+
 class Asked(NamedTuple):
     """A row of ASKS met as a loss or metric: its name, and the options that partial gave it."""
 

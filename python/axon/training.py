@@ -22,7 +22,7 @@ from .model.state import Tensors, check_state
 from .names import none_of
 from .nx import Tensor
 from .streams import scalar
-from .targets import asked_by, check_columns, check_end, compares_all_pairs, end_of
+from .targets import asked_by, check_columns, check_end, compares_all_pairs, end_of, over_last_axis
 from .updates import Update, apply_updates
 
 __all__ = ["TrainState", "step", "train"]
@@ -50,8 +50,14 @@ def find_loss(loss: Loss) -> Callable[..., Tensor]:
     """A loss given by name (then of reduction "mean") or as a function that reduces by itself."""
     if callable(loss):
         return loss
-    if loss not in losses.__all__:
-        raise ValueError(none_of("loss", losses.__all__, loss, " or a function"))
+    named = [name for name in losses.__all__ if name != "margin_ranking"]
+    if loss == "margin_ranking":
+        raise ValueError(
+            "loss: expected a loss of one prediction, got 'margin_ranking', which is of pairs; write "
+            "lambda y, p: losses.margin_ranking(y, (p[..., 0], p[..., 1]), reduction='mean')"
+        )
+    if loss not in named:
+        raise ValueError(none_of("loss", named, loss, " or a function"))
     return partial(getattr(losses, loss), reduction="mean")
 
 
@@ -80,8 +86,9 @@ def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
     ValueError where the model ends in what the loss cannot mean."""
     check_end(model, loss)
     asked = asked_by(loss)
-    on_last_axis = model.options.get("axis", -1) == -1
-    if asked is None or "from_logits" in asked.options or asked.asks.end != end_of(model).op or not on_last_axis:
+    if asked is None or "from_logits" in asked.options:
+        return None
+    if asked.asks.end != end_of(model).op or not over_last_axis(model):
         return None
     return model.parents[0]
 
