@@ -8,7 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import Model, config, init, input, losses, metrics, nx, predict  # noqa: F401  (the table's)
+from axon import (  # noqa: F401
+    Model,
+    activations,
+    build,
+    config,
+    init,
+    initializers,
+    input,
+    layers,
+    losses,
+    metrics,
+    nx,
+    predict,
+    schedules,
+    updates,
+)
 from axon.datasets import batches
 from axon.loop import Loop, Result, evaluate
 from axon.optimizers import adam, sgd
