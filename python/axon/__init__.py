@@ -42,6 +42,7 @@ from .model import celu as celu
 from .model import compile as compile
 from .model import concatenate as concatenate
 from .model import conv as conv
+from .model import conv_transpose as conv_transpose
 from .model import dense as dense
 from .model import depthwise_conv as depthwise_conv
 from .model import dropout as dropout

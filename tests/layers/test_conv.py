@@ -56,6 +56,68 @@ def lines(*shape: int, out: int) -> list[np.ndarray]:
     return [normal(*(n if i == axis else 1 for i in range(len(shape))), 1, out) for axis, n in enumerate(shape)]
 
 
+@pytest.mark.parametrize("channels", ["last", "first"])
+@pytest.mark.parametrize("padding", ["valid", "same", 2, [(0, 3)]])
+@pytest.mark.parametrize(
+    ("rank", "stride", "dilation"), [(1, 1, 1), (1, 5, 1), (2, 2, 1), (2, 3, 2), (2, 2, 3), (3, 2, 1)]
+)
+def test_transposed_convolutions(rank: int, stride: int, dilation: int, padding: Any, channels: Any) -> None:
+    """Strides above, at and below the window's size, which "same" pads in different ways."""
+    x, kernel, bias = normal(2, *SIZES[rank], 3), normal(*KERNELS[rank], 3, 4), normal(4)
+    if isinstance(padding, list):
+        padding = padding * rank
+    space = "DHW"[3 - rank :]
+    want = jax.lax.conv_transpose(
+        x,
+        kernel,
+        (stride,) * rank,
+        padding.upper() if isinstance(padding, str) else [(2, 2)] * rank if padding == 2 else padding,
+        (dilation,) * rank,
+        (f"N{space}C", f"{space}IO", f"N{space}C"),
+        precision="highest",
+    )
+    first = channels == "first"
+    given = nx.moveaxis(nx.asarray(x), -1, 1) if first else nx.asarray(x)
+    run = lambda x, k, b: layers.conv_transpose(  # noqa: E731
+        x, k, b, strides=stride, padding=padding, kernel_dilation=dilation, channels=channels
+    )
+    compiled = jit(run, compiler="evaluate") if rank == 3 else jit(run)
+    for function in (run, compiled):
+        got = function(given, nx.asarray(kernel), nx.asarray(bias))
+        np.testing.assert_allclose(nx.moveaxis(got, 1, -1) if first else got, want + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_transposed_convolutions_in_models() -> None:
+    m = axon.input("x", shape=(None, 4, 5, 3)).conv_transpose(8, (2, 3), strides=(2, 1), padding="same", use_bias=False)
+    state = axon.init(m)
+    assert state.parameters["conv_transpose_0"]["kernel"].shape == (2, 3, 3, 8)
+    x = nx.asarray(normal(2, 4, 5, 3))
+    assert axon.predict(m, state, x).shape == (2, 8, 5, 8)
+    again = axon.predict(axon.from_json(axon.to_json(m)), state, x)
+    np.testing.assert_array_equal(again, axon.predict(m, state, x))
+
+
+def test_gradients_of_transposed_convolutions() -> None:
+    x, kernel = normal(1, 3, 4, 2).astype(float), normal(2, 3, 2, 3).astype(float)
+    testing.check_grads(lambda x, k: layers.conv_transpose(x, k, strides=(3, 2), padding="same"), x, kernel)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"padding": "SAME"}, 'expected padding "valid", "same" or pairs'),
+        ({"strides": 0}, "above 0"),
+        ({"strides": (1, 2)}, "expected strides as a number or 1 of them"),
+        ({"kernel": nx.ones((3, 4, 2))}, "conv: expected"),
+        ({"kernel": nx.ones((3, 3, 3, 2))}, "conv: expected"),
+        ({"kernel": nx.ones(3)}, "conv: expected"),
+    ],
+)
+def test_what_transposed_convolutions_refuse(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ShapeError, match=text):
+        layers.conv_transpose(nx.ones((2, 5, 3)), **{"kernel": nx.ones((3, 3, 2)), **options})
+
+
 @pytest.mark.parametrize("multiplier", [1, 3])
 @pytest.mark.parametrize(("rank", "options"), [*((r, o) for r in SIZES for o in OPTIONS), (2, UNEVEN)])
 def test_depthwise_conv(rank: int, options: dict[str, Any], multiplier: int) -> None:

@@ -10,6 +10,7 @@ from .combine import flatten as flatten
 from .combine import multiply as multiply
 from .combine import subtract as subtract
 from .conv import conv as conv
+from .conv import conv_transpose as conv_transpose
 from .conv import depthwise_conv as depthwise_conv
 from .conv import separable_conv2d as separable_conv2d
 from .conv import separable_conv3d as separable_conv3d

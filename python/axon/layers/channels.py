@@ -1,4 +1,4 @@
-"""Where the channels of a layer's input are."""
+"""Where the channels of a layer's input are, and which axes are spatial."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def spatial(name: str, x: Tensor, axis: int) -> tuple[int, ...]:
             f"at {axis}; the first axis is the batch"
         )
     return tuple(i for i in range(1, x.ndim) if i != axis)
+
+
+def spatial_axes(x: Tensor | TensorType, channels: Channels = "last") -> tuple[int, ...]:
+    """All axes but the batch (first) and the channels; ShapeError without any."""
+    first, rank = axis_of(channels) == 1, len(x.shape)
+    if rank < 3:
+        layout = "channels, spatial..." if first else "spatial..., channels"
+        raise ShapeError(f"expected images [batch, {layout}], got {x.dtype}{list(x.shape)}; add an axis")
+    return tuple(range(2, rank) if first else range(1, rank - 1))

@@ -66,6 +66,51 @@ def conv(
     return over_last(run, x, channels)
 
 
+def _between(size: int, stride: int, padding: str) -> tuple[int, int]:
+    """How far images with zeros between their elements are padded, (low, high), for windows of that size."""
+    if padding == "valid":
+        return size - 1, max(size, stride) - 1
+    total = size + stride - 2
+    low = size - 1 if stride >= size else -(-total // 2)
+    return low, total - low
+
+
+@layer(
+    kernel=Parameter(lambda x, units, kernel_size, channels: _kernel(x, units, kernel_size, 1, channels)),
+    bias=Parameter(lambda units: (units,), zeros()),
+)
+def conv_transpose(
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None = None,
+    *,
+    strides: Sizes = 1,
+    padding: Padding = "valid",
+    kernel_dilation: Sizes = 1,
+    channels: Channels = "last",
+) -> Tensor:
+    """A convolution of images between whose elements lie strides - 1 zeros, plus bias: images become larger by their
+    strides.
+
+    An axis of n elements becomes one of n * stride by padding "same", of (n - 1) * stride + max(window, stride) by
+    "valid"; numbers or pairs pad what has the zeros. Kernels are not flipped, as in Axon and JAX: PyTorch's layer is
+    the gradient of a convolution, whose kernels are flipped and whose padding p is window - 1 - p here.
+    Shapes: x [batch, spatial..., in], kernel [spatial..., in, units], bias [units]; result [batch, spatial..., units].
+    Other options: as for `conv`. ShapeError for a kernel of another shape.
+
+    >>> conv_transpose(nx.tensor([[[1.0], [2.0]]]), nx.ones((3, 1, 1)), strides=2, padding="same").reshape((4,))
+    float32[4] [1., 1., 3., 2.]
+    """
+    sizes, steps = kernel.shape[:-2], each(strides, x, "strides")
+    if padding in ("valid", "same"):
+        spread = each(kernel_dilation, x, "kernel_dilation")
+        windows = [(size - 1) * by + 1 for size, by in zip(sizes, spread)]
+        padding = [_between(window, step, str(padding)) for window, step in zip(windows, steps)]
+    return conv(
+        x, kernel, bias, padding=padding, input_dilation=steps, kernel_dilation=kernel_dilation, channels=channels
+    )
+
+
 def _outputs(x: TensorType, channel_multiplier: int, channels: Channels = "last") -> tuple[int]:
     return (x.shape[axis_of(channels)] * channel_multiplier,)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from .. import nx
 from ..nx import Tensor
-from .channels import Channels
+from .channels import Channels, spatial_axes
 from .declare import layer
-from .window import Padding, Sizes, Wanted, adapted, over_images, spatial_axes
+from .window import Padding, Sizes, Wanted, adapted, over_images
 
 
 @layer("elements")

@@ -1,4 +1,4 @@
-"""What windows over images have in common: where spatial axes and channels lie, and options for each of them."""
+"""What windows over images have in common: options for each spatial axis, and where windows that adapt lie."""
 
 from __future__ import annotations
 
@@ -9,20 +9,11 @@ from typing import Any
 from .. import nx
 from ..errors import ShapeError
 from ..nx import Tensor, TensorType
-from .channels import Channels, axis_of
+from .channels import Channels, axis_of, spatial_axes
 
 Sizes = int | Sequence[int]  # one for all spatial axes, or one each
 Wanted = int | Sequence[int | None] | None  # the same of results, None where they have the size of what is read
 Padding = str | int | Sequence[int | Sequence[int]]  # "valid", "same", or a number or (low, high), for all or each
-
-
-def spatial_axes(x: Tensor | TensorType, channels: Channels = "last") -> tuple[int, ...]:
-    """All axes but the batch (first) and the channels; ShapeError without any."""
-    first, rank = axis_of(channels) == 1, len(x.shape)
-    if rank < 3:
-        layout = "channels, spatial..." if first else "spatial..., channels"
-        raise ShapeError(f"expected images [batch, {layout}], got {x.dtype}{list(x.shape)}; add an axis")
-    return tuple(range(2, rank) if first else range(1, rank - 1))
 
 
 def each(sizes: Any, x: Tensor | TensorType, what: str, channels: Channels = "last") -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from ..names import nearest
 
 # Layers that other libraries have and this one does not, yet.
 _MISSING = frozenset(
-    "attention bidirectional bilinear conv_transpose cross_attention einsum embed embedding gru "
+    "attention bidirectional bilinear cross_attention einsum embed embedding gru "
     "linear_attention lstm masking max_unpool "
     "multi_head_attention pad permute positional_encoding prelu recurrent repeat_vector reshape resize rms_norm rnn "
     "self_attention spectral_norm squeeze stack time_distributed transformer transpose unflatten "
