@@ -11,7 +11,7 @@ import pytest
 from axon import activations, initializers, layers, losses, metrics, nx, optimizers, schedules, tree, updates
 from axon.defn import jit
 from axon.model.graph import model_function
-from axon.options import plain
+from axon.options import plain, plain_options
 
 KINDS: dict[str, Any] = {
     "float32": np.float32, "float64": np.float64, "array": np.array, "array32": lambda v: np.array(v, "f4"),
@@ -159,6 +159,11 @@ def test_inputs_are_not_options() -> None:
         (lambda: activations.gelu(1.0, approximate="tanh"), "gelu: got an unknown option approximate; write gelu(x)"),
         (lambda: losses.huber(1.0, 1.0, beta=1), "huber: got an unknown option beta; write delta="),
         (lambda: metrics.recall(1.0, 1.0, average=""), "recall: got an unknown option average; write recall(y_true, "),
+        (lambda: losses.hinge(1.0, 1.0, size_average=False), "hinge: got an unknown option size_average; write reduct"),
+        (lambda: losses.hinge(1.0, 1.0, "mean"), "hinge: too many positional arguments; write hinge(y_true, y_pred, *"),
+        (lambda: activations.leaky_relu(1.0, 0.1), "leaky_relu: too many positional arguments; write leaky_relu(x, *,"),
+        (lambda: layers.dropout(1.0), "dropout: missing a required argument: 'key'; write dropout(x, key, *, rate=0.5"),
+        (lambda: metrics.accuracy(1.0), "accuracy: missing a required argument: 'y_pred'; write accuracy(y_true, y_pr"),
         (lambda: updates.scale(updates.clip(1.0)), "scale: missing a required argument: 'step_size'; write s"),
     ],
 )  # fmt: skip
@@ -166,3 +171,11 @@ def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value).startswith(text)
+
+
+def test_errors_inside_functions_stay_as_they_are() -> None:
+    def mine(x: nx.Tensor, *, rate: float = 1.0) -> float:
+        raise TypeError("mine() got an unexpected keyword argument 'rate'")
+
+    with pytest.raises(TypeError, match=r"^mine\(\) got an unexpected"):
+        plain_options(mine)(nx.tensor(1.0), rate=2.0)

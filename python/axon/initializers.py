@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from . import nx
 from .dtypes import DType, float32
 from .errors import ShapeError
-from .names import guided, none_of
+from .names import none_of
 from .nx import Tensor
 from .options import is_number, plain_options
 from .values import remembered
@@ -67,7 +67,6 @@ def _rounded(dtype: DType, make: Callable[[DType], Tensor]) -> Tensor:
 
 
 @remembered
-@guided()
 @plain_options
 def full(value: float) -> Fixed:
     """A tensor filled with one value.
@@ -124,7 +123,6 @@ def identity() -> Fixed:
 
 
 @remembered
-@guided()
 @plain_options
 def uniform(scale: float = 0.01) -> Initializer:
     """Uniform in [-scale, scale). ValueError of a scale that is negative or not finite.
@@ -137,7 +135,6 @@ def uniform(scale: float = 0.01) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
     """Normal with that mean and standard deviation `scale`. ValueError of a mean or scale that is not finite, or a
@@ -191,7 +188,6 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 @remembered
-@guided()
 @plain_options
 def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Distribution = "normal") -> Initializer:
     """Mean 0 and variance scale / fan. truncated_normal is cut at two standard deviations and widened to make up;
@@ -224,7 +220,6 @@ def variance_scaling(scale: float = 1.0, mode: Mode = "fan_in", distribution: Di
 
 
 @remembered
-@guided()
 @plain_options
 def lecun_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance scale / fan in. LeCun et al. 1998.
@@ -236,7 +231,6 @@ def lecun_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def lecun_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance scale / fan in. LeCun et al. 1998.
@@ -248,7 +242,6 @@ def lecun_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def glorot_uniform(scale: float = 1.0) -> Initializer:
     """Uniform with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -260,7 +253,6 @@ def glorot_uniform(scale: float = 1.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def glorot_normal(scale: float = 1.0) -> Initializer:
     """Truncated normal with variance 2 * scale / (fan in + fan out). Glorot and Bengio 2010.
@@ -272,7 +264,6 @@ def glorot_normal(scale: float = 1.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def he_uniform(scale: float = 2.0) -> Initializer:
     """Uniform with variance scale / fan in. He et al. 2015.
@@ -284,7 +275,6 @@ def he_uniform(scale: float = 2.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def he_normal(scale: float = 2.0) -> Initializer:
     """Truncated normal with variance scale / fan in. He et al. 2015.
@@ -296,7 +286,6 @@ def he_normal(scale: float = 2.0) -> Initializer:
 
 
 @remembered
-@guided()
 @plain_options
 def orthogonal(scale: float = 1.0, distribution: Literal["normal", "uniform"] = "normal") -> Initializer:
     """Matrices of orthonormal columns, or of orthonormal rows where these are fewer, times `scale`; the columns are

@@ -35,6 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@plain_options
 def mean_squared_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of (y_true - y_pred)**2.
 
@@ -47,6 +48,7 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction =
     return rounded(reduce(nx.mean(nx.square(y_true - y_pred), axis=-1), reduction))
 
 
+@plain_options
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of |y_true - y_pred|.
 
@@ -78,6 +80,7 @@ def huber(y_true: Tensor, y_pred: Tensor, *, delta: float = 1.0, reduction: Redu
     return rounded(reduce(nx.mean(nx.where(small, near, delta * (distance - delta / 2)), axis=-1), reduction))
 
 
+@plain_options
 def log_cosh(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of log(cosh(y_true - y_pred)): near d**2 / 2 for small d, |d| - log(2) for large.
 
@@ -255,6 +258,7 @@ def poisson(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, reduct
     return rounded(reduce(nx.mean(terms, axis=-1), reduction))
 
 
+@plain_options
 def hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of max(0, 1 - y_true * y_pred), for labels -1 and 1 beside scores.
 
@@ -267,6 +271,7 @@ def hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> T
     return rounded(reduce(nx.mean(activations.relu(1 - y_true * y_pred), axis=-1), reduction))
 
 
+@plain_options
 def soft_margin(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of log(1 + exp(-y_true * y_pred)), for labels -1 and 1 beside scores.
 

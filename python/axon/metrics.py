@@ -27,6 +27,7 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return (part.astype(nx.float64) / nx.maximum(whole.astype(nx.float64), 1)).astype(nx.float32)
 
 
+@plain_options
 def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from_logits: bool = False) -> Tensor:
     """The share of rows whose largest prediction is at the true class; where rows have one value, a threshold decides:
     0.5, or 0 for logits.
@@ -198,6 +199,7 @@ def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -
     return (true & ~predicted,)
 
 
+@plain_options
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of |y_true - y_pred| over all elements.
 
@@ -210,6 +212,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
 
 
+@plain_options
 def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of (y_true - y_pred)**2 over all elements.
 

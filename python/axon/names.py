@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -123,18 +123,36 @@ def none_of(name: str, known: Iterable[str], got: object, more: str = "") -> str
     )
 
 
-def unknown_option(name: str, option: str, known: Iterable[str], usage: str, instead: str | None = None) -> str:
-    """An error's text for an option that a function of that name does not have: what to write is `instead`, or what
-    another library's name stands for, or the nearest known option, or the whole usage.
+def misuse(
+    name: str,
+    signature: inspect.Signature,
+    args: Sequence[object],
+    options: Mapping[str, object],
+    usage: str | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> str | None:
+    """What is wrong with arguments that do not fit a function of that name, for an error's text; None where they do.
 
-    >>> unknown_option("dropout", "p", ["x", "rate"], "dropout(x, *, rate=0.5)")
+    For an option that the function does not have, what to write is what `instead` says, or what another library's name
+    stands for, or the option that is spelled nearly alike, or the whole call: `usage`, by default the signature.
+
+    >>> misuse("dropout", inspect.signature(lambda x, *, rate=0.5: x), [1.0], {"p": 0.1})
     'dropout: got an unknown option p; write rate='
     """
-    known = list(known)
-    meant = next((m.split() for m in _OPTIONS.get(option, ()) if set(m.split()) <= {*known}), [])
-    near = nearest(option, known)
-    meant = meant or ([] if near is None else [near])
-    return f"{name}: got an unknown option {option}; write {instead or ' and '.join(f'{m}=' for m in meant) or usage}"
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        shown = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name != "self"]
+        whole = usage or f"{name}{inspect.Signature(shown)}"
+        unknown = next((option for option in options if option not in signature.parameters), None)
+        if unknown is None:
+            return f"{name}: {error}; write {whole}"
+        names = [p.name for p in shown]
+        near = nearest(unknown, names)
+        meant = next((m.split() for m in _OPTIONS.get(unknown, ()) if {*m.split()} <= {*names}), [near] if near else [])
+        written = (instead or {}).get(unknown) or " and ".join(f"{m}=" for m in meant) or whole
+        return f"{name}: got an unknown option {unknown}; write {written}"
+    return None
 
 
 def guided(usage: str | None = None, **instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -149,21 +167,17 @@ def guided(usage: str | None = None, **instead: str) -> Callable[[Callable[P, R]
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
-        name, signature = function.__name__, inspect.signature(function)
-        shown = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name != "self"]
-        whole = usage or f"{name}{inspect.Signature(shown)}"
+        signature = inspect.signature(function)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                signature.bind(*args, **kwargs)
-            except TypeError as error:
-                unknown = next((key for key in kwargs if key not in signature.parameters), None)
-                if unknown is None:
-                    raise TypeError(f"{name}: {error}; write {whole}") from None
-                names = [p.name for p in shown]
-                raise TypeError(unknown_option(name, unknown, names, whole, instead.get(unknown))) from None
-            return function(*args, **kwargs)
+                return function(*args, **kwargs)
+            except TypeError:
+                wrong = misuse(function.__name__, signature, args, kwargs, usage, instead)
+                if wrong is None:
+                    raise
+                raise TypeError(wrong) from None
 
         return call
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import TraceError
-from .names import unknown_option
+from .names import misuse
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +40,7 @@ def is_number(value: Any) -> bool:
 
 def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it, and say
-    of an option that it does not have what to write instead.
+    of arguments that it does not take what to write.
 
     >>> import numpy
     >>> plain_options(lambda x, rate: (x, rate))(1.0, rate=numpy.float32(0.5))
@@ -48,21 +48,20 @@ def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     """
     signature = inspect.signature(function)
     parameters = signature.parameters.values()
-    known = None if any(p.kind is p.VAR_KEYWORD for p in parameters) else signature.parameters.keys()
     tensors = frozenset(p.name for p in parameters if "Tensor" in str(p.annotation))
     body: Callable[..., R] = function
     keeps = tuple(p.name in tensors for p in parameters if p.kind < p.KEYWORD_ONLY)
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
-        if known is not None and not options.keys() <= known:
-            unknown = next(option for option in options if option not in known)
-            shown = signature.replace(
-                parameters=[p.replace(annotation=p.empty) for p in parameters], return_annotation=signature.empty
-            )
-            raise TypeError(unknown_option(function.__name__, unknown, known, f"{function.__name__}{shown}"))
         settled: Any = [a if keep else plain(a) for a, keep in zip(args, keeps)]
         given: Any = {name: value if name in tensors else plain(value) for name, value in options.items()}
-        return body(*settled, *args[len(settled) :], **given)
+        try:
+            return body(*settled, *args[len(settled) :], **given)
+        except TypeError:
+            wrong = misuse(function.__name__, signature, args, options)
+            if wrong is None:
+                raise
+            raise TypeError(wrong) from None
 
     return run

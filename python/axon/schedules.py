@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 from . import nx
-from .names import guided
 from .nx import Tensor
 from .options import plain_options
 from .values import remembered
@@ -17,7 +16,6 @@ Schedule = Callable[[Tensor], Tensor]
 
 
 @remembered
-@guided()
 @plain_options
 def constant(init_value: float = 0.01) -> Schedule:
     """The same value at every step: int32 [] -> float32 [].
@@ -29,7 +27,6 @@ def constant(init_value: float = 0.01) -> Schedule:
 
 
 @remembered
-@guided()
 @plain_options
 def exponential_decay(
     init_value: float = 0.01,
@@ -60,7 +57,6 @@ def exponential_decay(
 
 
 @remembered
-@guided()
 @plain_options
 def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: float = 0.0) -> Schedule:
     """Half a cosine from init_value down to alpha * init_value at decay_steps, and constant after.
@@ -79,7 +75,6 @@ def cosine_decay(init_value: float = 0.01, *, decay_steps: int = 10, alpha: floa
 
 
 @remembered
-@guided()
 @plain_options
 def polynomial_decay(
     init_value: float = 0.01,

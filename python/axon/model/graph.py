@@ -19,7 +19,7 @@ from ..dtypes import DType, float32
 from ..dtypes import dtype as to_dtype
 from ..initializers import find_initializer
 from ..layers import Layer
-from ..names import none_of, unknown_option
+from ..names import misuse, none_of
 from ..options import plain
 from ..values import Value, refuse_unnamed
 from .unknown import no_layer
@@ -206,13 +206,10 @@ def model_function(row: Layer) -> Callable[..., Model]:
     def make(*args: Any, **options: Any) -> Model:
         if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = tuple(args[0])
-        for option in options:
-            if option not in signature.parameters:
-                raise TypeError(unknown_option(row.name, option, signature.parameters, f"{row.name}{signature}"))
-        try:
-            bound = signature.bind(*args, **options)
-        except TypeError as error:
-            raise TypeError(f"{row.name}: {error}; write {row.name}{signature}") from None
+        wrong = misuse(row.name, signature, args, options)
+        if wrong is not None:
+            raise TypeError(wrong)
+        bound = signature.bind(*args, **options)
         if row.variadic:
             parents, given = bound.args, dict(bound.kwargs)
         else:
