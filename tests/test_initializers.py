@@ -96,14 +96,13 @@ def test_keys_of_random_numbers_are_asked_for(name: str) -> None:
     assert draw((2, 3), key=KEY).dtype is nx.float32  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("scale", ["wide", (2, 3), -0.1, math.nan, math.inf])
+@pytest.mark.parametrize("scale", [-0.1, math.nan, math.inf])
 def test_wrong_scales(scale: float) -> None:
     for make in (initializers.uniform, initializers.normal, initializers.variance_scaling, initializers.he_normal):
         with pytest.raises(ValueError, match=r"(uniform|normal|variance_scaling): expected a scale in \[0, inf\), got"):
             make(scale=scale)
-    for mean in (math.inf, (2, 3)):
-        with pytest.raises(ValueError, match="normal: expected a finite mean"):
-            initializers.normal(mean=mean)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="normal: expected a finite mean"):
+        initializers.normal(mean=math.inf)
 
 
 def test_other_dtypes_and_ranks() -> None:

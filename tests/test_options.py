@@ -173,6 +173,26 @@ def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: initializers.normal((2, 3)), r"normal: expected a number as mean, got \(2, 3\)"),
+        (lambda: initializers.orthogonal("uniform"), "orthogonal: expected a number as scale, got 'uniform'"),
+        (lambda: schedules.cosine_decay(decay_steps=None), "cosine_decay: expected a number as decay_steps, got None"),
+        (lambda: updates.scale("0.1"), "scale: expected a number as step_size, got '0.1'"),
+        (lambda: updates.trace(nesterov=0.9), "trace: expected True or False as nesterov, got 0.9"),
+        (lambda: optimizers.adam(b1="0.9"), "scale_by_adam: expected a number as b1, got '0.9'"),
+        (lambda: losses.huber(nx.ones(1), nx.ones(1), delta=None), "huber: expected a number as delta, got None"),
+        (lambda: metrics.accuracy(nx.ones(1), nx.ones(1), from_logits="no"), "accuracy: expected True or False as from"),
+        (lambda: layers.layer_norm(nx.ones(1), epsilon="1e-5"), "layer_norm: expected a number as epsilon, got '1e-5'"),
+        (lambda: activations.celu(nx.ones(1), alpha=None), "celu: expected a number as alpha, got None"),
+    ],
+)  # fmt: skip
+def test_options_that_are_no_numbers(make: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=f"^{text}"):
+        make()
+
+
 def test_errors_inside_functions_stay_as_they_are() -> None:
     def mine(x: nx.Tensor, *, rate: float = 1.0) -> float:
         raise TypeError("mine() got an unexpected keyword argument 'rate'")

@@ -16,7 +16,7 @@ from .dtypes import DType, float32
 from .errors import ShapeError
 from .names import none_of
 from .nx import Tensor
-from .options import is_number, plain_options
+from .options import plain_options
 from .values import remembered
 
 __all__ = [
@@ -42,10 +42,10 @@ _CUT_DEVIATION = 0.87962566103423978
 
 
 def _finite(name: str, *, scale: float, mean: float = 0.0) -> None:
-    if not is_number(scale) or not 0 <= scale < math.inf:
-        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale!r}; it multiplies the spread")
-    if not is_number(mean) or not math.isfinite(mean):
-        raise ValueError(f"{name}: expected a finite mean, got {mean!r}; use full for infinities")
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"{name}: expected a scale in [0, inf), got {scale}; it multiplies the spread")
+    if not math.isfinite(mean):
+        raise ValueError(f"{name}: expected a finite mean, got {mean}; use full for infinities")
 
 
 def _random(draw: Initializer) -> Initializer:

@@ -38,9 +38,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) or hasattr(value, "dtype")
 
 
+# What an option may be, by its annotation, which may add "| None".
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "float": ("a number", is_number),
+    "int": ("a number", is_number),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
+}
+
+
 def plain_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it, and say
-    of arguments that it does not take what to write.
+    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it, refuse
+    what is no number or no bool where one is annotated, and say of arguments that it does not take what to write.
 
     >>> import numpy
     >>> plain_options(lambda x, rate: (x, rate))(1.0, rate=numpy.float32(0.5))
@@ -50,14 +58,24 @@ def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     parameters = signature.parameters.values()
     tensors = frozenset(p.name for p in parameters if "Tensor" in str(p.annotation))
     body: Callable[..., R] = function
-    keeps = tuple(p.name in tensors for p in parameters if p.kind < p.KEYWORD_ONLY)
+    positional = tuple(p.name for p in parameters if p.kind < p.KEYWORD_ONLY)
+    annotated = {p.name: str(p.annotation) for p in parameters}
+    kinds = {n: _KINDS[a.removesuffix(" | None")] for n, a in annotated.items() if a.removesuffix(" | None") in _KINDS}
+
+    def settled(option: str, value: Any) -> Any:
+        if option in tensors:
+            return value
+        value = plain(value)
+        if option in kinds and not kinds[option][1](value) and (value is not None or "None" not in annotated[option]):
+            raise TypeError(f"{function.__name__}: expected {kinds[option][0]} as {option}, got {value!r}")
+        return value
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:
-        settled: Any = [a if keep else plain(a) for a, keep in zip(args, keeps)]
-        given: Any = {name: value if name in tensors else plain(value) for name, value in options.items()}
+        first: Any = [settled(name, value) for name, value in zip(positional, args)]
+        given: Any = {name: settled(name, value) for name, value in options.items()}
         try:
-            return body(*settled, *args[len(settled) :], **given)
+            return body(*first, *args[len(first) :], **given)
         except TypeError:
             wrong = misuse(function.__name__, signature, args, options)
             if wrong is None:

@@ -119,17 +119,19 @@ def test_noise_shape() -> None:
     np.testing.assert_array_equal(
         train("dropout", x, noise_shape=(None, 1, None)).output, train("spatial_dropout", x).output
     )
-    for wrong in ((6, 4), (), (6, 2, 5)):
+    for wrong in ((6, 4), (), (6, 2, 5), 1):
         with pytest.raises(ShapeError, match=r"dropout: expected a noise_shape of 1 or None .* of float32\[6, 4, 5\]"):
             layers.dropout(x, KEY, noise_shape=wrong)
 
 
-@pytest.mark.parametrize("rate", [1, 1.5, -0.1, math.nan, True, None])
+@pytest.mark.parametrize("rate", [1, 1.5, -0.1, math.nan, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_rates(name: str, rate: float) -> None:
     for mode in ("train", "inference"):
         with pytest.raises(ValueError, match=rf"{name}: expected a rate in \[0, 1\), got {rate}"):
             getattr(layers, name)(nx.ones((2, 3, 4)), KEY, rate=rate, mode=mode)
+    with pytest.raises(TypeError, match=rf"{name}: expected a number as rate, got '0.5'"):
+        getattr(layers, name)(nx.ones((2, 3, 4)), KEY, rate="0.5")
     with pytest.raises(ValueError, match=rf'{name}: expected mode "train" or "inference", got \'training\''):
         getattr(layers, name)(nx.ones((2, 3, 4)), KEY, mode="training")
 

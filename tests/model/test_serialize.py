@@ -244,7 +244,7 @@ DAMAGED: list[tuple[str, Any, str]] = [
     ("1 options units", {"initializer": "zeros"}, "expected whole sizes above 0 for kernel, got .*<full"),
     ("1 options units", math.nan, "units: expected finite numbers, got nan"),
     ("3 options rate", math.inf, "rate: expected finite numbers, got inf"),
-    ("3 options rate", "half", r"layer drop \(dropout, made at .*: dropout: expected a rate in .*, got 'half'"),
+    ("3 options rate", "half", r"layer drop \(dropout, made at .*: dropout: expected a number as rate, got 'half'"),
     ("3 options rate", 2, r"dropout: expected a rate in \[0, 1\), got 2"),
     ("1 options units", 10**30, "units: expected numbers of 64 bits, got one of 100"),
     ("1 options units", 2**62, "full: expected a shape of at most"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import nx
@@ -18,7 +19,7 @@ def _kernel(
     x: TensorType, units: int, kernel_size: Sizes, groups: int = 1, channels: Channels = "last"
 ) -> tuple[int, ...]:
     size, count = each(kernel_size, x, "kernel_size", channels), x.shape[axis_of(channels)]
-    if groups < 1 or count % groups:
+    if not isinstance(groups, Integral) or groups < 1 or count % groups:
         raise ShapeError(f"expected groups that divide the {count} input channels, got groups={groups}; 1 is none")
     return (*size, count // groups, units)
 

@@ -3,13 +3,13 @@ key of the random numbers is state: training gives the next step's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import nx
 from ..activations import SELU_ALPHA, SELU_GAMMA
 from ..errors import ShapeError
 from ..nx import Tensor
-from ..options import is_number, plain_options
+from ..options import plain_options
 from .channels import Channels, channel_axis, spatial
 from .declare import Mode, Parameter, Stateful, layer, trains
 
@@ -27,8 +27,8 @@ def _dropping(
     chosen: Callable[[Tensor, Tensor, float], Tensor],
 ) -> Tensor | Stateful:
     """In training, chosen(x, mask of what is kept, rate), where the mask broadcasts to x; else x."""
-    if not is_number(rate) or not 0 <= rate < 1:
-        raise ValueError(f"{name}: expected a rate in [0, 1), got {rate!r}; it is the share that is dropped")
+    if not 0 <= rate < 1:
+        raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}; it is the share that is dropped")
     if not trains(name, mode):
         return x
     following, use = nx.random.split(key)
@@ -72,7 +72,7 @@ def dropout(
     >>> dropout(nx.tensor([1.0, 2.0]), nx.random.key(0), rate=0.9)
     float32[2] [1., 2.]
     """
-    noise = tuple([None] * x.ndim if noise_shape is None else noise_shape)
+    noise = (None,) * x.ndim if noise_shape is None else tuple(noise_shape) if isinstance(noise_shape, Iterable) else ()
     if len(noise) != x.ndim or any(n not in (None, 1, size) for n, size in zip(noise, x.shape)):
         raise ShapeError(
             f"dropout: expected a noise_shape of 1 or None for each axis of {x.dtype}{list(x.shape)}, got {noise_shape}"

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple, ParamSpec
 
 from .. import tree
 from ..errors import StructureError
-from ..names import guided
 from ..nx import Tensor
-from ..options import plain
+from ..options import plain, plain_options
 from ..values import Value, made_by, refuse_unnamed
 
 P = ParamSpec("P")
@@ -105,10 +104,10 @@ def _made_again(*parts: Any) -> Update:
 
 
 def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
-    """Let a constructor take the pipeline before it as its first argument, its numbers as `plain` has them, and be
-    printed as it was called."""
+    """Let a constructor take the pipeline before it as its first argument, its numbers as `plain_options` has them, and
+    be printed as it was called."""
 
-    guide = guided()(make)
+    guide = plain_options(make)
 
     @functools.wraps(make)
     def construct(*args: Any, **options: Any) -> Update:
