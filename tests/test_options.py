@@ -183,7 +183,7 @@ def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
         (lambda: updates.trace(nesterov=0.9), "trace: expected True or False as nesterov, got 0.9"),
         (lambda: optimizers.adam(b1="0.9"), "scale_by_adam: expected a number as b1, got '0.9'"),
         (lambda: losses.huber(nx.ones(1), nx.ones(1), delta=None), "huber: expected a number as delta, got None"),
-        (lambda: metrics.accuracy(nx.ones(1), nx.ones(1), from_logits="no"), "accuracy: expected True or False as from"),
+        (lambda: metrics.accuracy(nx.ones(1), nx.ones(1), from_logits="no"), "accuracy: expected True or False as"),
         (lambda: layers.layer_norm(nx.ones(1), epsilon="1e-5"), "layer_norm: expected a number as epsilon, got '1e-5'"),
         (lambda: activations.celu(nx.ones(1), alpha=None), "celu: expected a number as alpha, got None"),
     ],

@@ -50,12 +50,12 @@ def find_loss(loss: Loss) -> Callable[..., Tensor]:
     """A loss given by name (then of reduction "mean") or as a function that reduces by itself."""
     if callable(loss):
         return loss
-    named = [name for name in losses.__all__ if name != "margin_ranking"]
     if loss == "margin_ranking":
         raise ValueError(
             "loss: expected a loss of one prediction, got 'margin_ranking', which is of pairs; write "
             "lambda y, p: losses.margin_ranking(y, (p[..., 0], p[..., 1]), reduction='mean')"
         )
+    named = [name for name in losses.__all__ if name != "margin_ranking"]
     if loss not in named:
         raise ValueError(none_of("loss", named, loss, " or a function"))
     return partial(getattr(losses, loss), reduction="mean")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from axon import activations, initializers, layers, model, nx
 from axon.model import Model, dense, flatten, from_json, input, relu, to_json
+from axon.model.graph import model_function
 from axon.model.unknown import no_layer
 
 
@@ -132,6 +133,13 @@ def test_first_options_without_a_value_are_given_by_position(by_position: Any, o
     node = by_position(input("x", shape=(None, 8, 8, 6)))
     assert {name: node.options[name] for name in options} == options
     assert from_json(to_json(node)).options == node.options
+
+
+def test_an_option_that_must_be_given_may_follow_one_that_need_not() -> None:
+    def mine(*, size: Any = None, rate: Any) -> None: ...
+
+    made = model_function(layers.describe(mine))
+    assert str(inspect.signature(made)) == "(size=None, *, rate, activation=None, name=None)"
 
 
 @pytest.mark.parametrize(

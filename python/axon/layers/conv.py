@@ -46,7 +46,8 @@ def conv(
     Shapes: x [batch, spatial..., in], kernel [spatial..., in / groups, units], bias [units]; result [batch, spatial...,
     units]. padding: "valid", "same" (the size divided by the stride, rounded up), or a number or (low, high) for each
     spatial axis (one number for all). channels: "last", or "first" for x and result [batch, channels, spatial...].
-    Channels and units are cut into `groups`, each convolved by itself (Axon's feature_group_size).
+    Channels and units are cut into `groups`, each convolved by itself: Axon's feature_group_size, beside which it has
+    one of batches, and 1 as the default kernel_size, which is to be given here.
 
     >>> conv(nx.arange(4.0).reshape((1, 4, 1)), nx.ones((2, 1, 1))).reshape((3,))
     float32[3] [1., 3., 5.]

@@ -263,10 +263,11 @@ def _signature(row: Layer) -> inspect.Signature:
         made = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in row.inputs]
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     made += [inspect.Parameter(n, positional, default=d) for n, d in row.building.items()]
+    first = not row.variadic
     for name, default in row.options.items():
-        follows = default is None or (default is layers.REQUIRED and made[-1].default is layers.REQUIRED)
-        kind = positional if follows and not row.variadic and made[-1].kind <= positional else keyword
-        made.append(inspect.Parameter(name, kind, default=default))
+        required = default is layers.REQUIRED and all(p.default is layers.REQUIRED for p in made)
+        first = first and (default is None or required)
+        made.append(inspect.Parameter(name, positional if first else keyword, default=default))
     others: dict[str, Any] = {}
     for name, parameter in row.parameters.items():
         if parameter.kind == "parameter":
