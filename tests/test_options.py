@@ -180,6 +180,8 @@ def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
         (lambda: initializers.orthogonal("uniform"), "orthogonal: expected a number as scale, got 'uniform'"),
         (lambda: schedules.cosine_decay(decay_steps=None), "cosine_decay: expected a number as decay_steps, got None"),
         (lambda: updates.scale("0.1"), "scale: expected a number as step_size, got '0.1'"),
+        (lambda: updates.scale_by_schedule(0.1), "scale_by_schedule: expected a schedule, .*, as schedule, got 0.1"),
+        (lambda: updates.stateless(3), "stateless: expected a function as apply, got 3"),
         (lambda: updates.trace(nesterov=0.9), "trace: expected True or False as nesterov, got 0.9"),
         (lambda: optimizers.adam(b1="0.9"), "scale_by_adam: expected a number as b1, got '0.9'"),
         (lambda: losses.huber(nx.ones(1), nx.ones(1), delta=None), "huber: expected a number as delta, got None"),

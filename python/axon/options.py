@@ -38,17 +38,19 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) or hasattr(value, "dtype")
 
 
-# What an option may be, by its annotation, which may add "| None".
+# What an option may be, by the first word of its annotation, which may add "| None".
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "float": ("a number", is_number),
     "int": ("a number", is_number),
     "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "Callable": ("a function", callable),
+    "Schedule": ("a schedule, a function of the step,", callable),
 }
 
 
 def plain_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it, refuse
-    what is no number or no bool where one is annotated, and say of arguments that it does not take what to write.
+    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it; refuse
+    what is no number, bool or function where one is annotated; and say what to write for arguments that do not fit.
 
     >>> import numpy
     >>> plain_options(lambda x, rate: (x, rate))(1.0, rate=numpy.float32(0.5))
@@ -60,7 +62,8 @@ def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     body: Callable[..., R] = function
     positional = tuple(p.name for p in parameters if p.kind < p.KEYWORD_ONLY)
     annotated = {p.name: str(p.annotation) for p in parameters}
-    kinds = {n: _KINDS[a.removesuffix(" | None")] for n, a in annotated.items() if a.removesuffix(" | None") in _KINDS}
+    words = {name: annotation.removesuffix(" | None").split("[")[0] for name, annotation in annotated.items()}
+    kinds = {name: _KINDS[word] for name, word in words.items() if word in _KINDS}
 
     def settled(option: str, value: Any) -> Any:
         if option in tensors:

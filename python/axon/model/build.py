@@ -11,6 +11,7 @@ from ..arrays import arrays
 from ..defn import Definition, jit
 from ..errors import ShapeError
 from ..layers import Mode, Spec, trains
+from ..names import guided
 from ..nx import Tensor
 from .graph import Model, check_model
 from .initial import Draws, first_state
@@ -61,9 +62,10 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     draws = Draws(compiler)
 
     def init_fn(template: Any = None, key: Tensor | None = None) -> ModelState:
+        for number in (template, key):
+            if isinstance(number, Integral):
+                raise TypeError(f"init: expected a key uint32[2], got {number}; write key=axon.nx.random.key({number})")
         specs = {name: layout.parameters for name, layout in infer(model, template).items() if layout.parameters}
-        if isinstance(key, Integral):
-            raise TypeError(f"init: expected a key uint32[2], got {key}; write key=axon.nx.random.key({key})")
         return first_state(specs, nx.random.key(0) if key is None else key, draws)
 
     return ModelFunctions(init_fn, jit(predict, compiler=compiler))
@@ -78,6 +80,7 @@ def compile(model: Model, *, compiler: str | None = None) -> ModelFunctions:
     return build(model, compiler=compiler)
 
 
+@guided(seed="key=axon.nx.random.key(seed)")
 def init(model: Model, template: Any = None, *, key: Tensor | None = None, compiler: str | None = None) -> ModelState:
     """The model's first state: parameters drawn by their initializers, each from a key of its own that depends on `key`
     and on the parameter's name alone. ShapeError where a shape is unknown and there is no template.
