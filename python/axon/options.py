@@ -1,4 +1,5 @@
-"""Options that are numbers: a NumPy scalar, or an array or tensor of rank 0, stands for the Python number in it.
+"""Options of functions: what they are refused as, and numbers. A NumPy scalar, or an array or tensor of rank 0, stands
+for the Python number in it.
 
 Python's numbers never change the dtype of what they meet; the others have dtypes of their own, so that a momentum read
 from a file would turn a step's bfloat16 state into float32.
