@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import TraceError
@@ -49,9 +49,10 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def plain_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function take what is given for its options, all parameters that are no Tensor, as `plain` has it; refuse
-    what is no number, bool or function where one is annotated; and say what to write for arguments that do not fit.
+def plain_options(function: Callable[P, R], tensors: Iterable[str] | None = None) -> Callable[P, R]:
+    """Have a function take what is given for its options, all parameters but `tensors` (those annotated as Tensor), as
+    `plain` has it; refuse what is no number, bool or function where one is annotated; and say what to write for
+    arguments that do not fit.
 
     >>> import numpy
     >>> plain_options(lambda x, rate: (x, rate))(1.0, rate=numpy.float32(0.5))
@@ -59,7 +60,7 @@ def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     """
     signature = inspect.signature(function)
     parameters = signature.parameters.values()
-    tensors = frozenset(p.name for p in parameters if "Tensor" in str(p.annotation))
+    untouched = frozenset([p.name for p in parameters if "Tensor" in str(p.annotation)] if tensors is None else tensors)
     body: Callable[..., R] = function
     positional = tuple(p.name for p in parameters if p.kind < p.KEYWORD_ONLY)
     annotated = {p.name: str(p.annotation) for p in parameters}
@@ -67,7 +68,7 @@ def plain_options(function: Callable[P, R]) -> Callable[P, R]:
     kinds = {name: _KINDS[word] for name, word in words.items() if word in _KINDS}
 
     def settled(option: str, value: Any) -> Any:
-        if option in tensors:
+        if option in untouched:
             return value
         value = plain(value)
         if option in kinds and not kinds[option][1](value) and (value is not None or "None" not in annotated[option]):

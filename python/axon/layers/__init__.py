@@ -44,4 +44,4 @@ from .pooling import lp_pool as lp_pool
 from .pooling import max_pool as max_pool
 
 for _name in _activations.__all__:
-    layer()(getattr(_activations, _name))
+    TABLE[_name] = describe(getattr(_activations, _name))

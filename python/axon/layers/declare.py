@@ -15,6 +15,7 @@ from ..dtypes import DType, float32
 from ..errors import ShapeError
 from ..initializers import Initializer
 from ..nx import Tensor, TensorType
+from ..options import plain_options
 from ..values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -137,7 +138,8 @@ def _of_table(name: str, module: str) -> Layer:
 
 
 def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F], F]:
-    """Declare the function below as a layer with these parameters; the function itself stays as it is.
+    """Declare the function below as a layer with these parameters; it stays a function over tensors, whose options are
+    looked at as `plain_options` does.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
     where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`.
@@ -151,7 +153,6 @@ def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F
     >>> TABLE.pop("shift_all").inputs
     ('x',)
     """
-
     if gives not in (None, *get_args(Gives)):
         raise TypeError(
             f"layer: expected what the output gives, {' or '.join(map(repr, get_args(Gives)))}, got {gives!r}; write "
@@ -159,6 +160,8 @@ def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F
         )
 
     def declare(function: F) -> F:
+        signature = inspect.signature(function).parameters.values()
+        function = plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY])  # type: ignore[assignment]
         found = describe(function, parameters, gives)
         taken = {"activation", "name"} & {*found.options, *found.building}
         if taken:

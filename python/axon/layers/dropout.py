@@ -9,7 +9,6 @@ from .. import nx
 from ..activations import SELU_ALPHA, SELU_GAMMA
 from ..errors import ShapeError
 from ..nx import Tensor
-from ..options import plain_options
 from .channels import Channels, channel_axis, spatial
 from .declare import Mode, Parameter, Stateful, layer, trains
 
@@ -54,7 +53,6 @@ def _by_channel(name: str, x: Tensor, channels: Channels) -> tuple[int, ...]:
 
 
 @layer("elements", key=_KEY)
-@plain_options
 def dropout(
     x: Tensor,
     key: Tensor,
@@ -82,7 +80,6 @@ def dropout(
 
 
 @layer("elements", key=_KEY)
-@plain_options
 def spatial_dropout(
     x: Tensor, key: Tensor, *, rate: float = 0.5, channels: Channels = "last", mode: Mode = "inference"
 ) -> Tensor | Stateful:
@@ -103,7 +100,6 @@ def spatial_dropout(
 
 
 @layer(key=_KEY)
-@plain_options
 def alpha_dropout(x: Tensor, key: Tensor, *, rate: float = 0.5, mode: Mode = "inference") -> Tensor | Stateful:
     """In training, each element becomes the lowest value of selu, -1.758, with probability `rate`, and all are scaled
     and moved so that a mean of 0 and a variance of 1 stay; in inference, x itself.
@@ -119,7 +115,6 @@ def alpha_dropout(x: Tensor, key: Tensor, *, rate: float = 0.5, mode: Mode = "in
 
 
 @layer(key=_KEY)
-@plain_options
 def feature_alpha_dropout(
     x: Tensor, key: Tensor, *, rate: float = 0.5, channels: Channels = "last", mode: Mode = "inference"
 ) -> Tensor | Stateful:

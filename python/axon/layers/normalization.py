@@ -14,7 +14,6 @@ from .. import nx
 from ..errors import ShapeError
 from ..initializers import ones, zeros
 from ..nx import Tensor, TensorType
-from ..options import plain_options
 from .channels import Channels, channel_axis, spatial
 from .declare import Mode, Parameter, Stateful, layer, trains
 
@@ -94,7 +93,6 @@ def _running(
 
 
 @layer(gamma=_GAMMA, beta=_BETA, mean=_MEAN, var=_VAR)
-@plain_options
 def batch_norm(
     x: Tensor,
     gamma: Tensor | None = None,
@@ -129,7 +127,6 @@ def batch_norm(
 
 
 @layer(gamma=_GAMMA, beta=_BETA, mean=_MEAN, var=_VAR)
-@plain_options
 def instance_norm(
     x: Tensor,
     gamma: Tensor | None = None,
@@ -164,7 +161,6 @@ def instance_norm(
 
 
 @layer(gamma=_GAMMA, beta=_BETA)
-@plain_options
 def layer_norm(
     x: Tensor,
     gamma: Tensor | None = None,
@@ -191,7 +187,6 @@ def layer_norm(
 
 
 @layer(gamma=_GAMMA, beta=_BETA)
-@plain_options
 def group_norm(
     x: Tensor,
     gamma: Tensor | None = None,
