@@ -245,6 +245,16 @@ def test_empty_batches(name: str) -> None:
     assert np.isnan(loss(nothing, nothing, reduction="mean").item())  # the mean of nothing, as nx.mean has it
 
 
+def test_rows_of_nothing() -> None:
+    """Two rows of no numbers have no direction; of no classes none is the true one."""
+    nothing = nx.zeros((2, 0))
+    assert losses.cosine_similarity(nothing, nothing).tolist() == [0, 0]
+    for function in (losses.categorical_hinge, losses.categorical_cross_entropy, metrics.accuracy):
+        for y in (nothing, nx.zeros((2,), "int32")):
+            with pytest.raises(ShapeError, match=rf"^{function.__name__}: expected predictions of one class or more"):
+                function(y, nothing)
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_a_single_number_is_no_row(name: str) -> None:
     text = rf"^{name}: expected rows of predictions \[..., n\], got float32\[\]; write .reshape\(\(1,\)\)"

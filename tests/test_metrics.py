@@ -53,6 +53,8 @@ def test_one_hot_rows_of_any_dtype() -> None:
     for dtype in (bool, np.uint8, np.float64):
         hot = np.eye(3, dtype=dtype)[classes]
         assert metrics.accuracy(hot, p).item() == pytest.approx((p.argmax(-1) == classes).mean())
+        called = np.eye(3, dtype=dtype)[p.argmax(-1)]
+        assert metrics.accuracy(classes, called).item() == pytest.approx((p.argmax(-1) == classes).mean())
 
 
 def test_nan_is_no_right_answer() -> None:

@@ -119,6 +119,8 @@ def cosine_similarity(
 def _unit(rows: Tensor, least: float) -> Tensor:
     """Rows divided by their norms, or by `least` where that is more. Their largest element is divided by first, for
     squares overflow; it cancels, in the slope as well."""
+    if not rows.size:
+        return rows
     top = stop_grad(nx.maximum(nx.max(nx.abs(rows), axis=-1, keepdims=True), least))
     rows = rows / top
     return rows / nx.sqrt(nx.maximum(nx.sum(rows * rows, axis=-1, keepdims=True), nx.square(least / top)))

@@ -46,11 +46,11 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
         hits = (y_true > 0.5) == (y_pred > (0.0 if from_logits else 0.5))
     else:
         classes = are_classes("accuracy", y_true, y_pred, sparse)
-        true = class_numbers(y_true) if classes else nx.argmax(0 + y_true, axis=-1)  # of bools, too
-        known = ~nx.isnan(nx.max(y_pred, axis=-1))
+        true = class_numbers(y_true) if classes else nx.argmax(0 + y_true, axis=-1)  # 0 +: of bools, too
+        known = ~nx.isnan(nx.max(0 + y_pred, axis=-1))
         if not classes:
             known = known & ~nx.isnan(nx.max(0 + y_true, axis=-1))
-        hits = nx.argmax(y_pred, axis=-1).astype(true.dtype) == true
+        hits = nx.argmax(0 + y_pred, axis=-1).astype(true.dtype) == true
     return nx.mean((hits & known).astype(nx.float32))
 
 

@@ -48,6 +48,8 @@ def check_same_shape(name: str, y_true: Tensor, y_pred: Tensor) -> None:
 
 def are_classes(name: str, y_true: Tensor, y_pred: Tensor, sparse: bool | None) -> bool:
     """Whether y_true holds class numbers (an integer for each row of y_pred) rather than one value a class."""
+    if y_pred.shape[-1:] == (0,):
+        raise ShapeError(f"{name}: expected predictions of one class or more, got {y_pred.type}; look at the last axis")
     rows, integer = y_pred.shape[:-1], y_true.dtype.is_integer
     if sparse is not False and integer and y_true.shape == rows:
         return True

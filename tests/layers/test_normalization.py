@@ -177,6 +177,15 @@ def test_against_torch(channels: str, shape: tuple[int, ...]) -> None:
             np.testing.assert_allclose(unbiased, module.running_var, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_float64_beside_averages_in_float32(name: str) -> None:
+    x, mean, var = np.random.default_rng(2).uniform(1, 2, (3, 7, 5, 4))
+    averages = [nx.tensor(t[0, 0], "float32") for t in (mean, var)]
+    want = (x - averages[0].numpy().astype("f8")) / np.sqrt(averages[1].numpy().astype("f8") + 1e-5)
+    found = getattr(layers, name)(nx.tensor(x), None, None, *averages).numpy()
+    np.testing.assert_allclose(found, want, rtol=1e-13, atol=1e-15)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_averages_of_halves_round_once(dtype: str) -> None:
     x = nx.tensor(np.random.default_rng(3).normal(0, 300, (2, 9, 4)), dtype)

@@ -78,7 +78,7 @@ def _running(
     def moments(x: Tensor) -> Moments:
         if mean is None or var is None or training:
             return nx.moments(x, axis=over, keepdims=True)
-        (m, v), _ = nx.widened(mean, var)
+        (_, m, v), _ = nx.widened(x, mean, var)
         return _beside(name, x, axis, m), _beside(name, x, axis, v)
 
     def average(old: Tensor, new: Tensor) -> Tensor:
