@@ -186,6 +186,15 @@ def test_float64_beside_averages_in_float32(name: str) -> None:
     np.testing.assert_allclose(found, want, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_an_empty_batch_leaves_the_averages(name: str) -> None:
+    for shape in ((0, 3, 2), (3, 0, 2)):
+        averages = nx.tensor([1.0, 2.0]), nx.tensor([3.0, 4.0])
+        found = getattr(layers, name)(nx.zeros(shape), None, None, *averages, mode="train")
+        assert [found.state[key].tolist() for key in ("mean", "var")] == [[1, 2], [3, 4]]
+        assert found.output.shape == shape
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_averages_of_halves_round_once(dtype: str) -> None:
     x = nx.tensor(np.random.default_rng(3).normal(0, 300, (2, 9, 4)), dtype)

@@ -82,6 +82,8 @@ def _running(
         return _beside(name, x, axis, m), _beside(name, x, axis, v)
 
     def average(old: Tensor, new: Tensor) -> Tensor:
+        if not x.size:
+            return old  # an empty batch says nothing of the next
         (wide,), rounded = nx.widened(old)
         new = new if 0 in (axis, *over) else nx.mean(new, axis=0)  # of the examples
         return rounded(momentum * wide + (1 - momentum) * new.reshape(old.shape))
