@@ -85,13 +85,21 @@ def lp_pool(
 
 
 def _by_axis(x: Tensor, windows: dict[str, Any], over: Callable[..., Tensor], pool: Callable[..., Tensor]) -> Tensor:
-    """Pooled over whole axes at once, then along one axis after the other. Windows that adapt can be large, and the
-    gradient of a largest element looks at each place in its window: along axes these are few."""
-    sizes, strides = windows["window"], windows["strides"]
-    whole = tuple(a for a, size in enumerate(sizes) if 1 < size == x.shape[a])
-    x = over(x, axis=whole, keepdims=True) if whole else x
+    """Pooled over whole axes and those that windows divide, which are reductions, then along one axis after the other.
+    Windows that adapt can be large, and code grows by each place in one, the gradient's of a largest element too: along
+    axes these are few."""
+    sizes, strides, names = windows["window"], windows["strides"], x.names
+    shape, inside = [], []
+    for n, size, step in zip(x.shape, sizes, strides):
+        shape.append(n // size if size == step else n)
+        if 1 < size == step:
+            inside.append(len(shape))
+            shape.append(size)
+    if inside:
+        x = over(x.reshape(shape), axis=tuple(inside))
+        x = x if names is None else x.rename(names)
     for a in reversed(range(x.ndim)):
-        if a not in whole and sizes[a] > 1:
+        if sizes[a] != strides[a]:
             window, steps = ([own[a] if i == a else 1 for i in range(x.ndim)] for own in (sizes, strides))
             x = pool(x, window=window, strides=steps)
     return x
