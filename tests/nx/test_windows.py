@@ -58,6 +58,57 @@ def test_gradient_of_max_goes_to_the_first_of_equals():
     np.testing.assert_array_equal(nan.numpy(), [0, 1, 0])
 
 
+@pytest.mark.parametrize("mode", ["eager", "native", "evaluate"])
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_gradients_of_extremes_whatever_the_windows(mode, dtype):
+    """Ties, NaN and infinities in windows of several axes, which are taken one axis after the other; halves sum in
+    float32."""
+    rng = np.random.default_rng(0)
+    for window, options in (
+        ((3, 3), {"padding": "same"}),
+        ((2, 5), {"strides": (3, 1), "padding": ((0, 1), (2, 1))}),
+        ((3, 2), {"strides": 2, "dilation": (2, 3)}),
+        ((7, 6), {}),
+    ):
+        x = rng.choice([0.0, 1.0, 2.0, -np.inf, np.nan, 3.0], (9, 8), p=[0.3, 0.3, 0.28, 0.05, 0.02, 0.05])
+        shape = nx.window_max(nx.tensor(x), window=window, **options).shape
+        g = rng.integers(1, 200, shape).astype(float)
+        for row, sign in ((nx.window_max, 1), (nx.window_min, -1)):
+            x_, g_ = nx.tensor(sign * x, dtype), nx.tensor(g, dtype)
+            slope = grad(lambda x, g: nx.sum(row(x, window=window, **options) * g))  # noqa: B023
+            found = (slope if mode == "eager" else jit(slope, compiler=mode))(x_, g_)
+            want = nx.tensor(first_extremes(x, g, window, **options), dtype)
+            np.testing.assert_array_equal(found.numpy().astype("f8"), want.numpy().astype("f8"), str((window, options)))
+
+
+@pytest.mark.parametrize("mode", ["eager", "native", "evaluate"])
+def test_padding_takes_no_gradient_from_the_least_element(mode):
+    for options, want in (
+        ({"window": 2, "padding": ((1, 0),)}, [2, 1, 0]),
+        ({"window": 3, "padding": "same"}, [2, 1, 0]),
+        ({"window": 2, "strides": 2, "padding": ((1, 1),), "dilation": 2}, [0, 2, 0]),
+    ):
+        for row, least in ((nx.window_max, float("-inf")), (nx.window_min, float("inf"))):
+            slope = grad(lambda x: nx.sum(row(x, **options)))  # noqa: B023
+            found = (slope if mode == "eager" else jit(slope, compiler=mode))(nx.full((3,), least))
+            np.testing.assert_array_equal(found, want, str(options))
+
+
+def first_extremes(x, g, window, strides=1, padding="valid", dilation=1):
+    """The gradient of windows' largest elements by a loop over windows: g to the first NaN, or the first largest."""
+    strides, dilation = (np.broadcast_to(v, 2) for v in (strides, dilation))
+    low = [(w - 1) // 2 for w in window] if padding == "same" else [0, 0]
+    low = low if isinstance(padding, str) else [lo for lo, _ in padding]
+    total = np.zeros_like(x)
+    for at in np.ndindex(*g.shape):
+        corner = np.array(at) * strides - low
+        places = [tuple(corner + np.array(i) * dilation) for i in np.ndindex(*window)]
+        places = [p for p in places if all(0 <= a < n for a, n in zip(p, x.shape))]
+        values = np.array([x[p] for p in places])
+        total[places[np.isnan(values).argmax() if np.isnan(values).any() else values.argmax()]] += g[at]
+    return total
+
+
 def test_padding_never_wins():
     x = nx.full((3,), float("-inf"))
     assert np.isneginf(nx.window_max(x, window=3, padding="same").numpy()).all()

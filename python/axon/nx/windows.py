@@ -12,7 +12,7 @@ from ..dtypes import DType, float32
 from ..errors import ShapeError
 from .conversion import where
 from .elementwise import add, divide, maximum, minimum
-from .filled import ones_like
+from .filled import full, ones_like
 from .logic import bitwise_invert, equal, isfinite, not_equal
 from .movement import pad, slice_, spread, stop_grad
 from .op import composed
@@ -120,19 +120,37 @@ def _sum_vjp(
     return (window_sum(pad(g, config), window=window, dilation=dilation),)
 
 
-def _extreme_vjp(identity: Callable[[DType], Any]) -> Callable[..., tuple[Tensor]]:
-    """The gradient goes to the first of the equal extremes of a window, in row-major order; NaN is extreme."""
+def _extreme_vjp(
+    combine: Callable[[Tensor, Tensor], Tensor], identity: Callable[[DType], Any]
+) -> Callable[..., tuple[Tensor]]:
+    """The gradient goes to the first of the equal extremes of a window, in row-major order; NaN is extreme. Half floats
+    are summed in float32."""
 
-    def vjp(
+    def shares(
         g: Tensor, y: Tensor, x: Tensor, *, window: Shape, strides: Shape, padding: Pairs, dilation: Shape
-    ) -> tuple[Tensor]:
-        padded = pad(x, [(lo, hi, 0) for lo, hi in padding], identity(x.dtype)) if any(map(any, padding)) else x
+    ) -> Tensor:
+        *others, last = [a for a, w in enumerate(window) if w > 1] or [0]
+        if others and math.prod(window) > 4:  # along the last axis, then the others: a sum of places, no product
+            given = {"window": window, "strides": strides, "padding": padding, "dilation": dilation}
+            none = {"window": 1, "strides": 1, "padding": (0, 0), "dilation": 1}
+            along, across = (
+                {k: tuple(v if (a == last) == own else none[k] for a, v in enumerate(given[k])) for k in given}
+                for own in (True, False)
+            )
+            inner = _expand(combine, identity)(x, **along)
+            return shares(shares(g, y, inner, **across), inner, x, **along)
+        padded, inside = x, None
+        if any(map(any, padding)):
+            config = [(lo, hi, 0) for lo, hi in padding]
+            padded = pad(x, config, identity(x.dtype))
+            inside = pad(full(x.shape, True), config, False)  # an element may be the identity, too, behind padding
         total, free = None, None
         for place in itertools.product(*map(range, window)):
             starts = [i * d for i, d in zip(place, dilation)]
             stops = [a + spread(m, s) for a, m, s in zip(starts, g.shape, strides)]
             piece = slice_(padded, starts, stops, strides)
             hit = equal(piece, y) | not_equal(piece, piece)
+            hit = hit if inside is None else hit & slice_(inside, starts, stops, strides)
             first = hit if free is None else hit & free
             free = bitwise_invert(hit) if free is None else free & bitwise_invert(hit)
             lows = [a - lo for a, (lo, _) in zip(starts, padding)]
@@ -140,7 +158,10 @@ def _extreme_vjp(identity: Callable[[DType], Any]) -> Callable[..., tuple[Tensor
             share = pad(where(first, g, 0), config)
             total = share if total is None else total + share
         assert total is not None
-        return (total,)
+        return total
+
+    def vjp(g: Tensor, y: Tensor, x: Tensor, **options: Any) -> tuple[Tensor]:
+        return (shares(g.astype(g.dtype.computed_in), y, x, **options).astype(g.dtype),)
 
     return vjp
 
@@ -163,7 +184,11 @@ def window_sum(
     ...
 
 
-@window(shape=_choosing_shape, vjp=_extreme_vjp(lambda d: d.lowest), expand=_expand(maximum, lambda d: d.lowest))
+_LARGEST = (maximum, lambda d: d.lowest)
+_SMALLEST = (minimum, lambda d: d.highest)
+
+
+@window(shape=_choosing_shape, vjp=_extreme_vjp(*_LARGEST), expand=_expand(*_LARGEST))
 def window_max(
     x: Tensor,
     /,
@@ -182,7 +207,7 @@ def window_max(
     ...
 
 
-@window(shape=_choosing_shape, vjp=_extreme_vjp(lambda d: d.highest), expand=_expand(minimum, lambda d: d.highest))
+@window(shape=_choosing_shape, vjp=_extreme_vjp(*_SMALLEST), expand=_expand(*_SMALLEST))
 def window_min(
     x: Tensor,
     /,
