@@ -83,6 +83,13 @@ def test_adaptive_pools(kind: str, space: tuple[int, ...], output: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", HOW)
+@pytest.mark.parametrize("output", [1, 2, 4, (1, 3), (6, 4)])
+def test_adaptive_pools_keep_names_of_axes(kind: str, output: Any) -> None:
+    x = nx.zeros((2, 6, 4, 3)).rename(("n", "height", "width", "c"))
+    assert getattr(layers, f"adaptive_{kind}_pool")(x, output_size=output).names == x.names
+
+
+@pytest.mark.parametrize("kind", HOW)
 @pytest.mark.parametrize("space", [(9,), (8, 6), (3, 5, 4)])
 def test_global_pools(kind: str, space: tuple[int, ...]) -> None:
     x = normal(2, *space, 3)

@@ -290,7 +290,8 @@ def window_norm(
         if (w, s) != (1, 1):
             largest, total = _powers(largest, total, norm, a, w, s, d)
     total = where(equal(total, 0), 1, total)  # the root of 0 has no slope; the norm is 0 as the largest is
-    return rounded(where(isfinite(largest), largest, 1) * (total.sqrt() if norm == 2 else total.pow(1 / norm)))
+    y = rounded(where(isfinite(largest), largest, 1) * (total.sqrt() if norm == 2 else total.pow(1 / norm)))
+    return y if x.names is None else y.rename(x.names)
 
 
 def _powers(largest: Tensor, total: Tensor, norm: float, a: int, w: int, s: int, d: int) -> tuple[Tensor, Tensor]:
