@@ -155,6 +155,9 @@ def depthwise_conv(
             f"depthwise_conv: expected a kernel [spatial..., 1, a multiple of the {count} input channels], got "
             f"{kernel.dtype}{list(kernel.shape)}; conv takes kernels over all channels"
         )
+    multiplier = kernel.shape[-1] // max(count, 1)
+    if multiplier > 1:  # groups of one channel in and out have an engine of their own
+        x, count = nx.repeat(x, multiplier, axis=axis_of(channels)), count * multiplier
     return conv(
         x,
         kernel,
