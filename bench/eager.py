@@ -16,7 +16,7 @@ import numpy as np
 from axon import activations, nx
 from axon._core import set_threads
 from axon.backends.array_api import RENAMED
-from axon.nx.op import TABLE, Op
+from axon.nx.core.op import TABLE, Op
 
 Call = Callable[[], Any]
 clock = time.perf_counter

@@ -16,7 +16,15 @@ from axon.layers import TABLE
 
 FUNCTIONAL = (activations, initializers, losses, metrics, optimizers, schedules, training, updates)
 PACKAGES = [import_module(f"axon.{name}") for name in ("datasets", "io", "loop", "model")]
-ELSEWHERE = ("axon.nx", "axon.defn", "axon.compiler", "axon.backends", "axon._", "axon.lib")  # tested apart, or binary
+ELSEWHERE = (
+    "axon.nx",
+    "axon.graph",
+    "axon.defn",
+    "axon.compiler",
+    "axon.backends",
+    "axon._",
+    "axon.lib",
+)  # tested apart, or binary
 MODULES = [m.name for m in pkgutil.walk_packages(axon.__path__, "axon.") if not m.name.startswith(ELSEWHERE)]
 
 

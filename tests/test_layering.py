@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from axon.nx.op import TABLE
+from axon.nx.core.op import TABLE
 
 PACKAGE = Path(importlib.util.find_spec("axon").origin).parent  # type: ignore[union-attr, arg-type]
 FILES = sorted(p for p in PACKAGE.rglob("*.py"))

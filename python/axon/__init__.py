@@ -119,7 +119,7 @@ def _numpy_backend() -> object:
     from .backends.array_api import numpy_backend
 
     try:
-        from .compiler.target import elementwise
+        from .compiler.targets.target import elementwise
     except ImportError:  # the runtime does not run on this machine
         return numpy_backend()
     return numpy_backend(elementwise, "tiled")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from . import activations, losses, metrics
-from .defn.trace import trace
+from .graph.trace import trace
 from .model import Model, needs_template
 from .model.shapes import infer
 from .nx import Tensor

@@ -17,8 +17,8 @@ import numpy as np
 from . import dtypes, nx
 from .dtypes import DType
 from .errors import DTypeError
-from .nx.op import TABLE, Op
-from .nx.tensor import Tensor, TensorType
+from .nx.core.op import TABLE, Op
+from .nx.core.tensor import Tensor, TensorType
 
 Shape = tuple[int, ...]
 

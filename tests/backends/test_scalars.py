@@ -10,8 +10,8 @@ from axon import _core, nx, testing
 from axon.backends.array_api import ArrayBackend
 from axon.defn import jit
 from axon.dtypes import DType, bfloat16, float16, float32
-from axon.nx.op import TABLE, Op
-from axon.nx.tensor import Tensor
+from axon.nx.core.op import TABLE, Op
+from axon.nx.core.tensor import Tensor
 
 FLOAT32, FLOAT16, BOOL = float32.code, float16.code, 0
 ROWS = [op for op in testing.rows("elementwise") if op.name != "astype"]  # the sweep casts on its own

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from axon.compiler.memory import Plan
-from axon.compiler.schedule import HostStep, KernelStep, RegionStep
-from axon.defn.text import text
+from axon.compiler.planning.memory import Plan
+from axon.compiler.planning.schedule import HostStep, KernelStep, RegionStep
 from axon.dtypes import int32
+from axon.graph.printing import text
 
 from .programs import (
     adam_step,

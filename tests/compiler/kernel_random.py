@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from axon import dtypes
-from axon.compiler.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Reduce, Stmt, Tree
+from axon.compiler.kernels.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.dtypes import DType, bool_, float32, int32, int64
 
 from .kernel_tools import Case, interpreted, signatures

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import axon.nx
 import numpy as np
 from axon import dtypes
-from axon.compiler.emit_cpp import emit_cpp, scratch_bytes
-from axon.compiler.interpret import interpret
-from axon.compiler.kernel import Kernel
-from axon.compiler.target import BASE, WIDE, Target, command, compiler, target_for
-from axon.compiler.verify import verify
+from axon.compiler.kernels.interpret import interpret
+from axon.compiler.kernels.kernel import Kernel
+from axon.compiler.kernels.verify import verify
+from axon.compiler.targets.emit_cpp import emit_cpp, scratch_bytes
+from axon.compiler.targets.target import BASE, WIDE, Target, command, compiler, target_for
 from axon.dtypes import DType
 
 PACKAGE = Path(axon.nx.__file__).parents[1]

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from axon import _core, config, dtypes
-from axon.compiler.interpret import interpret
-from axon.compiler.kernel import Kernel
-from axon.compiler.memory import Plan
+from axon.compiler.kernels.interpret import interpret
+from axon.compiler.kernels.kernel import Kernel
+from axon.compiler.kernels.verify import verify
 from axon.compiler.pipeline import Lowered
+from axon.compiler.planning.memory import Plan
 from axon.compiler.program import Executable, encode_all, replaced
-from axon.compiler.verify import verify
-from axon.defn.expr import Graph
-from axon.defn.trace import Traced, trace
-from axon.nx.tensor import TensorType
+from axon.graph.expr import Graph
+from axon.graph.trace import Traced, trace
+from axon.nx.core.tensor import TensorType
 
 from .kernel_tools import same_bits
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from axon import nx
 from axon.compiler.pipeline import Lowered, run_passes
-from axon.compiler.schedule import KernelStep
+from axon.compiler.planning.schedule import KernelStep
 from axon.defn import stop_grad, value_and_grad
-from axon.defn.trace import trace
 from axon.dtypes import DType, float32
-from axon.nx.tensor import Tensor, TensorType
+from axon.graph.trace import trace
+from axon.nx.core.tensor import Tensor, TensorType
 
 
 def f32(*shape: int) -> TensorType:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
-from axon.compiler import cache, target
+from axon.compiler.targets import cache, target
 from axon.defn import jit
 from axon.errors import CompileError
 
@@ -23,7 +23,7 @@ SCRIPT = """
 import sys
 import numpy as np
 from axon import nx
-from axon.compiler import cache
+from axon.compiler.targets import cache
 from axon.defn import jit
 f = jit(lambda x: nx.tanh(x) * {factor} + nx.exp(x))
 x = np.linspace(-1, 1, 9, dtype=np.float32)
@@ -166,7 +166,7 @@ def test_a_child_forked_while_threads_compile_compiles_for_itself(tmp_path: Path
     script = """
 import os, signal, threading
 from axon import nx
-from axon.compiler import cache
+from axon.compiler.targets import cache
 from axon.defn import jit
 real, begun = cache.build, threading.Event()
 cache.build = lambda *args: (begun.set(), threading.Event().wait())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from axon import jit, nx
 from axon.defn import cond, fori_loop, grad, scan, while_loop
-from axon.nx.tensor import Tensor
+from axon.nx.core.tensor import Tensor
 
 from .kernel_tools import normal
 from .oracle import Array, run_all

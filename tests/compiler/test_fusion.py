@@ -5,7 +5,7 @@ from __future__ import annotations
 from axon import activations, layers, losses, nx
 from axon.defn import grad, value_and_grad, vjp
 from axon.dtypes import bfloat16, int32
-from axon.nx.tensor import Tensor
+from axon.nx.core.tensor import Tensor
 
 from .programs import adam, chain, compiled, f32, layer_norm, mlp_loss, softmax, steps, typed
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from axon import nx
 from axon.defn import grad
-from axon.nx.tensor import Tensor
+from axon.nx.core.tensor import Tensor
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 

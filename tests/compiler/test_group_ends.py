@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from axon import nx
 from axon.dtypes import int32
-from axon.nx.tensor import TensorType
+from axon.nx.core.tensor import TensorType
 
 from .programs import f32, steps, typed
 

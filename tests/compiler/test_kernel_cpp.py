@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axon.compiler.emit_cpp import emit_cpp
-from axon.compiler.kernel import For, Instr, Kernel, Operand, Stmt
+from axon.compiler.kernels.kernel import For, Instr, Kernel, Operand, Stmt
+from axon.compiler.targets.emit_cpp import emit_cpp
 from axon.dtypes import ALL
 from hypothesis import given, note, settings
 from hypothesis import strategies as st

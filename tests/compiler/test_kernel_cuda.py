@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon.compiler.emit_cuda import emit_cuda, warp_scratch_bytes
-from axon.compiler.kernel import Kernel
+from axon.compiler.kernels.kernel import Kernel
+from axon.compiler.targets.emit_cuda import emit_cuda, warp_scratch_bytes
 from axon.dtypes import dtype
-from axon.nx.tensor import TensorType
+from axon.nx.core.tensor import TensorType
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 

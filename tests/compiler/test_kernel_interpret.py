@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from axon.compiler.kernel import For, Kernel, Reduce
-from axon.compiler.verify import verify
+from axon.compiler.kernels.kernel import For, Kernel, Reduce
+from axon.compiler.kernels.verify import verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from axon.compiler.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
-from axon.compiler.verify import CLASSES, scalars, verify
+from axon.compiler.kernels.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
+from axon.compiler.kernels.verify import CLASSES, scalars, verify
 from axon.dtypes import DType, bool_, float16, float32, float64, int32, int64, uint32
 from axon.errors import CompileError
 from hypothesis import given, settings

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from axon import config, nx
 from axon.compiler.pipeline import run_passes
-from axon.nx.tensor import Tensor
+from axon.nx.core.tensor import Tensor
 
 from .oracle import graph_of, interpreted, results
 

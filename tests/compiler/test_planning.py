@@ -10,12 +10,12 @@ from typing import Any
 import axon
 import pytest
 from axon import nx, optimizers
-from axon.compiler.lower import Lowering
+from axon.compiler.kernels.lower import Lowering
 from axon.compiler.pipeline import passes, region
-from axon.compiler.schedule import KernelStep
+from axon.compiler.planning.schedule import KernelStep
 from axon.defn import scan
-from axon.defn.trace import Traced, trace
-from axon.nx.tensor import Tensor
+from axon.graph.trace import Traced, trace
+from axon.nx.core.tensor import Tensor
 
 from .programs import f32
 

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import _core, nx, tree
-from axon.compiler import cache, program
-from axon.compiler.memory import Plan
+from axon.compiler import program
+from axon.compiler.planning.memory import Plan
+from axon.compiler.planning.report import memory
+from axon.compiler.planning.schedule import KernelStep, LibraryStep
 from axon.compiler.program import Executable
-from axon.compiler.report import memory
-from axon.compiler.schedule import KernelStep, LibraryStep
+from axon.compiler.targets import cache
 from axon.defn import cond, jit, scan, value_and_grad, while_loop
-from axon.defn.trace import trace
 from axon.dtypes import int32
-from axon.nx.tensor import Tensor
+from axon.graph.trace import trace
+from axon.nx.core.tensor import Tensor
 
 from .oracle import Array, compiled, graph_of, results, run_all
 from .programs import (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from axon import nx
 from axon.defn import cond, fori_loop, grad, scan, switch, while_loop
-from axon.nx.tensor import Tensor
+from axon.nx.core.tensor import Tensor
 
 from .kernel_tools import normal
 from .oracle import Array, compiled, graph_of, run_all

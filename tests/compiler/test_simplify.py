@@ -10,9 +10,9 @@ import pytest
 from axon import nx
 from axon.compiler.simplify import RULES, simplify
 from axon.defn.evaluate import replay
-from axon.defn.trace import trace
 from axon.dtypes import float32
-from axon.nx.tensor import TensorType
+from axon.graph.trace import trace
+from axon.nx.core.tensor import TensorType
 
 from .kernel_tools import same_bits
 

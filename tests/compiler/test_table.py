@@ -11,8 +11,8 @@ import pytest
 from axon import nx, testing
 from axon.defn import vjp
 from axon.dtypes import DType, dtype
-from axon.nx.op import Op
-from axon.nx.tensor import Tensor
+from axon.nx.core.op import Op
+from axon.nx.core.tensor import Tensor
 
 from .oracle import Array, run_all
 

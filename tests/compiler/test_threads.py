@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from axon import _core, nx
-from axon.compiler.emit_cpp import emit_cpp
-from axon.compiler.kernel import Kernel
+from axon.compiler.kernels.kernel import Kernel
+from axon.compiler.planning.schedule import KernelStep
 from axon.compiler.program import Executable
-from axon.compiler.schedule import KernelStep
-from axon.compiler.target import WIDE
-from axon.defn.expr import Graph
-from axon.nx.tensor import Tensor
+from axon.compiler.targets.emit_cpp import emit_cpp
+from axon.compiler.targets.target import WIDE
+from axon.graph.expr import Graph
+from axon.nx.core.tensor import Tensor
 
 from .kernel_tools import AVX2, AVX512, SCALAR, WIDE_ON_AVX2, Target, compile_texts
 from .oracle import Array, assert_same_bits, compiled, graph_of, interpreted, results, with_kernels

@@ -12,7 +12,7 @@ import axon.compiler.tiled as tiled
 import numpy as np
 import pytest
 from axon import _core, config, nx
-from axon.compiler.kernel import For, Instr
+from axon.compiler.kernels.kernel import For, Instr
 from axon.errors import CompileError
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -62,7 +62,7 @@ def test_every_scalar() -> None:
 
 def test_chunks_of_a_long_axis() -> None:
     """More elements than a chunk, and not a multiple: what is repeated over a chunk, and every tail."""
-    from axon.compiler.kernel import Kernel, Operand
+    from axon.compiler.kernels.kernel import Kernel, Operand
     from axon.dtypes import float32
 
     body = For(

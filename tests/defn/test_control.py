@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from axon import nx, tree
 from axon.defn import cond, fori_loop, grad, jit, scan, switch, while_loop
-from axon.defn.text import text
-from axon.defn.trace import trace
 from axon.errors import DTypeError, ShapeError, TraceError
+from axon.graph.printing import text
+from axon.graph.trace import trace
 from axon.nx import Tensor
 
 

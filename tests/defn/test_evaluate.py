@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from axon import config, nx
 from axon.defn.evaluate import Evaluate, Plan
-from axon.defn.trace import trace
+from axon.graph.trace import trace
 
 N = 1 << 18
 MIB = N * 4

@@ -14,14 +14,14 @@ from axon import nx, tree
 from axon.defn import custom_grad, grad, jit, scan, stop_grad, value_and_grad, vjp, while_loop
 from axon.defn.backward import pull
 from axon.defn.evaluate import replay
-from axon.defn.expr import Builder, Graph, Value
 from axon.defn.region import call, close
-from axon.defn.trace import trace
 from axon.dtypes import float32
 from axon.errors import GradientError
+from axon.graph.expr import Builder, Graph, Value
+from axon.graph.trace import trace
 from axon.nx import Tensor
-from axon.nx.op import TABLE, Op
-from axon.nx.tensor import TensorType
+from axon.nx.core.op import TABLE, Op
+from axon.nx.core.tensor import TensorType
 
 
 @pytest.fixture(params=["eager", "evaluate", "native"])

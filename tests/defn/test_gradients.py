@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from axon import nx, testing
 from axon.defn import grad, vjp
-from axon.defn.trace import trace
-from axon.nx.op import Op
-from axon.nx.tensor import TensorType
+from axon.graph.trace import trace
+from axon.nx.core.op import Op
+from axon.nx.core.tensor import TensorType
 
 SMOOTH = [op for op in testing.rows() if op.vjp is not None]
 

@@ -12,9 +12,9 @@ import pytest
 from axon import nx
 from axon.defn import cond, grad, jit, scan
 from axon.defn.evaluate import replay
-from axon.defn.text import text
-from axon.defn.trace import trace
 from axon.errors import TraceError
+from axon.graph.printing import text
+from axon.graph.trace import trace
 from axon.nx import Tensor
 
 VECTOR = nx.template(3)

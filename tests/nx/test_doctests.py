@@ -8,7 +8,7 @@ import sys
 import pytest
 from axon import dtypes, nx, testing
 
-MODULES = [importlib.import_module(f"axon.nx.{m.name}") for m in pkgutil.iter_modules(nx.__path__)] + [dtypes, testing]
+MODULES = [importlib.import_module(m.name) for m in pkgutil.walk_packages(nx.__path__, "axon.nx.")] + [dtypes, testing]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)

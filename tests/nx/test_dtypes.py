@@ -10,7 +10,7 @@ from axon import dtypes, nx, testing
 from axon.defn import jit
 from axon.dtypes import promote, result_type
 from axon.errors import DTypeError
-from axon.nx.op import TABLE
+from axon.nx.core.op import TABLE
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import pathlib
 from axon import nx
 
 SOURCE = pathlib.Path(inspect.getfile(nx.Tensor))
-STUB = SOURCE.with_name("methods.pyi")
+STUB = SOURCE.parents[1] / "methods.pyi"
 
 HEAD = '''# ruff: noqa: E501
 # fmt: off
@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..dtypes import DTypeLike
-from .logic import Operand
-from .reductions import Axis
+from .core.tensor import Tensor
+from .rows.logic import Operand
+from .rows.reductions import Axis
+from .rows.windows import Padding
 from .subscript import At
-from .tensor import Tensor
-from .windows import Padding
 
 class Methods:
     def __hash__(self) -> int: ...

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from axon import config, nx
 from axon.backends.array_api import ArrayBackend
-from axon.compiler import cache
+from axon.compiler.targets import cache
 from axon.defn import grad, jit
 from axon.errors import CompileError, DTypeError, ShapeError
 from axon.nx import random
-from axon.nx.op import attribute_key, lifted, programmed
+from axon.nx.core.op import attribute_key, lifted, programmed
 
 DRAWS = {
     "normal": lambda k: random.normal(k, (7, 301)),

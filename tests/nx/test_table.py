@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import dtypes, nx, testing
-from axon.nx.op import RESHAPE, TABLE, Op
-from axon.nx.tensor import TensorType
+from axon.nx.core.op import RESHAPE, TABLE, Op
+from axon.nx.core.tensor import TensorType
 
 ROWS = testing.rows()
 SWEEP = [pytest.param(op, d, id=f"{op.name}-{d}") for op in ROWS for d in testing.accepted(op)]

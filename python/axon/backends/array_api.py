@@ -16,9 +16,9 @@ import numpy as np
 
 from ..dtypes import DType, bool_, float32
 from ..errors import AxonError
-from ..nx.backend import running, unwatched
-from ..nx.op import Op
-from ..nx.tensor import Tensor, TensorType
+from ..nx.core.backend import running, unwatched
+from ..nx.core.op import Op
+from ..nx.core.tensor import Tensor, TensorType
 from ..runtime import array_maker, computing
 
 ARITHMETIC = {"elementwise", "reduction", "contraction", "indexing"}  # kinds in which half floats are widened

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from ..defn.expr import CALL, Builder, Graph, Node, Value, rewrite
-from ..defn.trace import Trace
 from ..dtypes import float32
-from ..nx.backend import recording
-from ..nx.tensor import Tensor, TensorType
-from .index import strides
+from ..graph.expr import CALL, Builder, Graph, Node, Value, rewrite
+from ..graph.trace import Trace
+from ..nx.core.backend import recording
+from ..nx.core.tensor import Tensor, TensorType
+from .fusion.index import strides
 
 
 def decompose(graph: Graph) -> Graph:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from ..defn.expr import Node, Value
-from ..nx.op import Index
+from ..graph.expr import Node, Value
+from ..nx.core.op import Index
 from .decompose import dot_axes, merged_stride
-from .index import strides
+from .fusion.index import strides
 
 
 class LibraryStep(NamedTuple):

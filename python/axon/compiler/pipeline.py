@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ..defn.expr import Graph
+from ..graph.expr import Graph
 from .decompose import decompose
-from .fuse import Fusion
-from .memory import Plan
-from .schedule import Schedule
+from .fusion.fuse import Fusion
+from .planning.memory import Plan
+from .planning.schedule import Schedule
 from .simplify import simplify
 
 

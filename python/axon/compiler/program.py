@@ -9,18 +9,18 @@ from functools import lru_cache
 from typing import Any
 
 from .. import _core, config
-from ..defn.expr import Graph, Value
 from ..dtypes import DType
 from ..errors import CompileError, note
-from ..nx.tensor import Tensor
-from . import cache
-from .emit_cpp import emit_cpp, scratch_bytes
+from ..graph.expr import Graph, Value
+from ..nx.core.tensor import Tensor
 from .extern import LibraryStep, label, whole_copy
-from .kernel import Kernel
-from .memory import Plan, size_of
+from .kernels.kernel import Kernel
 from .pipeline import Lowered, run_passes, uncollected
-from .report import Memory, Report, memory, report
-from .schedule import HostStep, KernelStep, RegionStep, Row, Step
+from .planning.memory import Plan, size_of
+from .planning.report import Memory, Report, memory, report
+from .planning.schedule import HostStep, KernelStep, RegionStep, Row, Step
+from .targets import cache
+from .targets.emit_cpp import emit_cpp, scratch_bytes
 
 
 def literal_bits(value: Any, dtype: DType) -> int:
@@ -204,7 +204,7 @@ class Native:
             with uncollected(), _core.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
                 return Executable(run_passes(graph, donate), donate, label, trace_seconds)
         except CompileError as error:
-            from .target import compiler
+            from .targets.target import compiler
 
             if compiler() is not None:
                 raise

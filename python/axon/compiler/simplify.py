@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..defn.expr import Builder, Graph, Node, Value, rewrite
 from ..dtypes import DType
+from ..graph.expr import Builder, Graph, Node, Value, rewrite
 from .decompose import dot_axes, dot_over, merges
 
 Rule = Callable[[Builder, Node, tuple[Value, ...]], Value | None]

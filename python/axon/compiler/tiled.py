@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from ..defn.expr import Graph
 from ..dtypes import DType
 from ..errors import CompileError
-from . import target
-from .cache import Statistics
-from .kernel import For, Instr, Kernel
-from .memory import Plan
+from ..graph.expr import Graph
+from .kernels.kernel import For, Instr, Kernel
 from .pipeline import run_passes
+from .planning.memory import Plan
 from .program import Executable, encode_all, replaced
+from .targets import target
+from .targets.cache import Statistics
 
 CHUNK = 512  # elements a tile computes: a dozen registers stay in the second cache
 TILE, LOAD, GATHER, OFFSET, LITERAL, GUARD, STORE, SPLAT = range(8)  # axon::TileCode

@@ -1,11 +1,11 @@
 """Numerical definitions: tracing, compilation on call, gradients, control flow."""
 
+from ..graph.printing import text
 from . import evaluate as evaluate
 from .control import cond, fori_loop, scan, switch, while_loop
 from .debugging import debug
 from .grad import custom_grad, grad, stop_grad, value_and_grad, vjp
 from .jit import Definition, Lowered, defn, jit
-from .text import text
 
 __all__ = [
     "Definition",

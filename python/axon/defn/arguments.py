@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from .. import tree
 from ..errors import AxonError
 from ..exact import Exact
-from ..nx.creation import asarray
-from ..nx.number import WIDE, brief, scalar_type
-from ..nx.op import Given
-from ..nx.tensor import Tensor, TensorType
+from ..nx.core.number import WIDE, brief, scalar_type
+from ..nx.core.op import Given
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.rows.creation import asarray
 
 Place = int | str  # of an argument: the position of a positional parameter, the name of any other
 Places = Place | Sequence[Place]

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import GradientError
-from ..nx.backend import select
-from ..nx.movement import Part
-from ..nx.tensor import Tensor, TensorType
+from ..graph.expr import CALL, INPUT, Graph, Node, Value
+from ..graph.trace import Derived, located
+from ..nx.core.backend import select
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.rows.movement import Part
 from .contributions import Contributions
 from .control import switch
 from .evaluate import replay
-from .expr import CALL, INPUT, Graph, Node, Value
-from .trace import Derived, located
 
 
 def pull(

@@ -9,12 +9,12 @@ from typing import Any
 
 from .. import dtypes, tree
 from ..exact import is_fixed
-from ..nx.backend import Backend
-from ..nx.number import Book
-from ..nx.op import Given
-from ..nx.tensor import Tensor, TensorType
+from ..graph.expr import Graph
+from ..nx.core.backend import Backend
+from ..nx.core.number import Book
+from ..nx.core.op import Given
+from ..nx.core.tensor import Tensor, TensorType
 from .arguments import Form, Signature
-from .expr import Graph
 
 # (args, kwargs, backend, types, static) -> (data, leaves), or None where a type or a static argument is another
 Taker = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]] | None]

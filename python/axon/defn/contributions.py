@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..nx.elementwise import add
+from ..nx.core.tensor import Tensor
 from ..nx.layout import concat
-from ..nx.movement import Part, pad
-from ..nx.tensor import Tensor
+from ..nx.rows.elementwise import add
+from ..nx.rows.movement import Part, pad
 
 Config = tuple[tuple[int, int, int], ...]
 

@@ -10,12 +10,12 @@ from typing import Any
 from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError, ShapeError, TraceError
-from ..nx.conversion import astype, clip
-from ..nx.creation import asarray
-from ..nx.tensor import Tensor, TensorType
-from ..nx.types import can_cast
+from ..graph.trace import trace
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.core.types import can_cast
+from ..nx.rows.conversion import astype, clip
+from ..nx.rows.creation import asarray
 from .region import call, close, same_structure, same_types
-from .trace import trace
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from .. import config
 from ..errors import NonFiniteError
-from ..nx.backend import watching
-from ..nx.logic import isinf, isnan
-from ..nx.op import Op
-from ..nx.reductions import sum as nx_sum
-from ..nx.tensor import Tensor
+from ..graph.expr import Graph
+from ..graph.trace import Derived, line
+from ..nx.core.backend import watching
+from ..nx.core.op import Op
+from ..nx.core.tensor import Tensor
+from ..nx.rows.logic import isinf, isnan
+from ..nx.rows.reductions import sum as nx_sum
 from .evaluate import Plan, examined
-from .expr import Graph
-from .trace import Derived, line
 
 
 @contextmanager

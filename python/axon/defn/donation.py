@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from ..errors import DonationError
-from ..nx.tensor import Tensor
+from ..nx.core.tensor import Tensor
 
 
 class Donated:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import config
-from ..nx.backend import Backend, select
+from ..graph.expr import CALL, INPUT, Graph, Node, Value
+from ..graph.trace import Trace
+from ..nx.core.backend import Backend, select
+from ..nx.core.op import Op, examine
+from ..nx.core.tensor import Tensor, TensorType
 from ..nx.layout import stack
-from ..nx.movement import slice_, squeeze
-from ..nx.op import Op, examine
-from ..nx.tensor import Tensor, TensorType
-from .expr import CALL, INPUT, Graph, Node, Value
-from .trace import Trace
+from ..nx.rows.movement import slice_, squeeze
 
 Check = Callable[[Node, Sequence[Tensor], Sequence[Tensor]], None]  # called with each node, its operands and results
 

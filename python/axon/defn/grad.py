@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 
 from .. import tree
 from ..errors import GradientError, StructureError
-from ..nx import movement
-from ..nx.backend import beside, tracing
-from ..nx.creation import asarray
+from ..graph.expr import Graph, Value
+from ..graph.trace import Traced, trace
+from ..nx.core.backend import beside, tracing
+from ..nx.core.tensor import Tensor, TensorType
 from ..nx.filled import zeros
-from ..nx.tensor import Tensor, TensorType
+from ..nx.rows import movement
+from ..nx.rows.creation import asarray
 from .arguments import listed, place_of
 from .backward import filled, pull
 from .evaluate import replay
-from .expr import Graph, Value
 from .region import call, close
-from .trace import Traced, trace
 
 Argnums = int | str | Sequence[int | str]
 

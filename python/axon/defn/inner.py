@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import config, tree
-from ..nx.backend import Backend
-from ..nx.tensor import Tensor
-from .trace import trace
+from ..graph.trace import trace
+from ..nx.core.backend import Backend
+from ..nx.core.tensor import Tensor
 
 
 def program(

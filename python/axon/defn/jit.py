@@ -13,9 +13,10 @@ from weakref import WeakSet
 
 from .. import config, tree
 from ..errors import TraceError, note
-from ..nx.backend import tracing, watching
-from ..nx.number import Book, Number
-from ..nx.tensor import Tensor, TensorType
+from ..graph.trace import Traced, trace
+from ..nx.core.backend import tracing, watching
+from ..nx.core.number import Book, Number
+from ..nx.core.tensor import Tensor, TensorType
 from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
@@ -24,7 +25,6 @@ from .donation import Donated, refuse_shared
 from .lowered import Lowered
 from .receipt import change
 from .table import Table, size_of
-from .trace import Traced, trace
 
 _ONE = tree.structure(0)
 _definitions: WeakSet[Definition] = WeakSet()

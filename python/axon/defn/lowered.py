@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import CompileError
-from .expr import Graph
-from .text import text
+from ..graph.expr import Graph
+from ..graph.printing import text
 
 
 class Lowered:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..nx.op import Given
-from ..nx.tensor import TensorType
+from ..nx.core.op import Given
+from ..nx.core.tensor import TensorType
 from .arguments import Arguments, Signature
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from .. import tree
 from ..errors import TraceError
-from ..nx.backend import select
-from ..nx.tensor import Tensor, TensorType
+from ..graph.expr import CALL, Builder, Graph
+from ..graph.trace import Traced, capture_key
+from ..nx.core.backend import select
+from ..nx.core.tensor import Tensor, TensorType
 from .evaluate import apply
-from .expr import CALL, Builder, Graph
-from .trace import Traced, capture_key
 
 
 class Regions(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from ..errors import note
-from .expr import CALL, Graph
+from ..graph.expr import CALL, Graph
 
 E = TypeVar("E")
 

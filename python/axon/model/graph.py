@@ -14,9 +14,9 @@ from types import MappingProxyType, MethodType
 from typing import Any
 
 from .. import activations, layers
-from ..defn.trace import user_line
 from ..dtypes import DType, float32
 from ..dtypes import dtype as to_dtype
+from ..graph.trace import user_line
 from ..initializers import find_initializer
 from ..layers import Layer
 from ..names import misuse, none_of

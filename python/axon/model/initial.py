@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import nx
 from ..defn import jit
-from ..defn.trace import trace
 from ..errors import ShapeError
+from ..graph.trace import trace
 from ..layers import Spec
 from ..nx import Tensor, TensorType
 from .state import ModelState, Tensors

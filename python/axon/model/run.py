@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .. import nx
-from ..defn.trace import located
 from ..dtypes import DType
 from ..errors import AxonError, DTypeError, ShapeError
+from ..graph.trace import located
 from ..layers import Mode, Spec, Stateful
 from ..nx import Tensor, TensorType
 from .graph import Model, Shape

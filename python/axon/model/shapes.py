@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from .. import nx
 from ..arrays import arrays
-from ..defn.trace import trace
 from ..dtypes import DType
 from ..errors import AxonError, ShapeError
+from ..graph.trace import trace
 from ..layers import Spec
 from ..nx import Tensor, TensorType
 from .graph import Model, Shape

@@ -11,13 +11,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..dtypes import DTypeLike, float32
 from ..errors import ShapeError
-from .backend import on
-from .conversion import astype, where
-from .creation import asarray, convert, iota
-from .logic import equal, greater_equal
-from .op import composed, lifted, naming
-from .rules import integer, shape_of
-from .tensor import Tensor
+from .core.backend import on
+from .core.op import composed, lifted, naming
+from .core.rules import integer, shape_of
+from .core.tensor import Tensor
+from .rows.conversion import astype, where
+from .rows.creation import asarray, convert, iota
+from .rows.logic import equal, greater_equal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ def full(
     >>> nx.full((2,), 1.5)
     float32[2] [1.5, 1.5]
     """
-    from .movement import broadcast_to
+    from .rows.movement import broadcast_to
 
     value = asarray(fill_value, dtype) if isinstance(fill_value, Tensor) else convert("full", fill_value, dtype)
     return broadcast_to(value, shape_of("full", shape))

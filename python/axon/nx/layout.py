@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import ShapeError
-from .backend import beside
-from .logic import Operand
-from .movement import broadcast_to, concat_, expand_dims, permute_dims, reshape, squeeze, take_slice
-from .op import composed, describe, lift, naming
-from .rules import axes_of, axis_of, broadcast_shapes, integer, integers
-from .tensor import Tensor
+from .core.backend import beside
+from .core.op import composed, describe, lift, naming
+from .core.rules import axes_of, axis_of, broadcast_shapes, integer, integers
+from .core.tensor import Tensor
+from .rows.logic import Operand
+from .rows.movement import broadcast_to, concat_, expand_dims, permute_dims, reshape, squeeze, take_slice
 
 
 @composed

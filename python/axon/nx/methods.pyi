@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..dtypes import DTypeLike
-from .logic import Operand
-from .reductions import Axis
+from .core.tensor import Tensor
+from .rows.logic import Operand
+from .rows.reductions import Axis
+from .rows.windows import Padding
 from .subscript import At
-from .tensor import Tensor
-from .windows import Padding
 
 class Methods:
     def __hash__(self) -> int: ...

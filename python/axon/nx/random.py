@@ -18,12 +18,17 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, float32, float64, int32, uint32, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
-from . import special
-from .conversion import astype, clip, where
-from .creation import asarray, iota, tensor
-from .elementwise import abs, floor_divide, fma, maximum, minimum, remainder
+from .core.number import Number, is_known
+from .core.op import lifted, programmed
+from .core.rules import broadcast_shapes, elementwise, integer, shape_of
+from .core.tensor import Shape, Tensor, TensorType
+from .core.types import LAYOUT, finfo
 from .layout import stack, unstack
-from .logic import (
+from .rows import special
+from .rows.conversion import astype, clip, where
+from .rows.creation import asarray, iota, tensor
+from .rows.elementwise import abs, floor_divide, fma, maximum, minimum, remainder
+from .rows.logic import (
     bitwise_and,
     bitwise_left_shift,
     bitwise_or,
@@ -37,14 +42,9 @@ from .logic import (
     logical_and,
     logical_or,
 )
-from .movement import reshape
-from .number import Number, is_known
-from .op import lifted, programmed
-from .powers import sqrt
-from .rules import broadcast_shapes, elementwise, integer, shape_of
-from .tensor import Shape, Tensor, TensorType
-from .transcendental import erf_inv, log, log1p
-from .types import LAYOUT, finfo
+from .rows.movement import reshape
+from .rows.powers import sqrt
+from .rows.transcendental import erf_inv, log, log1p
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from ..dtypes import DType, DTypeLike, float32, float64, int64, uint64
 from ..dtypes import dtype as to_dtype
-from .conversion import astype, where
-from .creation import asarray, iota
-from .elementwise import floor, floor_divide, fma, remainder
+from .core.number import Number, is_known, scalar_of
+from .core.rules import integer
+from .core.tensor import Tensor
 from .filled import placed
-from .logic import equal, isfinite
-from .number import Number, is_known, scalar_of
-from .rules import integer
-from .tensor import Tensor
+from .rows.conversion import astype, where
+from .rows.creation import asarray, iota
+from .rows.elementwise import floor, floor_divide, fma, remainder
+from .rows.logic import equal, isfinite
 
 EXACT = 1 << 24  # the integers up to here are float32 numbers
 

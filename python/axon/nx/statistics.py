@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import math
 
-from .conversion import where
-from .elementwise import divide, gap, maximum, square, subtract
-from .logic import equal, isinf, less, logical_and
-from .movement import stop_grad
-from .op import composed
-from .powers import sqrt
-from .reductions import Axis, max, sum
-from .rules import axes_of
-from .tensor import Tensor
-from .transcendental import exp, log
-from .wide import widened
+from .core.op import composed
+from .core.rules import axes_of
+from .core.tensor import Tensor
+from .rows.conversion import where
+from .rows.elementwise import divide, gap, maximum, square, subtract
+from .rows.logic import equal, isinf, less, logical_and
+from .rows.movement import stop_grad
+from .rows.powers import sqrt
+from .rows.reductions import Axis, max, sum
+from .rows.transcendental import exp, log
+from .rows.wide import widened
 
 
 def _count(name: str, x: Tensor, axis: Axis) -> int:

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
-from .backend import tracing
-from .conversion import where
-from .creation import asarray, convert
+from .core.backend import tracing
+from .core.number import Number, brief, scalar_type
+from .core.op import attribute_key, keep, lifted
+from .core.rules import broadcast_shapes
+from .core.tensor import Shape, Tensor
 from .filled import full
-from .indexing import positions, scatter, scatter_add, take
-from .movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
-from .number import Number, brief, scalar_type
-from .op import attribute_key, keep, lifted
-from .rules import broadcast_shapes
-from .tensor import Shape, Tensor
+from .rows.conversion import where
+from .rows.creation import asarray, convert
+from .rows.indexing import positions, scatter, scatter_add, take
+from .rows.movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 
 
 class Key(NamedTuple):

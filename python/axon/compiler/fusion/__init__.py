@@ -1,0 +1,1 @@
+"""Fusion: which nodes of a graph become one kernel, and where it reads their operands."""

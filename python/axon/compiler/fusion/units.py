@@ -1,0 +1,187 @@
+"""Units: what becomes one kernel or one library step each, and which units need which.
+
+`fuse` fills them in, users before producers; a unit may yet grow, or become part of another.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from math import prod
+from typing import Any
+
+from ...graph.expr import Graph, Node, Value
+from .index import Map
+
+ROW_LIMIT = 64 * 1024
+
+
+class Unit(ABC):
+    """A step to be: what it reads is stored by earlier units.
+
+    `number` and `after` are sets of unit numbers, as bits: its own (and those of the groups it has taken in), and the
+    numbers of all units that need what it stores, over any number of others. `place` counts units.
+    """
+
+    def __init__(self) -> None:
+        self.reads: set[Value] = set()
+        self.number = self.after = self.place = 0
+
+    @property
+    @abstractmethod
+    def stores(self) -> list[Value]:
+        """The values it puts into memory."""
+
+
+class Single(Unit):
+    """One node on its own: a library step, a copy, an alias (reshape of a stored value), a region. A contraction with a
+    bias stores their sum instead of its product (rule 9)."""
+
+    def __init__(self, node: Node, bias: Value | None = None, total: Value | None = None) -> None:
+        super().__init__()
+        self.node, self.bias = node, bias
+        self._stores = [total] if total is not None else [Value(node, i) for i in range(len(node.types))]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return self.node.inputs if self.bias is None else (*self.node.inputs, self.bias)
+
+    @property
+    def stores(self) -> list[Value]:
+        return self._stores
+
+
+class Group(Unit):
+    """One kernel: an iteration shape, at most one reduced run of axes [first, first + count), and the values it stores.
+
+    form is map, row (the run is the last axes) or column. `pulled` are the maps under which each value is computed.
+    """
+
+    def __init__(self, shape: tuple[int, ...], form: str = "map", run: tuple[int, int] = (0, 0)) -> None:
+        super().__init__()
+        self.shape, self.form, self.run = shape, form, run
+        self.roots: dict[Value, Map] = {}
+        self.pulled: dict[Value, list[Map]] = {}
+        self.size = 0  # how many values the kernel computes: its instructions, more or less
+        self.into: Group | None = None  # the group it was merged into
+
+    @property
+    def stores(self) -> list[Value]:
+        return list(self.roots)
+
+    def pull(self, value: Value, maps: Iterable[Map]) -> None:
+        """Compute a value under these maps, too."""
+        have = self.pulled.setdefault(value, [])
+        for at in maps:
+            if at not in have:
+                have.append(at)
+                self.size += 1
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What groups that may become one have in common."""
+        return self.form, self.run, self.shape
+
+    @property
+    def long(self) -> bool:
+        """Whether the rows are too long for one kernel to reduce and use them."""
+        return self.form == "row" and prod(self.shape[self.run[0] :]) > ROW_LIMIT
+
+
+def find(group: Group) -> Group:
+    """The group this one has become."""
+    while group.into is not None:
+        group = group.into
+    return group
+
+
+class Units:
+    """All units, where each value is stored, and who reads it there."""
+
+    def __init__(self) -> None:
+        self.all: dict[Unit, None] = {}
+        self.home: dict[Value, Unit] = {}
+        self.readers: dict[Value, dict[Unit, None]] = {}
+        self.kinds: dict[Any, dict[Group, None]] = {}
+        self.count = 0
+
+    def add(self, unit: Unit) -> None:
+        unit.number, unit.place = 1 << self.count, self.count
+        self.count += 1
+        self.all[unit] = None
+        if isinstance(unit, Group):
+            self.classify(unit)
+
+    def classify(self, group: Group) -> None:
+        """Note a group's kind, which has changed."""
+        self.kinds.setdefault(group.kind, {})[group] = None
+
+    def of_kind(self, kind: tuple[Any, ...]) -> list[Group]:
+        """The groups of a kind, in order."""
+        found = [g for g in self.kinds.get(kind, ()) if g.into is None and g.kind == kind]
+        return sorted(found, key=lambda g: g.place)
+
+    def read(self, unit: Unit, value: Value) -> None:
+        """Note that a unit reads a value from memory."""
+        unit.reads.add(value)
+        self.readers.setdefault(value, {})[unit] = None
+        self.spread(self.home.get(value), unit.number | unit.after)
+
+    def store(self, unit: Unit, value: Value) -> None:
+        """Note that a unit stores a value."""
+        self.home[value] = unit
+        after = 0
+        for reader in self.readers.get(value, ()):
+            after |= reader.number | reader.after
+        self.spread(unit, after)
+
+    def spread(self, unit: Unit | None, after: int) -> None:
+        """More units come after this one, and so after all that it needs."""
+        stack = [unit] if unit is not None else []
+        while stack:
+            at = stack.pop()
+            if at.after | after != at.after:
+                at.after |= after
+                stack += [u for v in at.reads if (u := self.home.get(v)) is not None]
+
+    def reaches(self, starts: Iterable[Unit], goal: Unit) -> bool:
+        """Whether the goal needs, over any number of units, what one of the starts stores."""
+        return any(unit.after & goal.number for unit in starts)
+
+    def merge(self, group: Group, keep: Group) -> None:
+        """Make one group part of another; neither reaches the other."""
+        group.into = keep
+        del self.all[group]
+        keep.number |= group.number
+        keep.roots.update(group.roots)
+        for value, maps in group.pulled.items():
+            keep.pull(value, maps)
+        for value in group.roots:
+            self.home[value] = keep
+        for value in group.reads:
+            del self.readers[value][group]
+        self.spread(keep, group.after)
+        for value in list(keep.reads | group.reads):
+            self.read(keep, value)
+
+    def ordered(self, graph: Graph) -> list[Unit]:
+        """Units with what they read before them, otherwise in the graph's order."""
+        position = {node: k for k, node in enumerate(graph.nodes)}
+        done: dict[Unit, None] = {}
+        for start in reversed(self.all):
+            stack, entered = [start], set()
+            while stack:
+                unit = stack[-1]
+                if unit in done:
+                    stack.pop()
+                    continue
+                wanted = sorted(unit.reads, key=lambda v: -position[v.node])
+                pending = [u for v in wanted if (u := self.home.get(v)) is not None and u not in done]
+                if not pending:
+                    done[stack.pop()] = None
+                elif unit in entered:
+                    raise AssertionError("fusion made a cycle of units")
+                else:
+                    entered.add(unit)
+                    stack.extend(pending)
+        return list(done)

@@ -1,0 +1,233 @@
+"""Scheduling: fused units become the steps of a program, in order, and equal kernels become one step (rule 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...graph.expr import CALL, Graph, Node, Value
+from ...nx.core.op import RESHAPE
+from ..extern import LibraryStep, copies, label, library_step, whole_copy
+from ..fusion.units import Group, Single, Unit
+from ..kernels.kernel import For, Instr, Kernel
+from ..kernels.lower import Call, Lowerer
+
+WORK = 1 << 16  # scalar instructions that are worth another thread
+
+
+class KernelStep:
+    """Calls of one kernel, run as one region."""
+
+    def __init__(self, kernel: Kernel, calls: list[Call]) -> None:
+        self.kernel, self.calls = kernel, calls
+
+    def memory(self, space: str) -> list[Any]:
+        """The memory of the operands of a space, call by call."""
+        operands = [self.kernel.operands[k] for k in self.kernel.pointers]
+        return [m for c in self.calls for m, o in zip(c.memory, operands) if o.space == space]
+
+    @property
+    def grain(self) -> int:
+        """Units a thread should have at least."""
+        work = sum(c.units * self.each(c.parameters) for c in self.calls)
+        return max(1, WORK * sum(c.units for c in self.calls) // max(work, 1))
+
+    def each(self, p: Mapping[str, int]) -> int:
+        """Scalar instructions of a unit."""
+        inner = p[f"n{self.kernel.inner}"]
+        work = min(p.get("block", inner), inner) * weight(self.kernel.body)
+        if self.kernel.form == "column":
+            work *= p[f"n{self.kernel.outer}"] // max(p.get("spans", 1), 1) or 1
+        return work
+
+
+class HostStep:
+    """A node run by the eager backend, where nothing native exists for it."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.label = label(node)
+
+
+class RegionStep:
+    """A cond, while or scan: its regions are schedules of their own over the same memory.
+
+    `bound` says for each region which memory its inputs are, `targets` where its results belong (a while's condition
+    has none); the carry lives in the node's results.
+    """
+
+    def __init__(self, node: Node, bodies: list[Schedule], bound: list[Any], targets: list[Any]) -> None:
+        self.node, self.bodies, self.kind = node, bodies, node.attrs["kind"]
+        self.bound = [bound] * len(bodies)
+        self.targets = [[]] * (len(bodies) - 1) + [targets] if self.kind == "while" else [targets] * len(bodies)
+
+
+class Row(NamedTuple):
+    """The part of a value that one iteration of a scan reads or writes: a row of its first axis."""
+
+    whole: Value
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.type.nbytes // max(self.whole.type.shape[0], 1)
+
+
+Step = KernelStep | LibraryStep | HostStep | RegionStep
+
+
+def weight(body: Sequence[Any]) -> int:
+    """Scalar instructions for each innermost element."""
+    return sum(weight(s.body) if isinstance(s, For) else isinstance(s, Instr) for s in body) or 1
+
+
+def reads(step: Step) -> list[Any]:
+    """The memory a step reads."""
+    match step:
+        case KernelStep():
+            return step.memory("in")
+        case HostStep() | RegionStep():
+            return list(step.node.inputs)
+        case LibraryStep():
+            return list(step.memory[: -step.written])
+
+
+def writes(step: Step) -> list[Any]:
+    """The memory a step writes."""
+    match step:
+        case KernelStep():
+            return step.memory("out")
+        case HostStep() | RegionStep():
+            return [Value(step.node, i) for i in range(len(step.node.types))]
+        case LibraryStep():
+            return list(step.memory[-step.written :])
+
+
+class Schedule:
+    """Steps in order, and which values share another's memory (reshapes)."""
+
+    def __init__(self, graph: Graph, units: Sequence[Unit], region: Callable[[Graph], Schedule] | None = None) -> None:
+        self.graph, self.region = graph, region
+        self.alias: dict[Value, Value] = {}
+        self.steps: list[Step] = []
+        position = {node: k for k, node in enumerate(graph.nodes)}
+        lowerer = Lowerer()
+        for unit in units:
+            if isinstance(unit, Group):
+                if all(v.type.size == 0 for v in unit.roots):
+                    continue
+                wanted = sorted(unit.pulled, key=lambda v: position[v.node])
+                self.steps += [KernelStep(c.kernel, [c]) for c in lowerer.lower(unit, wanted)]
+            else:
+                assert isinstance(unit, Single)
+                self.single(unit)
+        self.results: list[Any] = [self.memory(v) for v in graph.outputs]
+        self.steps = merge_equal(self.steps, self.memory)
+
+    def memory(self, value: Any) -> Any:
+        """The value whose memory this one has."""
+        while value in self.alias:
+            value = self.alias[value]
+        return value
+
+    def single(self, unit: Single) -> None:
+        node = unit.node
+        if node.op.kind == "movement":
+            maps = node.op.index_map([v.type for v in node.inputs], node.types[0], **node.attrs)  # type: ignore[misc]
+            if maps == RESHAPE:
+                self.alias[Value(node, 0)] = node.inputs[0]
+            elif node.types[0].size:
+                self.steps += copies(node)
+            return
+        if node.op is CALL:
+            self.call(node)
+            return
+        if all(t.size == 0 for t in node.types):
+            return
+        step = library_step(node, unit.inputs, unit.stores)
+        self.steps.append(step if step is not None else HostStep(node))
+
+    def call(self, node: Node) -> None:
+        """A region step. A loop's carry is copied into the results' memory first, and lives there."""
+        assert self.region is not None
+        attrs = node.attrs
+        carry = attrs.get("carry", 0)
+        for i in range(carry):
+            if node.types[i].nbytes:
+                self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))
+        if attrs.get("length") == 0:
+            return
+        bodies = [self.region(g) for g in attrs["regions"]]
+        results = [Value(node, i) for i in range(len(node.types))]
+        targets = results if attrs["kind"] == "cond" else [*results[:carry], *map(Row, results[carry:])]
+        if attrs["kind"] == "cond":
+            bound = list(node.inputs[1:])
+        else:
+            rows = attrs.get("xs", 0)
+            bound = [*results[:carry], *map(Row, node.inputs[carry : carry + rows]), *node.inputs[carry + rows :]]
+        self.steps.append(RegionStep(node, bodies, bound, targets))
+
+    def kernels(self) -> list[Kernel]:
+        """All kernels, those of regions too, each once."""
+        found: dict[Kernel, None] = {}
+        for step in self.steps:
+            if isinstance(step, KernelStep):
+                found[step.kernel] = None
+            elif isinstance(step, RegionStep):
+                found.update(dict.fromkeys(k for body in step.bodies for k in body.kernels()))
+        return list(found)
+
+    def own_outputs(self) -> Schedule:
+        """Give each output memory of its own: copies where it is an input, or an alias, or another output too."""
+        inputs = set(self.graph.inputs)
+        taken: set[Value] = set()
+        self.results = []
+        for k, value in enumerate(self.graph.outputs):
+            root = self.memory(value)
+            if root in inputs or root in taken:
+                copy = Result(k, value.type.nbytes)
+                self.results.append(copy)
+                if copy.nbytes:
+                    self.steps.append(whole_copy(root, copy, copy.nbytes, f"output {k}"))
+            else:
+                taken.add(root)
+                self.results.append(root)
+        return self
+
+
+class Result:
+    """Memory of an output that is a copy."""
+
+    def __init__(self, number: int, nbytes: int) -> None:
+        self.number, self.nbytes = number, nbytes
+
+
+class Merged:
+    """A kernel's calls so far, which wait for the last of them; `closed` once a later step uses what they write."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.step = KernelStep(kernel, [])
+        self.closed = False
+
+
+def merge_equal(steps: list[Step], memory: Any) -> list[Step]:
+    """One step for kernels with the same text, where an earlier one can wait for a later one: nothing between them
+    reads what it writes."""
+    made: dict[Any, Step] = {}  # by what they are merged into, in order
+    latest: dict[Kernel, Merged] = {}
+    writer: dict[Any, Merged] = {}
+    for k, step in enumerate(steps):
+        written = [memory(m) for m in writes(step)]
+        for m in (*map(memory, reads(step)), *written):
+            if m in writer:
+                writer[m].closed = True
+        if not isinstance(step, KernelStep):
+            made[k] = step
+            continue
+        into = latest.get(step.kernel)
+        if into is None or into.closed:
+            into = latest[step.kernel] = Merged(step.kernel)
+        into.step.calls += step.calls
+        made.pop(into, None)
+        made[into] = into.step  # where the last call is
+        writer.update(dict.fromkeys(written, into))
+    return list(made.values())

@@ -1,0 +1,1 @@
+"""The Graph IR: tensor expressions, how they are traced and printed."""
