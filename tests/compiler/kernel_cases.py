@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from axon.compiler.kernels.combining import identity
 from axon.compiler.kernels.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
-from axon.compiler.targets.emit import identity
 from axon.dtypes import ALL, DType, bfloat16, bool_, float16, float32, float64, int32, int64
 
 from .kernel_tools import Case, normal

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import DType, dtype, int32
-from ..targets.emit import ARG, identity
+from .combining import ARG, identity
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, Instr, Kernel, Reduce, Stmt, Tree
 
 Array = np.ndarray[Any, Any]

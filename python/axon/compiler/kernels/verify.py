@@ -12,7 +12,7 @@ from ...dtypes import ALL, DType, bool_, int32, int64
 from ...errors import AxonError, CompileError
 from ...nx.core.op import TABLE
 from ...nx.core.tensor import TensorType
-from ..targets.emit import ARG, identity
+from .combining import ARG, identity
 from .kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 
 HEADER = Path(__file__).parents[2] / "_kernels" / "scalar.h"

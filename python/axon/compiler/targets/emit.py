@@ -13,23 +13,15 @@ from contextlib import contextmanager
 
 from ...dtypes import DType, bfloat16, bool_, float16, float32, float64
 from ...nx.core.op import TABLE
+from ..kernels.combining import ARG, identity
 from ..kernels.kernel import For, Instr, Kernel, Reduce, Stmt, Tree
 
 CTYPES = {bool_: "bool", float16: "f16", bfloat16: "bf16", float32: "float", float64: "double"}
-ARG = ("argmax", "argmin")
 
 
 def ctype(dtype: DType) -> str:
     """The element type's name in csrc/kernels/lanes.h."""
     return CTYPES.get(dtype, dtype.name)
-
-
-def identity(combine: str, dtype: DType) -> bool | int | float:
-    """What combines with any x to x (argmax, argmin: as the value), from the reduction's row of the op table."""
-    for op in TABLE.values():
-        if op.combine == combine and op.identity is not None:
-            return op.identity(dtype)
-    raise KeyError(f"kernel: expected a combining op of some reduction row, got {combine!r}")
 
 
 def constant(value: bool | int | float, dtype: DType) -> str:

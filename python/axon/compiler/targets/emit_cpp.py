@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..kernels.combining import ARG
 from ..kernels.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Reduce, Stmt, Tree
-from .emit import ARG, Emitter, cheap, ctype, reductions
+from .emit import Emitter, cheap, ctype, reductions
 
 # Where the accumulators of the vector at i are.
 ROW, COLUMN = "(i & (ROW_LANES - 1)) / W", "(i - low) / W"
