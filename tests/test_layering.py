@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections.abc import Container, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ PACKAGE = Path(importlib.util.find_spec("axon").origin).parent  # type: ignore[u
 FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 
 # What each room may import, besides itself. A package's name allows what it makes public, `nx.*` all of its modules,
-# and a dotted name that module.
+# and a dotted name that module. The compiler traces where it decomposes, on a backend that records.
 BASE = {"dtypes", "tree", "errors", "config", "names", "exact", "runtime", "values"}
 TOP = BASE | {"nx", "defn"}
 PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules", "options"}
@@ -31,21 +32,22 @@ ALLOWED: dict[str, set[str]] = {
     "exact": set(),
     "nx": BASE | {"_exchange"},
     "backends": BASE | {"nx.*"},
-    "defn": BASE | {"nx.*"},
-    "compiler": BASE | {"nx.op", "nx.tensor", "defn.expr", "nx.backend", "defn.trace"},  # the last two: to decompose
+    "graph": BASE | {"nx.*"},
+    "defn": BASE | {"nx.*", "graph.*"},
+    "compiler": BASE | {"nx.core.op", "nx.core.tensor", "nx.core.backend", "graph.expr", "graph.trace"},
     **dict.fromkeys(PARTS, TOP | PARTS),
     "arrays": TOP,
-    "model": TOP | PARTS | {"arrays", "defn.trace"},  # traces layers for their shapes, and names the user's line
-    "targets": TOP | PARTS | {"model", "model.shapes", "defn.trace"},  # the last: to see what a loss broadcasts
+    "model": TOP | PARTS | {"arrays", "graph.trace"},  # traces layers for their shapes, and names the user's line
+    "targets": TOP | PARTS | {"model", "model.shapes", "graph.trace"},  # the last: to see what a loss broadcasts
     "training": TOP | PARTS | {"arrays", "model", "model.state", "targets"},
     "loop": TOP
     | PARTS
     | {"arrays", "model", "model.graph", "model.state", "targets", "training", "io", "datasets", "datasets.batches"},
     "io": TOP | {"model"},
     "datasets": TOP | {"arrays"},
-    "testing": TOP | {"nx.op", "nx.tensor"},
+    "testing": TOP | {"nx.core.op", "nx.core.tensor"},
 }
-RUNTIME = {"runtime.py", "compiler/program.py", "compiler/target.py"}  # the only files that see axon._core
+RUNTIME = {"runtime.py", "compiler/program.py", "compiler/targets/target.py"}  # the only files that see axon._core
 
 
 @cache
@@ -61,29 +63,52 @@ def public(package: str) -> set[str]:
 def module_of(name: str) -> str:
     """The module that a dotted name is or comes from: the package where that makes it public."""
     parts = name.split(".")
-    if len(parts) > 1 and (PACKAGE / parts[0]).is_dir():
-        inner = PACKAGE / parts[0] / parts[1]
-        exported = len(parts) == 2 and parts[1] in public(parts[0])  # a longer name leads through a module
-        if not exported and (inner.is_dir() or inner.with_suffix(".py").exists()):
-            return f"{parts[0]}.{parts[1]}"
+    if len(parts) == 2 and parts[1] in public(parts[0]):  # a longer name leads through a module
+        return parts[0]
+    return longest(name)
+
+
+def longest(name: str) -> str:
+    """The module that a dotted name is or lies in."""
+    parts = name.split(".")
+    for count in range(len(parts), 1, -1):
+        place = PACKAGE.joinpath(*parts[:count])
+        if place.is_dir() or place.with_suffix(".py").exists():
+            return ".".join(parts[:count])
     return parts[0]
 
 
-def imports(name: str, text: str) -> set[str]:
-    """Modules of axon that a file uses: by relative import, by absolute import, or as an attribute of a package."""
+def statements(node: ast.AST, when: str = "at once") -> Iterator[tuple[ast.AST, str]]:
+    """Every node of a file, and when an import that it is takes place: at once, in a call, or for types only."""
+    for inner in ast.iter_child_nodes(node):
+        now = when
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            now = "in a call"
+        elif isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test):
+            now = "types"
+        yield inner, when
+        yield from statements(inner, now)
+
+
+def dotted(name: str, node: ast.AST) -> dict[str, str]:
+    """The dotted names that an import of a file brings in, by the names that they get there."""
     here = ["axon", *name.split("/")[:-1]]
-    found: set[str] = set()
+    if isinstance(node, ast.Import):
+        return {a.asname or a.name: a.name for a in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return {}
+    base = here[: len(here) - node.level + 1] if node.level else []
+    module = [*base, *(node.module.split(".") if node.module else [])]
+    return {a.asname or a.name: ".".join([*module, a.name]) for a in node.names}
+
+
+def imports(name: str, text: str, times: Container[str] = ("at once", "in a call", "types")) -> set[str]:
+    """Modules of axon that a file uses: by relative import, by absolute import, or as an attribute of a package."""
+    nodes = [node for node, when in statements(ast.parse(text)) if when in times]
     packages: dict[str, str] = {}
-    nodes = list(ast.walk(ast.parse(text)))
     for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            base = here[: len(here) - node.level + 1] if node.level else []
-            module = [*base, *(node.module.split(".") if node.module else [])]
-            named = {a.asname or a.name: ".".join([*module, a.name]) for a in node.names}
-            packages |= named
-            found |= set(named.values())
-        elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names}
+        packages |= dotted(name, node)
+    found = set(packages.values())
     for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             package = packages.get(node.value.id, "")
@@ -117,26 +142,129 @@ def test_imports_obey_the_rooms(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "wrong"),
     [
-        ("nx/fft.py", "from axon.compiler import cache", ["compiler.cache"]),
-        ("nx/fft.py", "import axon.compiler.cache", ["compiler.cache"]),
-        ("nx/fft.py", "from .. import config\nfrom .op import TABLE", []),
+        ("nx/fft.py", "from axon.compiler import pipeline", ["compiler.pipeline"]),
+        ("nx/fft.py", "from axon.compiler.targets import cache", ["compiler.targets.cache"]),
+        ("nx/fft.py", "import axon.compiler.targets.cache", ["compiler.targets.cache"]),
+        ("nx/fft.py", "from .. import config\nfrom .core.op import TABLE", []),
+        ("nx/rows/sorting.py", "from ... import config\nfrom ..core.op import TABLE", []),
+        ("nx/rows/sorting.py", "from ...defn import jit", ["defn"]),
+        ("graph/expr.py", "from ..nx.core.op import TABLE", []),
+        ("graph/expr.py", "from ..defn.evaluate import replay", ["defn.evaluate"]),
+        ("graph/expr.py", "from ..compiler.pipeline import run_passes", ["compiler.pipeline"]),
         ("defn/jit.py", "from axon._core import Program", ["_core"]),
-        ("defn/jit.py", "from ..nx.op import TABLE", []),
-        ("compiler/lower.py", "from .. import _core", ["_core"]),
-        ("compiler/lower.py", "from axon import _core", ["_core"]),
+        ("defn/jit.py", "from ..nx.core.op import TABLE\nfrom ..graph.trace import trace", []),
+        ("compiler/kernels/lower.py", "from ... import _core", ["_core"]),
+        ("compiler/kernels/lower.py", "from axon import _core", ["_core"]),
         ("compiler/program.py", "from .. import _core", []),
-        ("compiler/lower.py", "from ..nx.elementwise import tanh", ["nx.elementwise"]),
-        ("compiler/lower.py", "from ..nx.op import TABLE\nfrom ..defn.expr import Graph", []),
-        ("layers/dense.py", "from ..nx.op import TABLE", ["nx.op"]),
-        ("layers/dense.py", "from ..nx import op", ["nx.op"]),
-        ("layers/dense.py", "from .. import nx\nnx.backend.recording", ["nx.backend"]),
+        ("compiler/kernels/lower.py", "from ...nx.rows.elementwise import tanh", ["nx.rows.elementwise"]),
+        ("compiler/kernels/lower.py", "from ...nx.core.op import TABLE\nfrom ...graph.expr import Graph", []),
+        ("compiler/kernels/lower.py", "from ...defn.evaluate import replay", ["defn.evaluate"]),
+        ("layers/dense.py", "from ..nx.core.op import TABLE", ["nx.core.op"]),
+        ("layers/dense.py", "from ..nx.core import op", ["nx.core.op"]),
+        ("layers/dense.py", "from .. import nx\nnx.core.backend.recording", ["nx.core"]),
         ("layers/dense.py", "from .. import nx\nfrom ..nx import Tensor, random\nnx.random.key(0)", []),
-        ("losses.py", "from .defn.trace import trace", ["defn.trace"]),
+        ("losses.py", "from .graph.trace import trace", ["graph.trace"]),
         ("losses.py", "from .model import graph", ["model.graph"]),
     ],
 )
 def test_what_is_no_part_of_a_room_is_seen(name: str, text: str, wrong: list[str]) -> None:
     assert refused(name, text) == wrong
+
+
+# The floors of the rooms that have inner ones, lowest first: modules stand on those of lower floors, and on their own.
+FLOORS = {
+    "nx": "core | rows | *",
+    "compiler": "fusion.index | decompose simplify extern | fusion | kernels | targets | planning | *",
+}
+# What looks upward, and is to come down. What core needs of rows is `convert` and `asarray`, which lie among them; what
+# rows need of composed functions are those that order axes (layout) and make filled tensors (filled).
+UPWARD = {
+    "nx.core.number": {"nx.rows.conversion", "nx.rows.creation", "nx.rows.elementwise"},
+    "nx.core.op": {"nx.rows.creation"},
+    "nx.core.tensor": {"nx", "nx.rows.creation", "nx.rows.elementwise"},
+    "nx.rows.contractions": {"nx.layout"},
+    "nx.rows.creation": {"nx.layout"},
+    "nx.rows.elementwise": {"nx.filled"},
+    "nx.rows.indexing": {"nx.filled"},
+    "nx.rows.movement": {"nx.filled"},
+    "nx.rows.reductions": {"nx.filled", "nx.layout"},
+    "nx.rows.windows": {"nx.filled"},
+    "compiler.kernels.interpret": {"compiler.targets.target"},  # the scalars that it runs are the CPU's, unless given
+}
+
+
+def floor(module: str) -> int:
+    """The floor that a module of a room with floors is on: that of the longest name that leads to it."""
+    room, _, inner = module.partition(".")
+    names = {name: i for i, floor in enumerate(FLOORS[room].split("|")) for name in floor.split()}
+    parts = inner.split(".")
+    for count in range(len(parts), 0, -1):
+        if (name := ".".join(parts[:count])) in names:
+            return names[name]
+    return names["*"]
+
+
+def name_of(path: Path) -> str:
+    """A file's module, without the package's name; that is the package's own."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "axon"
+
+
+def test_floors_stand_on_lower_ones() -> None:
+    upward: dict[str, set[str]] = {}
+    for path in FILES:
+        module, room = name_of(path), path.relative_to(PACKAGE).parts[0]
+        if room in FLOORS:
+            used = imports(str(path.relative_to(PACKAGE)), path.read_text(), ("at once", "in a call"))
+            higher = {m for m in used if m.split(".")[0] == room and floor(m) > floor(module)}
+            upward |= {module: higher} if higher else {}
+    assert upward == UPWARD
+
+
+def circles(uses: dict[str, set[str]]) -> list[str]:
+    """A circle through each module that is in one, as text."""
+    found: dict[frozenset[str], str] = {}
+    for start in uses:
+        paths = [[start]]
+        seen: set[str] = set()
+        while paths:
+            path = paths.pop(0)
+            for module in sorted(uses.get(path[-1], set()) - seen):
+                if module == start:
+                    found.setdefault(frozenset(path), " -> ".join([*path, start]))
+                seen.add(module)
+                paths.append([*path, module])
+    return sorted(found.values())
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Types aside, and what a function imports when it is called."""
+    uses: dict[str, set[str]] = {}
+    for path in FILES:
+        nodes = [node for node, when in statements(ast.parse(path.read_text())) if when == "at once"]
+        names = {f for node in nodes for f in dotted(str(path.relative_to(PACKAGE)), node).values()}
+        module = name_of(path)
+        uses[module] = {longest(f.removeprefix("axon.")) for f in names if f.startswith("axon.")} - {module}
+    assert not circles(uses)
+
+
+def test_circles_are_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b -> d -> b"]
+    assert circles({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("from .core import op", ("at once",)),
+        ("if TYPE_CHECKING:\n    from .core import op", ("types",)),
+        ("def f():\n    from .core import op", ("in a call",)),
+        ("class C:\n    from .core import op", ("at once",)),
+    ],
+)
+def test_when_an_import_takes_place_is_seen(text: str, times: tuple[str, ...]) -> None:
+    every = ("at once", "in a call", "types")
+    assert [when for when in every if imports("nx/fft.py", text, (when,)) == {"nx.core.op"}] == list(times)
 
 
 def listed(text: str) -> list[tuple[int, set[str]]]:
