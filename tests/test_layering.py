@@ -320,3 +320,12 @@ def test_bindings_name_no_op() -> None:
     for path in folder.glob("*.cpp"):
         words = set(re.findall(r'"([a-z_0-9]+)"', path.read_text()))
         assert len(words & {n for n in TABLE if len(n) > 4}) < 2, f"{path.name}: {words & set(TABLE)}"
+
+
+def test_files_that_docs_name_are_there() -> None:
+    root = Path(__file__).parents[1]
+    folders = (root, PACKAGE.parent, PACKAGE, PACKAGE / "compiler")
+    pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
+    named = [(page, path) for page in pages for path in re.findall(r"\w[\w/]*/\w+\.py", page.read_text())]
+    assert len(named) > 20
+    assert not [(page.name, path) for page, path in named if not any((folder / path).exists() for folder in folders)]

@@ -1,4 +1,4 @@
-"""Inner programs: what a composed function runs on when it is called eagerly (nx/op.py has `programmed`)."""
+"""Inner programs: what a composed function runs on when it is called eagerly (nx/core/op.py has `programmed`)."""
 
 from __future__ import annotations
 
