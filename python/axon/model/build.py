@@ -15,7 +15,8 @@ from ..names import guided
 from ..nx import Tensor
 from .graph import Model, check_model
 from .initial import Draws, first_state
-from .run import Outputs, checked, run
+from .inputs import checked
+from .run import Outputs, run
 from .shapes import infer, needs_template
 from .state import ModelState, Tensors, check_state
 

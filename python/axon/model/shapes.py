@@ -13,7 +13,8 @@ from ..graph.trace import trace
 from ..layers import Spec
 from ..nx import Tensor, TensorType
 from .graph import Model, Shape
-from .run import by_name, check_shape, place, run
+from .inputs import by_name, check_shape
+from .run import place, run
 
 BATCHES = (2, 3)  # what an unknown batch is tried with; axes that differ depend on it
 
