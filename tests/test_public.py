@@ -4,8 +4,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import axon
+import pytest
 from axon.layers import TABLE
 
 
@@ -22,6 +24,12 @@ def test_names_are_those_that_users_want() -> None:
     )
     assert {"Loop", "Model", "datasets", "io", "loop", "nx", "__version__", *TABLE} <= shown
     assert not shown & {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+
+
+def test_defn_is_the_module_of_its_decorator() -> None:
+    assert axon.defn.grad is axon.grad and isinstance(axon.defn, ModuleType)
+    with pytest.raises(TypeError, match=r"^axon\.defn: expected a decorator, got the module; write from axon"):
+        axon.defn(lambda x: x)  # type: ignore[operator]
 
 
 def test_the_version_is_the_package_s() -> None:

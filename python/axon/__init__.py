@@ -5,6 +5,7 @@ from importlib import import_module as _import_module
 
 from . import activations as activations
 from . import config
+from . import defn as defn
 from . import initializers as initializers
 from . import layers as layers
 from . import losses as losses
@@ -18,7 +19,6 @@ from . import updates as updates
 from .defn import cond as cond
 from .defn import custom_grad as custom_grad
 from .defn import debug as debug
-from .defn import defn as defn
 from .defn import fori_loop as fori_loop
 from .defn import grad as grad
 from .defn import jit as jit

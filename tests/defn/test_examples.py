@@ -6,9 +6,7 @@ import doctest
 from importlib import import_module
 
 import pytest
-from axon import config, nx
-
-defn = import_module("axon.defn")  # axon.defn itself is the decorator
+from axon import config, defn, nx
 
 EXAMPLES = [
     example

@@ -1,5 +1,9 @@
 """Numerical definitions: tracing, compilation on call, gradients, control flow."""
 
+import sys as _sys
+import typing as _typing
+from types import ModuleType as _ModuleType
+
 from ..graph.printing import text
 from . import evaluate as evaluate
 from .control import cond, fori_loop, scan, switch, while_loop
@@ -25,3 +29,13 @@ __all__ = [
     "vjp",
     "while_loop",
 ]
+
+
+class _Definitions(_ModuleType):
+    """This package, which says what to write where it is called for its decorator."""
+
+    def __call__(self, *args: _typing.Any, **options: _typing.Any) -> _typing.Never:
+        raise TypeError("axon.defn: expected a decorator, got the module; write from axon.defn import defn")
+
+
+_sys.modules[__name__].__class__ = _Definitions
