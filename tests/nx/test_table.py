@@ -87,7 +87,7 @@ def assert_near(got: nx.Tensor, want, op: Op, scale=None):
     assert same.all(), f"{op.name}: got {found[~same][:3]}, expected {want[~same][:3]}"
 
 
-# Rows whose values want a comparison of their own: tests/nx/test_dtypes.py and test_random.py.
+# Rows whose values want a comparison of their own: core/test_dtypes.py and test_random.py.
 APART = {"astype", "nextafter", "threefry2x32"}
 ELEMENTWISE = [p for p in SWEEP if p.values[0].kind == "elementwise" and p.values[0].name not in APART]
 
