@@ -165,7 +165,7 @@ class Parser {
       if (fields.size() != count)
         fields.fail("expected " + std::to_string(count) + " fields, got " + std::to_string(fields.size()));
     };
-    if (kind == "kernel") return counted(6), kernel(fields);
+    if (kind == "kernel") return counted(fields.size() == 6 ? 6 : 8), kernel(fields);
     if (kind == "library") return counted(6), library(fields);
     if (kind == "host") return counted(4), host(fields);
     if (kind == "while") return counted(5), loop(fields);
@@ -192,6 +192,10 @@ class Parser {
     step.grain = fields.integer();
     step.scratch = fields.integer();
     step.label = fields.text();
+    if (fields.size() == 8) {
+      step.parts = fields.integer();
+      step.along = fields.integer();
+    }
     return step;
   }
 

@@ -107,6 +107,18 @@ class Layout {
 
   void steps(Steps& list) {
     for (Step& step : list) std::visit([this](auto& kind) { add(kind); }, step.kind);
+    for (size_t i = 0; i < list.size(); ++i)
+      if (const auto* first = std::get_if<KernelStep>(&list[i].kind); first != nullptr) check_parts(list, i, *first);
+  }
+
+  void check_parts(const Steps& list, size_t i, const KernelStep& first) {
+    if (first.parts < 1 || first.along < 0 || first.along >= std::ssize(list) - static_cast<int64_t>(i))
+      refuse("kernel step " + first.label + ": bad number of parts, or of steps that go along");
+    for (size_t k = i; first.along > 0 && k <= i + static_cast<size_t>(first.along); ++k) {
+      const auto* step = std::get_if<KernelStep>(&list[k].kind);
+      if (step == nullptr || step->calls.size() != 1 || step->calls[0].units % first.parts != 0)
+        refuse("kernel step " + first.label + ": step " + std::to_string(k) + " cannot go along in equal parts");
+    }
   }
 
   void add(KernelStep& step) {

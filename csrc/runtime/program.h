@@ -43,6 +43,9 @@ struct KernelStep {
   int64_t grain;
   int64_t scratch;  // bytes a thread
   std::string label;
+  // The `along` steps after this one, kernels of one call each as this one is, have units that can be cut into `parts` equal
+  // parts, each of which needs nothing but the same part of the others: a thread may take a part through all of them.
+  int64_t parts = 1, along = 0;
   std::vector<int64_t> ends = {};  // running sums of the calls' units; set by Program
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <deque>
 
 #include "runtime/program.h"
 #include "runtime/regions.h"
@@ -26,6 +27,8 @@ struct KernelRegion {
   axon_kernel function;
   const Context& context;
   std::atomic<int> status{0};
+
+  KernelRegion(const KernelStep& of, axon_kernel with, const Context& in) : step(of), function(with), context(in) {}
 
   void operator()(int64_t begin, int64_t end, int thread) noexcept {
     char* scratch = context.scratch + thread * context.scratch_stride;
@@ -66,7 +69,15 @@ class Run {
   }
 
   void steps(const Steps& steps) {
-    for (const Step& step : steps) run(step);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const auto* first = std::get_if<KernelStep>(&steps[i].kind);
+      if (first != nullptr && first->along > 0 && shares_out(first->parts)) {
+        part_by_part(steps, i, *first);
+        i += static_cast<size_t>(first->along);
+      } else {
+        run(steps[i]);
+      }
+    }
   }
 
  private:
@@ -78,8 +89,34 @@ class Run {
     if (step.ends.empty()) return;
     KernelRegion region{step, step.kernel->function(), context_};
     parallel(step.ends.back(), step.grain, context_.threads, region);
+    check(region);
+  }
+
+  static void check(const KernelRegion& region) {
     if (const int status = region.status.load(std::memory_order_relaxed); status != 0)
-      throw std::runtime_error(step.label + ": kernel returned status " + std::to_string(status));
+      throw std::runtime_error(region.step.label + ": kernel returned status " + std::to_string(status));
+  }
+
+  // Whether no thread waits long for others that have a part more: for a sixth of the time at most.
+  bool shares_out(int64_t parts) const {
+    const int64_t turns = (parts + context_.threads - 1) / context_.threads;
+    return turns * context_.threads * 5 <= parts * 6;
+  }
+
+  void part_by_part(const Steps& steps, size_t i, const KernelStep& first) {
+    std::deque<KernelRegion> regions;
+    for (size_t k = i; k <= i + static_cast<size_t>(first.along); ++k) {
+      const auto& step = std::get<KernelStep>(steps[k].kind);
+      regions.emplace_back(step, step.kernel->function(), context_);
+    }
+    parallel(first.parts, 1, context_.threads, [&](int64_t begin, int64_t end, int thread) noexcept {
+      for (int64_t part = begin; part < end; ++part)
+        for (KernelRegion& region : regions) {
+          const int64_t each = region.step.ends.back() / first.parts;
+          region(part * each, (part + 1) * each, thread);
+        }
+    });
+    for (const KernelRegion& region : regions) check(region);
   }
 
   void run_kind(const LibraryStepCall& step) {

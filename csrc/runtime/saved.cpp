@@ -14,7 +14,7 @@ namespace axon {
 namespace {
 
 constexpr char kMagic[8] = {'A', 'X', 'O', 'N', 'P', 'R', 'O', 'G'};
-constexpr uint64_t kVersion = 2;
+constexpr uint64_t kVersion = 3;
 
 struct Header {
   char magic[8];
@@ -115,7 +115,7 @@ void exchange(Archive& archive, KernelStep& step) {
     step.kernel = archive.kernels[static_cast<size_t>(number)];
   }
   exchange(archive, step.calls), exchange(archive, step.grain), exchange(archive, step.scratch);
-  exchange(archive, step.label);
+  exchange(archive, step.label), exchange(archive, step.parts), exchange(archive, step.along);
 }
 
 template <class Archive>

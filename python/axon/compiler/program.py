@@ -17,6 +17,7 @@ from .extern import LibraryStep, label, whole_copy
 from .kernels.kernel import Kernel
 from .pipeline import Lowered, run_passes, uncollected
 from .planning.memory import Plan, size_of
+from .planning.parts import in_blocks, runs
 from .planning.report import Memory, Report, memory, report
 from .planning.schedule import HostStep, KernelStep, RegionStep, Row, Step
 from .targets import cache
@@ -103,13 +104,17 @@ class Executable:
 
 
 def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:
-    """The steps of a plan's schedule."""
-    return [encode(s, kernels, plan) for s in plan.schedule.steps]
+    """The steps of a plan's schedule. Kernels end in the number of their parts and of the steps that go along."""
+    together, steps = runs(plan), list(plan.schedule.steps)
+    for first, (parts, along) in together.items():
+        steps[first : first + along + 1] = [in_blocks(s, parts) for s in steps[first : first + along + 1]]
+    made = [encode(s, kernels, plan) for s in steps]
+    return [(*s, *together.get(k, (1, 0))) if s[0] == "kernel" else s for k, s in enumerate(made)]
 
 
 def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
-    """Encoded steps with what a function makes of each kernel's (kernel, calls, grain, scratch, label), in regions,
-    too."""
+    """Encoded steps with what a function makes of each kernel's (kernel, calls, grain, scratch, label, parts, along),
+    in regions, too."""
     made: list[tuple[Any, ...]] = []
     for step in steps:
         match step:

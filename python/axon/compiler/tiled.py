@@ -142,13 +142,15 @@ def scratch_bytes(kernel: Kernel) -> int:
     return 8 * CHUNK * encoder(kernel).count
 
 
-def tiled(kernel: Kernel, calls: Sequence[Any], grain: int, scratch: int, label: str) -> list[tuple[Any, ...]]:
+def tiled(
+    kernel: Kernel, calls: Sequence[Any], grain: int, scratch: int, label: str, *together: int
+) -> list[tuple[Any, ...]]:
     """A kernel's encoded step as the runtime reads it."""
     coded = [
         (memory, ints(kernel, dict(zip(kernel.parameters, given))), literals, units)
         for memory, given, literals, units in calls
     ]
-    return [("kernel", target.tile_kernel(), coded, grain, scratch_bytes(kernel), label)]
+    return [("kernel", target.tile_kernel(), coded, grain, scratch_bytes(kernel), label, *together)]
 
 
 class TiledExecutable(Executable):
