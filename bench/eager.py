@@ -174,9 +174,9 @@ def positional(op: Op) -> int:
 
 
 def attributes(op: Op, s: tuple[int, int]) -> dict[str, Any]:
-    if op.kind == "reduction":
+    if op.kind.reduces:
         return {"axis": 1, "keepdims": False}
-    if op.kind == "window":
+    if op.expand is not None:
         return {"window": 3, "strides": 1, "padding": "valid", "dilation": 1}
     return ATTRIBUTES[op.name](s) if op.name in ATTRIBUTES else {}
 
@@ -191,7 +191,7 @@ def pair(op: Op, s: tuple[int, int]) -> tuple[Call, Call | None]:
     if theirs is None:
         found = getattr(np, op.name, None) or getattr(np, RENAMED.get(op.name, ""), None)
         if found is not None:
-            theirs = (lambda x: found(x, axis=1)) if op.kind == "reduction" else found
+            theirs = (lambda x: found(x, axis=1)) if op.kind.reduces else found
     return lambda: row(*args, **options), None if theirs is None else lambda: theirs(*given)
 
 
@@ -215,7 +215,7 @@ def rows(seconds: float, wanted: set[str]) -> list[tuple[str, ...]]:
     made = []
     for op in TABLE.values():
         if op.function is not None and (not wanted or op.name in wanted):
-            made.append(line(op.name, op.kind, {n: pair(op, s) for n, s in SIZES.items()}, seconds))
+            made.append(line(op.name, op.kind.name, {n: pair(op, s) for n, s in SIZES.items()}, seconds))
     for name, (ours, theirs) in COMPOSED.items():
         if not wanted or name in wanted:
             calls = {}

@@ -147,7 +147,7 @@ WINDOWS: Sequence[tuple[Shape, dict[str, Any]]] = [
 
 def rows(*kinds: str) -> list[Op]:
     """The rows that can be called with tensors, of these kinds or of all."""
-    return [op for op in TABLE.values() if op.function is not None and (not kinds or op.kind in kinds)]
+    return [op for op in TABLE.values() if op.function is not None and (not kinds or op.kind.name in kinds)]
 
 
 def accepted(op: Op) -> list[DType]:
@@ -160,7 +160,7 @@ def _takes(op: Op, dtype: DType) -> bool:
     types = [
         TensorType(dtypes.dtype(s.dtype), s.shape) if isinstance(s, Fixed) else TensorType(dtype, s) for s in shapes
     ]
-    given = {**_options(op), **attrs, **({"dtype": dtype} if op.kind == "creation" else {})}
+    given = {**_options(op), **attrs, **({"dtype": dtype} if op.kind.creates else {})}
     try:
         settled = op.infer(types, given)
     except DTypeError:
@@ -169,7 +169,7 @@ def _takes(op: Op, dtype: DType) -> bool:
         return settled.out[0].dtype is dtype
     return (
         all(got is dtype for got, s in zip(settled.operands, shapes, strict=True) if not isinstance(s, Fixed))
-        or op.kind == "reduction"
+        or op.kind.reduces
     )  # reductions widen small integers: to be tried all the same
 
 
@@ -185,9 +185,9 @@ def _layouts(op: Op) -> list[tuple[Sequence[Shape | Fixed], dict[str, Any]]]:
     name = {"scatter": "scatter_add"}.get(op.name, op.name)
     if name in EXAMPLES:
         return list(EXAMPLES[name])
-    if op.kind == "reduction":
+    if op.kind.reduces:
         return [([s], a) for s, a in REDUCED]
-    if op.kind == "window":
+    if op.expand is not None:
         return [([s], a) for s, a in WINDOWS]
     assert op.function is not None
     parameters = inspect.signature(op.function).parameters.values()
@@ -231,7 +231,7 @@ def cases(op: Op, dtype: DType, *, special: bool = True) -> Iterator[Case]:
     """The calls that a row is tried with in a dtype; the same at every run. special: with infinities, NaN and the
     ends of integer ranges; only elementwise rows and reductions that choose are given them."""
     rng = np.random.default_rng(zlib.crc32(f"{op.name} {dtype}".encode()))
-    odd = special and (op.kind == "elementwise" or op.combine in ("maximum", "minimum", "argmax", "argmin"))
+    odd = special and (op.kind.pointwise or op.combine in ("maximum", "minimum", "argmax", "argmin"))
     for shapes, attrs in _layouts(op):
         args = [
             rng.integers(s.low, s.high, s.shape).astype(s.dtype)
@@ -239,7 +239,7 @@ def cases(op: Op, dtype: DType, *, special: bool = True) -> Iterator[Case]:
             else sample(rng, dtype, s, op.domain, special=odd)
             for s in shapes
         ]
-        yield Case(tuple(args), {**attrs, "dtype": dtype} if op.kind == "creation" else dict(attrs))
+        yield Case(tuple(args), {**attrs, "dtype": dtype} if op.kind.creates else dict(attrs))
         if any(a.ndim == 2 for a in args):  # once more, not contiguous
             yield Case(tuple(np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a for a in args), dict(attrs))
 

@@ -90,7 +90,7 @@ def limit_of(q: Question, want: Array) -> Array | float:
     error, wide = testing.tolerance(q.op, q.dtype), np.abs(want.astype(np.float64))
     if q.cotangent is not None:
         return 32 * error * float(np.max(wide, initial=0.0, where=np.isfinite(wide)))
-    if q.op.kind in ("elementwise", "creation", "movement"):
+    if q.op.kind.pointwise or q.op.kind.free:
         return error * np.where(np.isfinite(wide), wide, 0.0)
     terms = max(a.size for a in q.case.args) / want.size
     magnitudes = [np.abs(a) if dtype(a.dtype).is_float else a for a in q.case.args]

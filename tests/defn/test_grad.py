@@ -20,6 +20,7 @@ from axon.errors import GradientError
 from axon.graph.expr import Builder, Graph, Value
 from axon.graph.trace import trace
 from axon.nx import Tensor
+from axon.nx.core.kinds import ELEMENTWISE
 from axon.nx.core.op import TABLE, Op
 from axon.nx.core.tensor import TensorType
 
@@ -339,7 +340,7 @@ def test_errors(call: Any, words: str) -> None:
 
 
 def test_rows_that_are_not_differentiable_say_why() -> None:
-    odd = Op(name="odd", kind="elementwise", infer=TABLE["exp"].infer, nondifferentiable="it jumps; use tanh instead")
+    odd = Op(name="odd", kind=ELEMENTWISE, infer=TABLE["exp"].infer, nondifferentiable="it jumps; use tanh instead")
     builder = Builder()
     x = builder.input(nx.template(()))
     y = Value(builder.node(odd, (x,), {}, (nx.template(()),), "model.py:7"), 0)

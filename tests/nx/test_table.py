@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import dtypes, nx, testing
+from axon.nx.core.kinds import WINDOW
 from axon.nx.core.op import RESHAPE, TABLE, Op
 from axon.nx.core.tensor import TensorType
 
@@ -201,12 +202,12 @@ def test_row_is_complete(op):
     assert hasattr(nx, op.name) or hasattr(nx, f"{op.name}_"), "a name in nx"
     assert (op.vjp is None) != (op.nondifferentiable is None), "a gradient, or why there is none"
     assert testing.accepted(op), "a dtype that it takes"
-    assert (op.combine is not None) == (op.kind == "reduction") == (op.identity is not None)
-    assert op.index_map is not None or op.kind != "movement"
-    assert (op.expand is not None) == (op.kind == "window")
+    assert (op.combine is not None) == op.kind.reduces == (op.identity is not None)
+    assert op.index_map is not None or not op.kind.moves
+    assert (op.expand is not None) == (op.kind is WINDOW)
 
 
-@pytest.mark.parametrize("op", [o for o in ROWS if o.kind == "elementwise"], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [o for o in ROWS if o.kind.pointwise], ids=lambda op: op.name)
 def test_arguments_are_named_in_errors(op):
     with pytest.raises(TypeError, match=op.name):
         op.function()
@@ -215,7 +216,7 @@ def test_arguments_are_named_in_errors(op):
 def test_scalars_and_elementwise_rows_are_the_same():
     text = (Path(__file__).parents[2] / "csrc/kernels/scalar.h").read_text()
     scalars = set(re.findall(r"AXON_OP\((\w+), \d, \w+\)", text))
-    rows = {o.name for o in ROWS if o.kind == "elementwise"} - {"astype"}  # its scalar is cast, from each dtype to each
+    rows = {o.name for o in ROWS if o.kind.pointwise} - {"astype"}  # its scalar is cast, from each dtype to each
     assert rows <= scalars, f"rows without a scalar: {rows - scalars}"
 
 

@@ -21,8 +21,6 @@ from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor, TensorType
 from ..runtime import array_maker, computing
 
-ARITHMETIC = {"elementwise", "reduction", "contraction", "indexing"}  # kinds in which half floats are widened
-
 RENAMED = {  # array-API names that a namespace may know only by NumPy's older ones
     "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
     "atanh": "arctanh", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift",
@@ -60,13 +58,13 @@ class ArrayBackend:
     def _carrier(self, op: Op, out: DType, *operands: DType) -> Carrier:
         """What carries out a row of operands of these dtypes."""
         scalar = None
-        if op.kind == "elementwise" and self._scalars is not None and _better(op, out, operands):
+        if op.kind.pointwise and self._scalars is not None and _better(op, out, operands):
             scalar = self._scalars(op.scalar, [d.code for d in operands], out.code)
         if scalar is not None:
             return self._looping(scalar, out, operands)
         if op.eager is None and op.expand is not None:
             return partial(self._expanded, op.expand)
-        return self._calling(self._function(op), op.kind in ARITHMETIC and any(d.is_half for d in operands))
+        return self._calling(self._function(op), op.kind.widened and any(d.is_half for d in operands))
 
     def _looping(self, scalar: Callable[..., None], out: DType, operands: Sequence[DType]) -> Carrier:
         """By a compiled loop: (*inputs, output)."""
@@ -119,7 +117,7 @@ class ArrayBackend:
             return partial(op.eager, self.xp)
         name = op.name if hasattr(self.xp, op.name) else RENAMED[op.name]
         # A method of arrays does what the namespace's function does after looking at what it is given.
-        method = getattr(self.xp.ndarray, name, None) if op.kind in ("reduction", "movement") else None
+        method = getattr(self.xp.ndarray, name, None) if op.kind.reduces or op.kind.moves else None
         return method or getattr(self.xp, name)
 
     def constant(self, value: bool | int | float, type: TensorType) -> Any:

@@ -142,12 +142,13 @@ def merged_stride(shape: Sequence[int], axes: Sequence[int]) -> int:
 
 def computes_halves(node: Node) -> bool:
     """Whether a node does arithmetic on 16-bit floats (a cast is none)."""
-    return node.op.kind == "elementwise" and node.op.cost > 0 and any(v.type.dtype.is_half for v in node.inputs)
+    return node.op.kind.pointwise and node.op.cost > 0 and any(v.type.dtype.is_half for v in node.inputs)
 
 
 def is_empty(node: Node) -> bool:
     """Whether a node has nothing to compute. (Creation already is a fill.)"""
-    return node.op.kind not in ("input", "creation", "region", "effect") and all(t.size == 0 for t in node.types)
+    kind = node.op.kind
+    return not (kind.creates or kind.opaque) and all(t.size == 0 for t in node.types)
 
 
 def empty(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
@@ -160,6 +161,6 @@ RULES = (
     (is_inline, inlined),
     (lambda node: node.op.expand is not None, windows),
     (scattered, contractions),
-    (lambda node: node.op.kind == "reduction", reductions),
+    (lambda node: node.op.kind.reduces, reductions),
     (computes_halves, halves),
 )

@@ -31,7 +31,7 @@ def apply_rules(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list
 
 def literal_of(value: Value) -> Any:
     """The number a value is everywhere, or None."""
-    while value.node.op.kind == "movement" and len(value.node.inputs) == 1:
+    while value.node.op.kind.moves and len(value.node.inputs) == 1:
         value = value.node.inputs[0]
     return value.node.attrs["value"] if value.node.op.name == "literal" else None
 

@@ -31,7 +31,7 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
 
     def look(op: Op, results: Sequence[Tensor], source: str | None) -> None:
         # Literals and what moves elements, as `full` does, make no value: the op that computes with it is named.
-        if op.kind in ("creation", "movement") or source == "":
+        if op.kind.free or source == "":
             return
         for t in results:
             if t.dtype.is_float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..exact import exact
+from ..nx.core import kinds
 from ..nx.core.op import TABLE, Inference, Op, sized
 from ..nx.core.tensor import TensorType
 
@@ -95,7 +96,7 @@ def _input_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
     return Inference((), (attrs["type"],), attrs)
 
 
-INPUT = Op(name="input", kind="input", infer=_input_infer)  # attrs: number (unique in its builder), type
+INPUT = Op(name="input", kind=kinds.INPUT, infer=_input_infer)  # attrs: number (unique in its builder), type
 
 
 def _call_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
@@ -111,7 +112,8 @@ def _call_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
 
 
 # The one node with regions; what each kind's inputs, regions and attributes are says docs/design/regions.md.
-CALL = Op(name="call", kind="region", infer=_call_infer)  # attrs: kind, regions (a tuple of Graphs), and the kind's own
+# attrs: kind, regions (a tuple of Graphs), and the kind's own
+CALL = Op(name="call", kind=kinds.REGION, infer=_call_infer)
 
 
 class Builder:
@@ -135,7 +137,7 @@ class Builder:
         source: str = "",
     ) -> Node:
         """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
-        if op.kind == "effect":
+        if op.kind.effect:
             return Node(op, inputs, attrs, types, source)
         key_attrs = tuple([(k, exact(v)) for k, v in attrs.items()])
         key = (op, inputs, key_attrs, types)
@@ -146,7 +148,7 @@ class Builder:
 
     def keep(self, node: Node, inputs: tuple[Value, ...]) -> Node:
         """A node of another builder over new inputs: that node itself, where they are its own."""
-        if node.op.kind == "effect":
+        if node.op.kind.effect:
             return Node(node.op, inputs, node.attrs, node.types, node.source)
         key = (node.op, inputs, node.exact, node.types)
         found = self._interned.get(key)

@@ -50,7 +50,7 @@ class Trace:
         values = []
         for a in args:
             value = a.data
-            if op.kind == "elementwise" and a.type.shape != out[0].shape:
+            if op.kind.pointwise and a.type.shape != out[0].shape:
                 value = self._broadcast(value, out[0].shape)
             values.append(value)
         node = self.builder.node(op, tuple(values), attrs, out, self.source or user_line())

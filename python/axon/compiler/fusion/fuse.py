@@ -19,7 +19,6 @@ from .index import Idx, Map, address, axes_of, guards_of, identity, innermost, s
 from .pulling import fits, gathers, holds, is_row, operand_maps, reduced_run
 from .units import ROW_LIMIT, Group, Single, Unit, Units, find
 
-FUSED = {"elementwise", "movement", "creation", "reduction"}
 KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
 SUMS = 8  # sums that share a pass over what they read, at most: their blocks stay in cache, and compile fast
 REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
@@ -44,7 +43,7 @@ class Fusion:
             if node.op is INPUT:
                 for group, _ in self.uses.get(Value(node, 0), ()):
                     self.units.read(find(group), Value(node, 0))
-            elif node.op.kind in FUSED or gathers(node):
+            elif node.op.kind.fused or gathers(node):
                 self.place(Value(node, 0))
             elif node not in self.absorbed:
                 self.single(Single(node))
@@ -95,7 +94,7 @@ class Fusion:
         for group, maps in able.items():
             if group in self.units.readers.get(value, ()):  # a table that it looks up
                 continue
-            rows = node.op.kind == "reduction"  # which it can compute: each row once, then
+            rows = node.op.kind.reduces  # which it can compute: each row once, then
             able_to = len(maps) == 1 and (rows or covers(maps[0], shape, group))
             if able_to and not self.units.reaches((u for u in users if u is not group), group):
                 self.pull(value, group, maps)
@@ -105,12 +104,12 @@ class Fusion:
         if (sum_ := biased(value, self.count)) is not None:
             self.absorbed.add(sum_.node)
             return self.single(sum_)
-        if node.op.kind == "movement" or gathers(node):
+        if node.op.kind.moves or gathers(node):
             assert node.op.index_map is not None
             alias = node.op.index_map([v.type for v in node.inputs], value.type, **node.attrs) == RESHAPE
             if alias or operand_maps(node, identity(len(shape)), shape, (0, 0)) is None:
                 return self.single(Single(node))
-        if node.op.kind == "reduction":
+        if node.op.kind.reduces:
             loops = node.inputs[0].type.shape
             first, count = reduced_run(node)
             rest = len(loops) - first - count
@@ -144,7 +143,7 @@ class Fusion:
             if v in near or v.type.size != size:
                 continue
             near.add(v)
-            if v.node.op.kind in ("elementwise", "movement"):
+            if v.node.op.kind.pointwise or v.node.op.kind.moves:
                 stack.extend(v.node.inputs)
         found = {g for v in near for g in self.readers(v, made.kind) if self.takes(g, users)}
         return min(found, key=lambda g: g.place, default=None)
@@ -163,11 +162,11 @@ class Fusion:
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
         node = value.node
-        if node.op.kind != "creation" and group.size + len(maps) > KERNEL:
+        if not node.op.kind.creates and group.size + len(maps) > KERNEL:
             return False
-        if node.op.kind == "elementwise" and value.type.shape == group.shape and maps == [identity(len(group.shape))]:
+        if node.op.kind.pointwise and value.type.shape == group.shape and maps == [identity(len(group.shape))]:
             return True  # each element once, where the group is
-        if node.op.kind == "reduction":
+        if node.op.kind.reduces:
             return len(maps) == 1 and joins_rows(node, maps[0], group)
         if not all(fits(value, at, group.shape, group.run) for at in maps):
             return False
@@ -190,10 +189,10 @@ class Fusion:
         node = value.node
         group.pull(value, maps)
         for at in maps:
-            if node.op.kind == "movement" or gathers(node):
+            if node.op.kind.moves or gathers(node):
                 operands = operand_maps(node, at, group.shape, group.run)
                 assert operands is not None
-            elif node.op.kind == "reduction":
+            elif node.op.kind.reduces:
                 operands = [self.enter_rows(node, at, group)]
             else:
                 operands = [at] * len(node.inputs)
@@ -242,7 +241,7 @@ def chains(graph: Graph) -> dict[Node, int]:
     cost: dict[Node, int] = {}
     for node in graph.nodes:
         total = 0
-        if node.inputs and node.op.kind in ("elementwise", "movement"):
+        if node.inputs and (node.op.kind.pointwise or node.op.kind.moves):
             out = node.types[0]
             total = DEAR if node.op.cost > 1 else node.op.cost if out.dtype is not bool_ else 0  # masks are free
             size = out.size
@@ -255,12 +254,12 @@ def chains(graph: Graph) -> dict[Node, int]:
 
 def free(node: Node) -> bool:
     """Costs nothing to repeat: creation, movement, casts."""
-    return node.op.kind in ("creation", "movement") or node.op.cost == 0
+    return node.op.kind.free or node.op.cost == 0
 
 
 def duplicates(node: Node) -> bool:
     """Rule 2: cheap, and reading its operands costs no more than reading it."""
-    if node.op.kind != "elementwise" or node.op.cost > 1:
+    if not node.op.kind.pointwise or node.op.cost > 1:
         return False
     whole = [v for v in set(node.inputs) if not small(v, node.types[0].size)]
     return len(whole) <= 1
@@ -269,11 +268,11 @@ def duplicates(node: Node) -> bool:
 def small(value: Value, size: int) -> bool:
     """Whether a value is read from far fewer elements than it has: it is broadcast, or nothing."""
     node = value.node
-    while node.op.kind == "movement" or node.op.name == "astype":
+    while node.op.kind.moves or node.op.name == "astype":
         if node.inputs[0].type.size * 2 <= size:
             return True
         node = node.inputs[0].node
-    return node.op.kind == "creation"
+    return node.op.kind.creates
 
 
 def repeats(at: Map, group: Group) -> bool:
@@ -359,10 +358,10 @@ def biased(value: Value, count: Counter[Value]) -> Single | None:
 def repeated(value: Value, shape: tuple[int, ...], length: int) -> Value | None:
     """The vector of this length that a value of `shape` repeats along its last axes, looking through movement."""
     found, at = None, identity(len(shape))
-    while value.node.op.kind != "creation":
+    while not value.node.op.kind.creates:
         if value.type.size == length and along_last(at, value.type.shape, shape, length):
             found = value
-        if value.node.op.kind != "movement" or len(value.node.inputs) != 1:
+        if not value.node.op.kind.moves or len(value.node.inputs) != 1:
             break
         maps = operand_maps(value.node, at, shape, (0, 0))
         if maps is None:

@@ -60,15 +60,15 @@ def moved_maps(node: Node, at: Map, loops: tuple[int, ...], run: tuple[int, int]
 
 def gathers(node: Node) -> bool:
     """Whether a node reads its first operand, which is stored, at the values of its second (rule 7)."""
-    return node.op.kind == "indexing" and node.op.index_map is not None
+    return node.op.kind.indexes and node.op.index_map is not None
 
 
 def fits(value: Value, at: Map, loops: tuple[int, ...], run: tuple[int, int]) -> bool:
     """Whether a value read at `at` can be computed in a kernel with these loops and reduced axes (rule 6)."""
     node, shape = value.node, value.type.shape
-    if node.op.kind == "movement" or gathers(node):
+    if node.op.kind.moves or gathers(node):
         return operand_maps(node, at, loops, run) is not None
-    if node.op.kind == "creation" and "axis" in node.attrs:  # the index along an axis is an address, too
+    if node.op.kind.creates and "axis" in node.attrs:  # the index along an axis is an address, too
         axis = node.attrs["axis"]
         at, shape = (at[axis],), (shape[axis],)
     return run_merges(at, shape, loops, run)

@@ -75,11 +75,11 @@ class Nest:
             made = self.emit("literal", type_.dtype, (), node.attrs["value"])
         elif op.name == "iota":
             made = self.iota(value, at)
-        elif op.kind == "movement":
+        elif op.kind.moves:
             made = self.move(value, at)
         elif gathers(node):
             made = self.gather(value, at)
-        elif op.kind == "reduction":
+        elif op.kind.reduces:
             made = self.reduce(value, at)
         else:
             args = tuple(self.value(v, at) for v in node.inputs)

@@ -131,7 +131,7 @@ class Schedule:
 
     def single(self, unit: Single) -> None:
         node = unit.node
-        if node.op.kind == "movement":
+        if node.op.kind.moves:
             maps = node.op.index_map([v.type for v in node.inputs], node.types[0], **node.attrs)  # type: ignore[misc]
             if maps == RESHAPE:
                 self.alias[Value(node, 0)] = node.inputs[0]

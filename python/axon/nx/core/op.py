@@ -18,6 +18,7 @@ from ...dtypes import DType, result_type
 from ...errors import CompileError, DTypeError, ShapeError
 from ...exact import exact
 from .backend import AS_IT_IS, Backend, beside, home, tracing, watching
+from .kinds import Kind
 from .number import SCALARS, Number, compared, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
 
@@ -59,7 +60,7 @@ class Op:
     """One row of the table. Fields not given by the row have the default of its kind."""
 
     name: str
-    kind: str  # elementwise reduction movement contraction indexing window creation library region effect
+    kind: Kind
     infer: Callable[[Sequence[Given], dict[str, Any]], Inference]
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
@@ -235,7 +236,7 @@ def _convert(name: str, value: Any, dtype: DType | None = None) -> Tensor:
 Declare = Callable[[Callable[P, R]], Callable[P, R]]
 
 
-def row(kind: str, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Declare:
+def row(kind: Kind, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Declare:
     """The decorator all kinds are made of: declare a function's signature and docs as a row of the table.
 
     variadic: the first parameter is a sequence of tensors (concat).
@@ -462,10 +463,10 @@ def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[
     return infer
 
 
-def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Declare]:
-    """A kind of row: its decorator takes dtype= and shape= where the kind has no default, and the row's fields. What
-    the dtype rule says is added to the row's docs."""
-    kind_name, kind_shape, kind_dtype = name, shape, dtype
+def declaring(kind: Kind, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Declare]:
+    """The decorator of a kind of row: it takes dtype= and shape= where the kind has no default, and the row's fields.
+    What the dtype rule says is added to the row's docs."""
+    kind_shape, kind_dtype = shape, dtype
 
     def decorator(
         *, dtype: DTypeRule | None = kind_dtype, shape: ShapeRule | None = kind_shape, **fields: Any
@@ -475,7 +476,7 @@ def kind(name: str, *, shape: ShapeRule | None = None, dtype: DTypeRule | None =
                 raise ValueError(f"op table: {function.__name__} needs a dtype rule and a shape rule")
             if function.__doc__ and dtype.__doc__:
                 function.__doc__ = f"{function.__doc__.rstrip()}\n\n    {dtype.__doc__}\n    "
-            return row(kind_name, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
+            return row(kind, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
 
         return declare
 

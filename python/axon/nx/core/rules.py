@@ -13,7 +13,8 @@ from typing import Any
 
 from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
-from .op import DTypeRule, describe, kind, sized
+from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, WINDOW
+from .op import DTypeRule, declaring, describe, sized
 from .tensor import Names, Shape, TensorType
 
 Settled = tuple[Shape, Names, Mapping[str, Any]]
@@ -277,11 +278,11 @@ def locating(name: str, types: Sequence[TensorType], *, axis: Any, keepdims: boo
     return settled
 
 
-# Kinds: what their rows have in common. The compiler knows these, and no row by name.
+# The decorators of kinds, which their rows are declared by.
 
-elementwise = kind("elementwise", shape=broadcasting)
-reduction = kind("reduction", shape=reducing)
-movement = kind("movement", dtype=anything)
-indexing = kind("indexing", dtype=indexed)
-contraction = kind("contraction", dtype=numeric)
-window = kind("window", dtype=numeric)
+elementwise = declaring(ELEMENTWISE, shape=broadcasting)
+reduction = declaring(REDUCTION, shape=reducing)
+movement = declaring(MOVEMENT, dtype=anything)
+indexing = declaring(INDEXING, dtype=indexed)
+contraction = declaring(CONTRACTION, dtype=numeric)
+window = declaring(WINDOW, dtype=numeric)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...dtypes import DType, DTypeLike, bfloat16, bool_
 from ...dtypes import dtype as to_dtype
+from ..core.kinds import ELEMENTWISE
 from ..core.op import Inference, composed, method, row
 from ..core.rounding import to_bfloat16
 from ..core.rules import choice, elementwise
@@ -71,7 +72,7 @@ def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tenso
     return (g.astype(x.dtype) if dtype.is_float and x.dtype.is_float else None,)
 
 
-@row("elementwise", _astype_infer, cost=0, scalar="cast", eager=cast, vjp=_astype_vjp)
+@row(ELEMENTWISE, _astype_infer, cost=0, scalar="cast", eager=cast, vjp=_astype_vjp)
 def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
     """The row under `astype`."""
     ...

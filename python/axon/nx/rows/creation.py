@@ -15,6 +15,7 @@ from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError, ShapeError
 from ...runtime import in_our_memory
 from ..core.backend import home, on, tracing
+from ..core.kinds import CREATION
 from ..core.number import SCALARS, Number, scalar_of, scalar_type
 from ..core.op import Inference, composed, naming, row
 from ..core.rounding import nearest
@@ -32,7 +33,7 @@ def _literal_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
 
 
 @row(
-    "creation",
+    CREATION,
     _literal_infer,
     nondifferentiable="zero",
     eager=lambda xp, value, dtype: xp.asarray(value, dtype=dtype.numpy),
@@ -60,7 +61,7 @@ def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
     return xp.broadcast_to(count.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape)
 
 
-@row("creation", _iota_infer, nondifferentiable="zero", eager=_iota)
+@row(CREATION, _iota_infer, nondifferentiable="zero", eager=_iota)
 def iota_(shape: int | Sequence[int], axis: int, dtype: DTypeLike = int32) -> Tensor:
     """The row under `iota`: along one axis."""
     ...
