@@ -34,7 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "backends": BASE | {"nx.*"},
     "graph": BASE | {"nx.*"},
     "defn": BASE | {"nx.*", "graph.*"},
-    "compiler": BASE | {"nx.core.op", "nx.core.tensor", "nx.core.backend", "graph.expr", "graph.trace"},
+    "compiler": BASE
+    | {"nx.core.op", "nx.core.combine", "nx.core.tensor", "nx.core.backend", "graph.expr", "graph.trace"},
     **dict.fromkeys(PARTS, TOP | PARTS),
     "arrays": TOP,
     "model": TOP | PARTS | {"arrays", "graph.trace"},  # traces layers for their shapes, and names the user's line

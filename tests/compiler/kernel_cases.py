@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from axon.compiler.kernels.combining import identity
 from axon.compiler.kernels.kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 from axon.dtypes import ALL, DType, bfloat16, bool_, float16, float32, float64, int32, int64
+from axon.nx.core.combine import COMBINES
 
 from .kernel_tools import Case, normal
 
@@ -273,7 +273,7 @@ def every_fold(columns: int) -> Callable[[], Example]:
         stores = [store(k + 2, r.results[0], r.dtypes[0]) for k, r in enumerate(reduces)]
         body = (For(1, (load(0, 0, dtype=int32), load(1, 1, dtype=bool_)), tuple(reduces)), *stores)
         operands = (*ins(int32, "s1"), *ins(bool_, "s1"), *(out(r.dtypes[0], "s0") for r in reduces))
-        made = [f.reduce(x, 1, dtype=np.int32, initial=identity(name, int32)) for name, f in folds]
+        made = [f.reduce(x, 1, dtype=np.int32, initial=COMBINES[name].identity(int32)) for name, f in folds]
         made += [f.reduce(mask, 1) for _, f in logic]
         return example(Kernel("row", 1, operands, (), (), body), (4, columns), (x, mask), made)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 from axon import dtypes, nx, testing
+from axon.nx.core.combine import ADD, MULTIPLY
 from axon.nx.core.kinds import WINDOW
 from axon.nx.core.op import RESHAPE, TABLE, Op
 from axon.nx.core.tensor import TensorType
@@ -116,11 +117,11 @@ def test_reduction_values(op, dtype):
     for case in testing.cases(op, dtype):
         (x,) = case.args
         got = call(op, case)
-        widened = op.combine in ("add", "multiply")
+        widened = op.combine in (ADD, MULTIPLY)
         wide = x.astype(np.float64) if dtype.is_float else x.astype(got.dtype.numpy) if widened else x
         with np.errstate(all="ignore"):
             want = getattr(np, op.name)(wide, **case.attrs)
-            scale = np.abs(wide).sum(initial=1) if op.combine == "add" else np.abs(want) * x.size if widened else None
+            scale = np.abs(wide).sum(initial=1) if op.combine is ADD else np.abs(want) * x.size if widened else None
         if widened and not dtype.is_float:
             want = want.astype(got.dtype.numpy)  # NumPy sums in 64 bits
         assert got.shape == np.shape(want)
@@ -180,7 +181,7 @@ def test_gradient_matches_differences(op):
         cases = [testing.Case(tuple(np.abs(a) + 0.1 for a in c.args), c.attrs) for c in cases]
     if op.name == "astype":
         cases = [c for c in cases if c.attrs["dtype"] is nx.float64]
-    if op.combine == "multiply":
+    if op.combine is MULTIPLY:
         cases = [testing.Case((np.where(a > 3.5, 0.0, a),), k) for (a,), k in cases if a.size < 100]
     for case in cases:
         constant = [a.dtype != np.float64 for a in case.args]
@@ -202,7 +203,7 @@ def test_row_is_complete(op):
     assert hasattr(nx, op.name) or hasattr(nx, f"{op.name}_"), "a name in nx"
     assert (op.vjp is None) != (op.nondifferentiable is None), "a gradient, or why there is none"
     assert testing.accepted(op), "a dtype that it takes"
-    assert (op.combine is not None) == op.kind.reduces == (op.identity is not None)
+    assert (op.combine is not None) == op.kind.reduces
     assert op.index_map is not None or not op.kind.moves
     assert (op.expand is not None) == (op.kind is WINDOW)
 

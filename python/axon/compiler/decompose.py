@@ -48,11 +48,11 @@ def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Val
 
 def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """One reduction a run of neighbouring axes, innermost first; keepdims becomes a reshape; empty ones a fill."""
-    (operand,), out = inputs, node.types[0]
+    (operand,), out, combine = inputs, node.types[0], node.op.combine
+    assert combine is not None
     axis, shape = node.attrs["axis"], operand.type.shape
     if operand.type.size == 0:
-        assert node.op.identity is not None
-        return [filled(builder, node.op.identity(out.dtype) + 0, out)]
+        return [filled(builder, combine.identity(out.dtype) + 0, out)]
     runs: list[list[int]] = []
     for a in sorted((axis,) if isinstance(axis, int) else axis):
         if runs and all(shape[k] == 1 for k in range(runs[-1][-1] + 1, a)):
@@ -60,7 +60,7 @@ def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[
         else:
             runs.append([a])
     runs = [run for run in runs if any(shape[a] != 1 for a in run)]
-    if not runs and node.op.combine in ("argmax", "argmin"):
+    if not runs and combine.index:
         return [filled(builder, 0, out)]
     half = operand.type.dtype.is_half
     value = builder.apply("astype", operand, dtype=float32) if half else operand

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import DType, dtype, int32
-from .combining import ARG, identity
+from ...nx.core.combine import COMBINES
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, Instr, Kernel, Reduce, Stmt, Tree
 
 Array = np.ndarray[Any, Any]
@@ -176,16 +176,17 @@ class Interpreter:
 
     def combine(self, r: Reduce | Tree, a: Fold, b: Fold) -> Fold:
         """Two folds as one; a is the left operand."""
-        if r.combine not in ARG:
+        how = COMBINES[r.combine]
+        if not how.index:
             return (self.scalar(r.combine, (a[0], b[0]), r.dtypes[0]),)
         (x, i), (y, j) = a, b
-        further = y > x if r.combine == "argmax" else y < x
+        further = getattr(np, how.further)(y, x)
         nan_x, nan_y = x != x, y != y
         takes = further | (nan_y & ~nan_x) | (((x == y) | (nan_x & nan_y)) & (j < i))
         return np.where(takes, y, x), np.where(takes, j, i)
 
     def identity(self, r: Reduce | Tree, shape: tuple[int, ...]) -> Fold:
-        starts = (identity(r.combine, r.dtypes[0]), int32.highest)
+        starts = (COMBINES[r.combine].identity(r.dtypes[0]), int32.highest)
         return tuple(np.full(shape, start, d.numpy) for start, d in zip(starts, r.dtypes))
 
     def lanes(self, r: Reduce, span: Fold) -> Fold:

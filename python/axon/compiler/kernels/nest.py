@@ -166,8 +166,8 @@ class Nest:
         source = self.value(operand, (*at[:first], *run, *(at[first:] if group.form == "column" else ())))
         combine = node.op.combine
         assert combine is not None
-        if combine not in ("argmax", "argmin"):
-            return self.emit("reduce", value.type.dtype, (source,), combine)
+        if not combine.index:
+            return self.emit("reduce", value.type.dtype, (source,), combine.name)
         index = self.offset([group.shape[a] for a in axes], run, int32)
-        both = self.emit("reduce", operand.type.dtype, (source, index), combine)
+        both = self.emit("reduce", operand.type.dtype, (source, index), combine.name)
         return self.cast(self.emit("second", int32, (both,)), int32, value.type.dtype)

@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from ...dtypes import ALL, DType, bool_, int32, int64
 from ...errors import AxonError, CompileError
+from ...nx.core.combine import COMBINES
 from ...nx.core.op import TABLE
 from ...nx.core.tensor import TensorType
-from .combining import ARG, identity
 from .kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 
 HEADER = Path(__file__).parents[2] / "_kernels" / "scalar.h"
@@ -178,14 +178,12 @@ class Verifier:
         self.check(got == wanted, f"partial results {space} {dtype} [{wanted.access}]", got)
 
     def combine(self, r: Reduce | Tree) -> None:
-        values = 2 if r.combine in ARG else 1
-        self.check(len(r.results) == len(r.dtypes) == values, f"{values} results of {r.combine}", list(r.results))
-        try:
-            identity(r.combine, r.dtypes[0])
-        except KeyError:
+        if (how := COMBINES.get(r.combine)) is None:
             self.fail("a combining op of a reduction row", r.combine)
+        values = 2 if how.index else 1
+        self.check(len(r.results) == len(r.dtypes) == values, f"{values} results of {r.combine}", list(r.results))
         self.check(not r.dtypes[0].is_half, "16-bit floats to be reduced in float32", r.dtypes[0])
-        if r.combine in ARG:
+        if how.index:
             self.check(
                 r.dtypes[0] is not bool_ and r.dtypes[1] is int32, "a number and its int32 index", list(r.dtypes)
             )

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ...dtypes import DType, bfloat16, bool_, float16, float32, float64
+from ...nx.core.combine import COMBINES
 from ...nx.core.op import TABLE
-from ..kernels.combining import ARG, identity
 from ..kernels.kernel import For, Instr, Kernel, Reduce, Stmt, Tree
 
 CTYPES = {bool_: "bool", float16: "f16", bfloat16: "bf16", float32: "float", float64: "double"}
@@ -124,8 +124,9 @@ class Emitter:
         self.line(f"namespace {self.symbol}_ {{")
         self.line("using namespace axon;")
         for r in folds:
-            type_, start = ctype(r.dtypes[0]), constant(identity(r.combine, r.dtypes[0]), r.dtypes[0])
-            head, given = (r.combine.upper(), start) if r.combine in ARG else ("FOLD", f"{r.combine}, {start}")
+            how, type_ = COMBINES[r.combine], ctype(r.dtypes[0])
+            start = constant(how.identity(r.dtypes[0]), r.dtypes[0])
+            head, given = (r.combine.upper(), start) if how.index else ("FOLD", f"{r.combine}, {start}")
             name, same = r.results[0], known.setdefault(f"{head} {type_} {given}", r.results[0])
             self.line(f"AXON_{head}(F{name}, {type_}, {given})" if same == name else f"using F{name} = F{same};")
 

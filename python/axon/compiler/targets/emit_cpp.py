@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..kernels.combining import ARG
 from ..kernels.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Reduce, Stmt, Tree
 from .emit import Emitter, cheap, ctype, reductions
 
@@ -46,7 +45,7 @@ def _round(n: int) -> int:
 
 def _lane_bytes(r: Reduce | Tree) -> int:
     """At most so many bytes of a fold are one lane's, alignment included; a bool lane is an int32."""
-    return 16 if r.combine in ARG else max(r.dtypes[0].itemsize, 4)
+    return max(r.dtypes[0].itemsize, 4) if len(r.dtypes) == 1 else 16
 
 
 class CppEmitter(Emitter):
@@ -194,7 +193,7 @@ class CppEmitter(Emitter):
     def is_unrolled(self, s: For) -> bool:
         """Whether a body is small enough to be unrolled over the 64 lanes, with accumulators in registers: these hold
         those of two reductions."""
-        small = all(r.combine not in ARG and r.dtypes[0].itemsize <= 4 for r in s.reduces)
+        small = all(len(r.dtypes) == 1 and r.dtypes[0].itemsize <= 4 for r in s.reduces)
         return len(s.reduces) <= 2 and small and cheap(s.body)
 
     def row_span(self, s: For) -> None:

@@ -18,6 +18,7 @@ from ...dtypes import DType, result_type
 from ...errors import CompileError, DTypeError, ShapeError
 from ...exact import exact
 from .backend import AS_IT_IS, Backend, beside, home, tracing, watching
+from .combine import Combine
 from .kinds import Kind
 from .number import SCALARS, Number, compared, operate, scalar_of, scalar_type
 from .tensor import Names, Shape, Tensor, TensorType
@@ -66,8 +67,7 @@ class Op:
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
-    combine: str | None = None  # reductions: the scalar op, or "argmax"/"argmin" over (value, index)
-    identity: Callable[[DType], Any] | None = None  # of combine (argmax, argmin: of its value; the index is free)
+    combine: Combine | None = None  # reductions
     index_map: Callable[..., Any] | None = (
         None  # movement, gather: (types, out, **attrs) -> a tuple of Index an operand
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...dtypes import DTypeLike, float64
+from ..core.combine import ADD, ARGMAX, ARGMIN, LOGICAL_AND, LOGICAL_OR, MAXIMUM, MINIMUM, MULTIPLY
 from ..core.op import composed
 from ..core.rules import accumulating, choosing, locating, logical, numeric, position, reduction
 from ..core.tensor import Tensor
@@ -62,9 +63,8 @@ def _sum(xp: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 @reduction(
     dtype=accumulating,
-    combine="add",
+    combine=ADD,
     eager=_sum,
-    identity=lambda d: -0.0 if d.is_float else 0,
     vjp=lambda g, y, x, *, axis, keepdims: (_spread(g, x, axis, keepdims),),
 )
 def sum_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -72,7 +72,7 @@ def sum_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     ...
 
 
-@reduction(dtype=accumulating, combine="multiply", identity=lambda d: 1, vjp=_prod_vjp)
+@reduction(dtype=accumulating, combine=MULTIPLY, vjp=_prod_vjp)
 def prod_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The row under `prod`."""
     ...
@@ -102,7 +102,7 @@ def prod(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, kee
     return astype(prod_(astype(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
 
-@reduction(dtype=numeric, shape=choosing, combine="maximum", identity=lambda d: d.lowest, vjp=_extreme_vjp)
+@reduction(dtype=numeric, shape=choosing, combine=MAXIMUM, vjp=_extreme_vjp)
 def max(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """The largest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
 
@@ -112,7 +112,7 @@ def max(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     ...
 
 
-@reduction(dtype=numeric, shape=choosing, combine="minimum", identity=lambda d: d.highest, vjp=_extreme_vjp)
+@reduction(dtype=numeric, shape=choosing, combine=MINIMUM, vjp=_extreme_vjp)
 def min(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """The smallest element over axes (None is all); NaN if there is one. Equal ones share the gradient.
 
@@ -122,7 +122,7 @@ def min(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     ...
 
 
-@reduction(dtype=logical, combine="logical_or", identity=lambda d: False, nondifferentiable="zero")
+@reduction(dtype=logical, combine=LOGICAL_OR, nondifferentiable="zero")
 def any(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether some element over axes (None is all) is true.
 
@@ -132,7 +132,7 @@ def any(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     ...
 
 
-@reduction(dtype=logical, combine="logical_and", identity=lambda d: True, nondifferentiable="zero")
+@reduction(dtype=logical, combine=LOGICAL_AND, nondifferentiable="zero")
 def all(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether every element over axes (None is all) is true.
 
@@ -145,8 +145,7 @@ def all(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
 @reduction(
     dtype=position,
     shape=locating,
-    combine="argmax",
-    identity=lambda d: d.lowest,
+    combine=ARGMAX,
     eager=lambda xp, x, axis, keepdims: xp.argmax(x, axis=axis[0], keepdims=keepdims),
     nondifferentiable="zero",
 )
@@ -158,8 +157,7 @@ def argmax_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
 @reduction(
     dtype=position,
     shape=locating,
-    combine="argmin",
-    identity=lambda d: d.highest,
+    combine=ARGMIN,
     eager=lambda xp, x, axis, keepdims: xp.argmin(x, axis=axis[0], keepdims=keepdims),
     nondifferentiable="zero",
 )

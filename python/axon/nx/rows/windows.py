@@ -10,6 +10,7 @@ from typing import Any
 
 from ...dtypes import DType, float32
 from ...errors import ShapeError
+from ..core.combine import MAXIMUM, MINIMUM
 from ..core.op import composed
 from ..core.rules import Settled, integers, window
 from ..core.tensor import Shape, Tensor, TensorType
@@ -184,8 +185,8 @@ def window_sum(
     ...
 
 
-_LARGEST = (maximum, lambda d: d.lowest)
-_SMALLEST = (minimum, lambda d: d.highest)
+_LARGEST = (maximum, MAXIMUM.identity)
+_SMALLEST = (minimum, MINIMUM.identity)
 
 
 @window(shape=_choosing_shape, vjp=_extreme_vjp(*_LARGEST), expand=_expand(*_LARGEST))
