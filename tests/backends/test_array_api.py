@@ -1,6 +1,7 @@
 """The NumPy backend: what it takes as data, what it gives, and that nothing leaks out of it."""
 
 import copy
+import dataclasses
 import pickle
 import warnings
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from axon import config, nx
 from axon.backends.array_api import ArrayBackend
 from axon.defn import grad, jit, vjp
 from axon.errors import AxonError
-from axon.nx.core.op import TABLE
+from axon.nx.core.op import TABLE, call
 from axon.nx.core.tensor import Tensor
 
 NUMPY = config.lookup("backend", "numpy")
@@ -48,6 +49,19 @@ def test_half_floats_are_rounded_once_an_op():
     x = nx.tensor([1.0, 2049.0], "float16")
     assert (x + 0.0004).tolist() == [1.0, 2048.0]
     assert nx.sum(nx.full((3000,), 1.0, "bfloat16")).item() == 3008.0  # 3000 is summed exactly, then rounded
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "wide"),
+    [("flip", "x", False), ("take", "xi", False), ("scatter", "xix", False), ("sum", "x", True)],
+)
+def test_a_table_of_halves_is_widened_for_arithmetic_alone(op, operands, wide):
+    """What only moves elements converts none: a table that is read at some rows has far more."""
+    seen = []
+    row = dataclasses.replace(TABLE[op], eager=lambda xp, x, *others, **attrs: seen.append(x.dtype) or x)
+    given = {"x": nx.ones(3, dtype="bfloat16"), "i": nx.tensor([2, 0, 1])}
+    call(row, [given[o] for o in operands], {"axis": 0, **({"keepdims": True} if row.kind.reduces else {})})
+    assert seen == [(nx.float32 if wide else nx.bfloat16).numpy]
 
 
 def test_tensors_of_several_backends_do_not_mix():

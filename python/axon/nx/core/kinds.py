@@ -29,7 +29,7 @@ class Kind:
 ELEMENTWISE = Kind("elementwise", pointwise=True, fused=True, widened=True)
 REDUCTION = Kind("reduction", reduces=True, fused=True, widened=True)
 MOVEMENT = Kind("movement", moves=True, fused=True, free=True)
-INDEXING = Kind("indexing", indexes=True, widened=True)
+INDEXING = Kind("indexing", indexes=True)
 CONTRACTION = Kind("contraction", widened=True)
 WINDOW = Kind("window")
 CREATION = Kind("creation", creates=True, fused=True, free=True)
