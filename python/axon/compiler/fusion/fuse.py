@@ -268,7 +268,7 @@ def duplicates(node: Node) -> bool:
 def small(value: Value, size: int) -> bool:
     """Whether a value is read from far fewer elements than it has: it is broadcast, or nothing."""
     node = value.node
-    while node.op.kind.moves or node.op.name == "astype":
+    while node.inputs and free(node):
         if node.inputs[0].type.size * 2 <= size:
             return True
         node = node.inputs[0].node

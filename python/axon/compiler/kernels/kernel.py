@@ -59,11 +59,12 @@ class Instr(NamedTuple):
 
 
 class Reduce(NamedTuple):
-    """Values combined over a loop's axis in the fixed order. argmax and argmin take and give (value, int32 index)."""
+    """Values combined over a loop's axis in the fixed order, by a row of nx/core/combine.py. One with an index
+    takes and gives (value, int32 index)."""
 
     results: tuple[int, ...]
     values: tuple[int, ...]
-    combine: str
+    combine: str  # the row's name
     dtypes: tuple[DType, ...]
     partials: tuple[int, ...] = ()  # with spans: the output operands that receive the accumulators instead
 
