@@ -87,11 +87,10 @@ def worth(parts: int, accesses: Sequence[Access]) -> bool:
     return again >= LEAST and sum(sizes.values()) <= parts * MOST
 
 
-def in_blocks(step: KernelStep, parts: int) -> KernelStep:
-    """The step with as many units as parts, where its one axis is to be cut."""
-    if step.kernel.outer:
+def in_blocks(step: Step, parts: int) -> Step:
+    """A kernel's step with as many units as parts, where its one axis is to be cut."""
+    if not isinstance(step, KernelStep) or step.kernel.outer:
         return step
     (call,) = step.calls
-    return KernelStep(
-        step.kernel, [call._replace(parameters={**call.parameters, "block": call.parameters["n0"] // parts})]
-    )
+    parameters = {**call.parameters, "block": call.parameters["n0"] // parts}
+    return KernelStep(step.kernel, [call._replace(parameters=parameters)])
