@@ -175,7 +175,7 @@ def test_what_is_no_part_of_a_room_is_seen(name: str, text: str, wrong: list[str
 # The floors of the rooms that have inner ones, lowest first: modules stand on those of lower floors, and on their own.
 FLOORS = {
     "nx": "core | rows | *",
-    "compiler": "fusion.index | decompose simplify extern | fusion | kernels | targets | planning | *",
+    "compiler": "fusion.index | decompose simplify | library | fusion | kernels | targets | planning | *",
 }
 # What looks upward, and is to come down. What core needs of rows is `convert` and `asarray`, which lie among them; what
 # rows need of composed functions are those that order axes (layout) and make filled tensors (filled).

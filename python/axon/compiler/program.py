@@ -13,8 +13,9 @@ from ..dtypes import DType
 from ..errors import CompileError, note
 from ..graph.expr import Graph, Value
 from ..nx.core.tensor import Tensor
-from .extern import LibraryStep, label, whole_copy
 from .kernels.kernel import Kernel
+from .library.copies import whole_copy
+from .library.step import LibraryStep, label
 from .pipeline import Lowered, run_passes, uncollected
 from .planning.memory import Plan, size_of
 from .planning.parts import in_blocks, runs

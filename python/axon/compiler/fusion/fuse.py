@@ -14,7 +14,7 @@ from typing import Any
 from ...dtypes import bool_
 from ...graph.expr import INPUT, Graph, Node, Value
 from ...nx.core.op import RESHAPE
-from ..extern import bias_length
+from ..library.table import bias_length
 from .index import Idx, Map, address, axes_of, guards_of, identity, innermost, strides
 from .pulling import fits, gathers, holds, is_row, operand_maps, reduced_run
 from .units import ROW_LIMIT, Group, Single, Unit, Units, find

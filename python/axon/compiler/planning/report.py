@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from math import nan, prod
 from typing import Any, NamedTuple
 
-from ..extern import LibraryStep
 from ..kernels.kernel import For, Instr
 from ..kernels.lower import Temporary
+from ..library.step import LibraryStep
+from ..library.table import LIBRARY
 from ..targets.cache import Statistics
 from ..targets.limits import Limits, limits
 from .memory import Lifetime, Plan, gathered, size_of
@@ -162,7 +163,9 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
             )
             return StepReport(shorten(what), len(calls), work, nbytes, seconds, limit, calls[-1].origin)
         case LibraryStep():
-            what, work = library_work(step)
+            row = LIBRARY[step.symbol]
+            work = row.work(step.ints)
+            what = row.text(step.ints) if row.text is not None else row.symbol
             limit = max(limit, work / best.products) if best is not None else nan
             return StepReport(what, 1, work, nbytes, seconds, limit, step.label.partition(" at ")[2])
         case HostStep():
@@ -178,9 +181,8 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
 
 def moved(step: Step, memory: Callable[[Any], Any]) -> int:
     """Bytes that a step must move: of each memory what its accesses reach, once."""
-    if isinstance(step, LibraryStep) and step.symbol == "copy":
-        itemsize, rank, *rest = step.ints
-        return 2 * itemsize * prod(rest[:rank])
+    if isinstance(step, LibraryStep) and (counted := LIBRARY[step.symbol].moved) is not None:
+        return counted(step.ints)
     if not isinstance(step, KernelStep):
         return sum(size_of(m) for m in {memory(m) for m in (*reads(step), *writes(step))})
     found: Counter[Any] = Counter()
@@ -218,22 +220,6 @@ def operations(body: Sequence[Any], sizes: Sequence[int], outer: int, inside: fl
         elif isinstance(s, Instr) and s.op not in ("load", "store", "literal", "guard", "offset"):
             total += around
     return total
-
-
-def library_work(step: LibraryStep) -> tuple[str, float]:
-    """What a step is, with its sizes, and the multiplications and additions of a product or convolution, by the ints of
-    docs/design/library-steps.md."""
-    if step.symbol == "gemm":
-        _, batch, m, n, k = step.ints[:5]
-        return f"gemm {m}x{k} . {k}x{n}" + (f", {batch} of them" if batch > 1 else ""), 2.0 * batch * m * n * k
-    if step.symbol == "conv":
-        _, direction, rank, batch, channels, features, groups, *rest = step.ints
-        sizes, kernel, output = (rest[k * rank : (k + 1) * rank] for k in range(3))
-        what = ("conv", "conv input gradient", "conv kernel gradient")[direction]
-        shapes = "x".join(map(str, (batch, *sizes, channels))), "x".join(map(str, kernel))
-        work = 2.0 * batch * features * channels // groups * prod(kernel) * prod(output)
-        return f"{what} {shapes[0]} to {features}, {shapes[1]}", work
-    return step.symbol, 0.0
 
 
 def shorten(text: str, width: int = 72) -> str:

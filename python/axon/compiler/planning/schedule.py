@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from ...graph.expr import CALL, Graph, Node, Value
 from ...nx.core.op import RESHAPE
-from ..extern import LibraryStep, copies, label, library_step, whole_copy
 from ..fusion.units import Group, Single, Unit
 from ..kernels.kernel import For, Instr, Kernel
 from ..kernels.lower import Call, Lowerer
+from ..library.copies import whole_copy
+from ..library.step import LibraryStep, label
+from ..library.table import library_steps
 
 WORK = 1 << 16  # scalar instructions that are worth another thread
 
@@ -135,16 +137,13 @@ class Schedule:
             maps = node.op.index_map([v.type for v in node.inputs], node.types[0], **node.attrs)  # type: ignore[misc]
             if maps == RESHAPE:
                 self.alias[Value(node, 0)] = node.inputs[0]
-            elif node.types[0].size:
-                self.steps += copies(node)
-            return
+                return
         if node.op is CALL:
             self.call(node)
             return
         if all(t.size == 0 for t in node.types):
             return
-        step = library_step(node, unit.inputs, unit.stores)
-        self.steps.append(step if step is not None else HostStep(node))
+        self.steps += library_steps(node, unit.inputs, unit.stores) or [HostStep(node)]
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""

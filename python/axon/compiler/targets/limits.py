@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...dtypes import float32
+from ..library.copies import whole_copy
+from ..library.products import GEMM, Product
+from ..library.step import LibraryStep
 from .target import Program
 
 COPIED, SIDE = 128 << 20, 1024  # bytes, many times what caches hold; of a matrix
@@ -28,17 +31,19 @@ class Limits(NamedTuple):
 def limits() -> Limits:
     """Measured when first asked for, in about a fifth of a second."""
     matrix = SIDE * SIDE * float32.itemsize
-    product = (float32.code, 1, SIDE, SIDE, SIDE, SIDE * SIDE, SIDE, 1, SIDE * SIDE, SIDE, 1, 0)
-    copied = fastest("copy", [COPIED], COPIED, (1, 1, COPIED, 0, 1, 0, 1))
-    return Limits(2 * COPIED / copied, 2 * SIDE**3 / fastest("gemm", [matrix, matrix], matrix, product))
+    product = Product(float32.code, 1, SIDE, SIDE, SIDE, SIDE * SIDE, SIDE, 1, SIDE * SIDE, SIDE, 1)
+    copied = fastest(whole_copy(0, 1, COPIED, "copy"), [COPIED, COPIED])
+    multiplied = fastest(LibraryStep(GEMM.symbol, (0, 1, 2), product, "gemm"), [matrix] * 3)
+    return Limits(2 * COPIED / copied, GEMM.work(product) / multiplied)
 
 
-def fastest(symbol: str, sizes: Sequence[int], result: int, ints: Sequence[int]) -> float:
-    """Seconds of a library step over ones, the fastest of five runs."""
-    slots: list[tuple[Any, ...]] = [*(("input", k, 0, n) for k, n in enumerate(sizes)), ("output", 0, -1, result)]
-    step = ("library", symbol, [*range(len(slots))], ints, (), symbol)
-    program = Program(slots, [step], 0, len(sizes), 1)
-    data = tuple(array("f", [1.0]) * (n // 4) for n in sizes)  # written: fresh zeros are one page, which stays in cache
+def fastest(step: LibraryStep, sizes: Sequence[int]) -> float:
+    """Seconds of a library step over ones, in slots of these bytes, the last its result; the fastest of five runs."""
+    *given, result = sizes
+    slots: list[tuple[Any, ...]] = [*(("input", k, 0, n) for k, n in enumerate(given)), ("output", 0, -1, result)]
+    steps = [("library", step.symbol, [*step.memory], step.ints, (), step.label)]
+    program = Program(slots, steps, 0, len(given), 1)
+    data = tuple(array("f", [1.0]) * (n // 4) for n in given)  # written: fresh zeros are one page, which stays in cache
     seconds = []
     for _ in range(6):  # the first makes the memory
         start = time.perf_counter()

@@ -1,0 +1,40 @@
+"""All library steps by symbol, and the step of a node. Another family is a file beside these and its rows here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...graph.expr import Node, Value
+from .convolutions import CONV
+from .copies import COPY
+from .products import GEMM
+from .scatter import SCATTER_ADD
+from .step import Library, LibraryStep, label
+
+LIBRARY: dict[str, Library] = {row.symbol: row for row in (GEMM, CONV, SCATTER_ADD, COPY)}
+
+
+def row_of(node: Node) -> Library | None:
+    """The row whose step can carry out a node, or None where there is none for its op or its dtypes."""
+    row = COPY if node.op.kind == "movement" else LIBRARY.get(node.op.extern or "")
+    types = (*(v.type for v in node.inputs), *node.types)
+    return row if row is not None and row.takes(*(t.dtype for t in types)) else None
+
+
+def bias_length(node: Node) -> int | None:
+    """The length of the vector that the native step of a node can add to each row of its result, or None: it cannot."""
+    row = row_of(node)
+    return row.bias(node) if row is not None else None
+
+
+def library_steps(node: Node, inputs: Sequence[Value], results: Sequence[Value]) -> list[LibraryStep]:
+    """The native steps of a node, none where it has no row. One more input than it has is a bias."""
+    row = row_of(node)
+    if row is None:
+        return []
+    ints = row.ints(node)
+    if row.each:
+        made = [LibraryStep(row.symbol, (v, *results), i, label(node)) for v, i in zip(inputs, ints)]
+        return made[::-1]
+    ints = (*ints[:-1], 1) if len(inputs) > len(node.inputs) else tuple(ints)
+    return [LibraryStep(row.symbol, (*inputs, *results), ints, label(node), len(results))]
