@@ -4,7 +4,9 @@ Property tests: the same examples at every run, so that a red test is a change's
 new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -27,3 +29,25 @@ def has_gpu() -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not has_gpu():
         pytest.skip("needs an NVIDIA GPU and cupy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verified_graphs() -> Iterator[None]:
+    """Every graph that a test compiles is verified, as it was traced and after each pass."""
+    from axon.compiler import pipeline
+    from axon.graph.expr import Graph
+    from axon.graph.verify import verify
+
+    plain = pipeline.passes
+
+    def checked(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(made: Any) -> Any:
+            if isinstance(made, Graph):
+                verify(made)
+            return function(made)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "passes", lambda donate=(): [(name, checked(f)) for name, f in plain(donate)])
+        yield

@@ -1,0 +1,145 @@
+"""The Graph verifier: every rule of the Graph IR, one clear error each. Passes are checked with it in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from ..dtypes import bool_, int32
+from ..errors import AxonError, CompileError
+from ..exact import exact
+from ..nx.core.tensor import TensorType
+from .expr import CALL, INPUT, Graph, Node, Value
+
+Types = Sequence[TensorType]
+Agreement = tuple[str, Types, Types]  # what, its types as they must be, and as they are
+
+
+def verify(graph: Graph) -> None:
+    """Raise CompileError if a graph or one of its regions breaks a rule of the IR."""
+    Verifier(graph, "graph").run()
+
+
+class Verifier:
+    """Walks a graph with the values that are defined."""
+
+    def __init__(self, graph: Graph, where: str) -> None:
+        self.graph, self.where = graph, where
+        self.known: set[Value] = set()
+        self.expressions: set[Any] = set()
+
+    def fail(self, expected: str, got: object) -> NoReturn:
+        raise CompileError(f"{self.where}: expected {expected}, got {got}; the pass before wrote a wrong graph")
+
+    def check(self, holds: object, expected: str, got: object) -> None:
+        if not holds:
+            self.fail(expected, got)
+
+    def run(self) -> None:
+        graph, outer = self.graph, self.where
+        for k, value in enumerate(graph.inputs):
+            self.check(value.node.op is INPUT and value.index == 0, f"an input node as input {k}", shown(value))
+        given = set(graph.inputs)
+        self.check(len(given) == len(graph.inputs), "inputs that differ", "one twice")
+        for k, node in enumerate(graph.nodes):
+            self.where = f"{outer}, node {k} ({node.op.name}{f' at {node.source}' if node.source else ''})"
+            for value in node.inputs:
+                if value not in self.known:
+                    self.fail("operands that earlier nodes define", shown(value))
+            if node.op is INPUT:
+                self.check(Value(node, 0) in given, "an input of the graph", "another one")
+            self.once(node)
+            self.typed(node)
+            for r, region in enumerate(node.attrs["regions"] if node.op is CALL else ()):
+                Verifier(region, f"{self.where}, region {r}").run()
+            self.known.update(Value(node, i) for i in range(len(node.types)))
+        self.where = outer
+        for k, value in enumerate((*graph.inputs, *graph.outputs)):
+            what = "input" if k < len(graph.inputs) else f"output {k - len(graph.inputs)}"
+            self.check(value in self.known, f"{what} to be the value of a node", shown(value))
+
+    def once(self, node: Node) -> None:
+        """Equal expressions are one node, which stands once. Inputs and effects are never merged."""
+        apart = node.op.kind in ("input", "effect")
+        key = node if apart else (node.op, node.inputs, attributes(node.attrs), node.types)
+        self.check(key not in self.expressions, "each expression once", "it again")
+        self.expressions.add(key)
+
+    def typed(self, node: Node) -> None:
+        """Operands, attributes and results are what the row's inference settles, but for names, which passes drop."""
+        types = [v.type for v in node.inputs]
+        try:
+            settled = node.op.infer(types, dict(node.attrs))
+            agreements = list(AGREEMENTS[node.attrs["kind"]](node)) if node.op is CALL else []
+        except (AxonError, LookupError, TypeError, ValueError) as error:
+            self.fail("operands and attributes that the row takes", f"{listed(types)} ({error})")
+        if attributes(settled.attrs) != attributes(node.attrs):
+            self.fail(f"attributes {settled.attrs}", node.attrs)
+        agreements += [
+            ("operands", [TensorType(d, t.shape) for d, t in zip(settled.operands, types)], types),
+            ("results", settled.out, node.types),
+        ]
+        if node.op.kind == "elementwise":
+            agreements.append(("operands", [TensorType(t.dtype, settled.out[0].shape) for t in types], types))
+        for what, wanted, got in agreements:
+            if unnamed(wanted) != unnamed(got):
+                self.fail(f"{what} of types {listed(wanted)}", listed(got))
+
+
+def cond(node: Node) -> Iterator[Agreement]:
+    index, *operands = [v.type for v in node.inputs]
+    yield "an index", [TensorType(int32, ())], [index]
+    for k, branch in enumerate(node.attrs["regions"]):
+        yield f"inputs of branch {k}", operands, branch.input_types
+        yield f"results of branch {k}", node.types, branch.output_types
+
+
+def while_(node: Node) -> Iterator[Agreement]:
+    given, (condition, body) = [v.type for v in node.inputs], node.attrs["regions"]
+    yield "inputs of the condition", given, condition.input_types
+    yield "the result of the condition", [TensorType(bool_, ())], condition.output_types
+    yield "inputs of the body", given, body.input_types
+    yield "a carry", given[: node.attrs["carry"]], body.output_types
+
+
+def scan(node: Node) -> Iterator[Agreement]:
+    given, (body,) = [v.type for v in node.inputs], node.attrs["regions"]
+    carry, length = node.attrs["carry"], node.attrs["length"]
+    end = carry + node.attrs["xs"]
+    rows = [TensorType(t.dtype, (length, *t.shape)) for t in body.input_types[carry:end]]
+    yield "operands", [*body.input_types[:carry], *rows, *body.input_types[end:]], given
+    yield "a carry", given[:carry], body.output_types[:carry]
+
+
+def custom_grad(node: Node) -> Iterator[Agreement]:
+    given, (forward, backward) = [v.type for v in node.inputs], node.attrs["regions"]
+    count = node.attrs["arguments"]
+    yield "inputs of the forward region", given, forward.input_types
+    yield "inputs of the backward region", [*given[:count], *node.types, *given[count:]], backward.input_types
+    yield "gradients", given[:count], backward.output_types
+
+
+def block(node: Node) -> Iterator[Agreement]:
+    (body,) = node.attrs["regions"]
+    yield "inputs of the body", [v.type for v in node.inputs], body.input_types
+
+
+# What the types of a region node's operands, regions and results must agree in, beyond the inference of its results.
+AGREEMENTS = {"cond": cond, "while": while_, "scan": scan, "custom_grad": custom_grad, "block": block}
+
+
+def attributes(attrs: Mapping[str, Any]) -> frozenset[Any]:
+    """Attributes as a value that tells apart what programs do (signed zeros, kinds of numbers)."""
+    return frozenset((name, exact(value)) for name, value in attrs.items())
+
+
+def unnamed(types: Iterable[TensorType]) -> list[Any]:
+    return [(t.dtype, t.shape) for t in types]
+
+
+def listed(types: Iterable[TensorType]) -> str:
+    return ", ".join(map(str, types)) or "none"
+
+
+def shown(value: Value) -> str:
+    return f"result {value.index} of {value.node!r}"
