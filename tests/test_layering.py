@@ -327,6 +327,6 @@ def test_files_that_docs_name_are_there() -> None:
     root = Path(__file__).parents[1]
     folders = (root, PACKAGE.parent, PACKAGE, PACKAGE / "compiler")
     pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
-    named = [(page, path) for page in pages for path in re.findall(r"\w[\w/]*/\w+\.py", page.read_text())]
+    named = [(page, path) for page in pages for path in re.findall(r"\w[\w/]*/\w+\.pyi?\b", page.read_text())]
     assert len(named) > 20
     assert not [(page.name, path) for page, path in named if not any((folder / path).exists() for folder in folders)]

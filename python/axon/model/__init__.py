@@ -1,6 +1,7 @@
 """Models: immutable graphs of layers, and the pure functions made of them. Every layer is a function here, too."""
 
 from collections.abc import Callable as _Callable
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from .build import ModelFunctions as ModelFunctions
@@ -18,6 +19,9 @@ from .serialize import from_json as from_json
 from .serialize import to_json as to_json
 from .shapes import needs_template as needs_template
 from .state import ModelState as ModelState
+
+if _TYPE_CHECKING:
+    from .functions import *  # noqa: F403
 
 
 def __getattr__(name: str) -> _Callable[..., _Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 from types import MappingProxyType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import activations, layers
 from ..dtypes import DType, float32
@@ -24,13 +24,21 @@ from ..options import plain
 from ..values import Value, refuse_unnamed
 from .unknown import no_layer
 
+if TYPE_CHECKING:
+    from .methods import Methods
+else:
+
+    class Methods:  # what methods.pyi declares is found by name in the table of layers
+        __slots__ = ()
+
+
 Shape = tuple[int | None, ...]
 
 _OWN = "write model.nx(lambda x: ...) with the numbers and tensors inside"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(Value):
+class Model(Value, Methods):
     """One layer of a model and, through its parents, all that lead to it.
 
     Every layer of `axon.layers` is a method: `x.dense(128)` is `axon.dense(x, 128)`. `+`, `-` and `*` between models
