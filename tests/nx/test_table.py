@@ -91,7 +91,7 @@ def assert_near(got: nx.Tensor, want, op: Op, scale=None):
 
 # Rows whose values want a comparison of their own: core/test_dtypes.py and test_random.py.
 APART = {"astype", "nextafter", "threefry2x32"}
-ELEMENTWISE = [p for p in SWEEP if p.values[0].kind == "elementwise" and p.values[0].name not in APART]
+ELEMENTWISE = [p for p in SWEEP if p.values[0].kind.pointwise and p.values[0].name not in APART]
 
 
 @pytest.mark.parametrize("op, dtype", ELEMENTWISE)

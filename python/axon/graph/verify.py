@@ -60,7 +60,7 @@ class Verifier:
 
     def once(self, node: Node) -> None:
         """Equal expressions are one node, which stands once. Inputs and effects are never merged."""
-        apart = node.op.kind in ("input", "effect")
+        apart = node.op is INPUT or node.op.kind.effect
         key = node if apart else (node.op, node.inputs, attributes(node.attrs), node.types)
         self.check(key not in self.expressions, "each expression once", "it again")
         self.expressions.add(key)
@@ -79,7 +79,7 @@ class Verifier:
             ("operands", [TensorType(d, t.shape) for d, t in zip(settled.operands, types)], types),
             ("results", settled.out, node.types),
         ]
-        if node.op.kind == "elementwise":
+        if node.op.kind.pointwise:
             agreements.append(("operands", [TensorType(t.dtype, settled.out[0].shape) for t in types], types))
         for what, wanted, got in agreements:
             if unnamed(wanted) != unnamed(got):

@@ -16,7 +16,7 @@ LIBRARY: dict[str, Library] = {row.symbol: row for row in (GEMM, CONV, SCATTER_A
 
 def row_of(node: Node) -> Library | None:
     """The row whose step can carry out a node, or None where there is none for its op or its dtypes."""
-    row = COPY if node.op.kind == "movement" else LIBRARY.get(node.op.extern or "")
+    row = COPY if node.op.kind.moves else LIBRARY.get(node.op.extern or "")
     types = (*(v.type for v in node.inputs), *node.types)
     return row if row is not None and row.takes(*(t.dtype for t in types)) else None
 
