@@ -1,0 +1,177 @@
+"""Where a new row of each family is to be told of, counted: `python -m tests.places` writes the table of docs/tour.md.
+
+What is already there says it: a file is a place if it lists most of a family's members (in a table, a display, the keys
+of a dict, a macro's lines), and so is a folder whose files declare most of them between them. Where a family is small,
+what is said of one member by name has to be settled for the next: each file that has a member's name as text is a
+place, too. A use of a function is none; nor is what python/tools writes, nor a test.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import axon
+from axon import dtypes, initializers, layers, losses, metrics, optimizers
+from axon.nx.core.op import TABLE
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "python/axon/"
+TOUR = ROOT / "docs" / "tour.md"
+HEAD, FOOT = "| to add | places | which |\n|---|---|---|\n", "\nThat table is counted"
+ASIDE = {f"{PACKAGE}names.py"}  # other libraries' names for what we have, which need not have any
+ASIDE |= {f"{PACKAGE}{room}__init__.py" for room in ("", "nx/", "layers/")}
+
+
+class Family(NamedTuple):
+    """Rows of one kind. `members` have a name, or several spellings; a mention of a `telling` one counts; and most of
+    a part, such as all floats, do as well as most of the whole."""
+
+    name: str
+    members: Collection[str]
+    telling: Collection[str] = ()
+    spellings: Mapping[str, str] = {}
+    parts: Sequence[Collection[str]] = ()
+
+
+def families() -> list[Family]:
+    def of_kind(*kinds: str) -> list[str]:
+        return [op.name for op in TABLE.values() if getattr(op.kind, "name", op.kind) in kinds]
+
+    short = {d.name: f"{'bf' if d.name == 'bfloat16' else d.kind}{8 * d.itemsize}" for d in dtypes.ALL}
+    spelled = {**{v: k for k, v in short.items()}, "bool_": "bool", "boolean": "bool"}
+    parametric = [name for name in layers.TABLE if name not in axon.activations.__all__]
+    symbols, regions = {op.extern for op in TABLE.values() if op.extern}, {*regions_made()}
+    return [
+        Family("an elementwise op", of_kind("elementwise")),
+        Family("a movement", of_kind("movement")),
+        Family("a reduction", of_kind("reduction")),
+        Family("a library op", symbols, symbols),
+        Family("a region kind", regions, regions - {"while"}),  # which is a word of C++, and of kernels
+        Family("a dtype", [d.name for d in dtypes.ALL], (), spelled, [[d.name for d in dtypes.ALL if d.is_float]]),
+        Family("a layer", parametric),
+        Family("an activation", axon.activations.__all__),
+        Family("a loss", losses.__all__),
+        Family("a metric", metrics.__all__),
+        Family("an initializer", initializers.__all__),
+        Family("an optimizer", optimizers.__all__),
+    ]
+
+
+def regions_made() -> Iterator[str]:
+    """The kinds of regions that definitions make."""
+    for path in ROOT.glob("python/axon/defn/*.py"):
+        yield from re.findall(r'\bcall\(\s*"(\w+)"', path.read_text())
+
+
+class Said(NamedTuple):
+    """The names that a file speaks of: what it declares, what it lists, and what it has as text."""
+
+    declared: frozenset[str]
+    listed: frozenset[str]
+    texts: frozenset[str]
+
+
+@cache
+def files() -> dict[str, Said]:
+    """What each source of the package and of csrc says, by its path."""
+    found = {}
+    for path in sorted([*ROOT.glob("python/axon/**/*.py"), *ROOT.glob("csrc/**/*.h"), *ROOT.glob("csrc/**/*.cpp")]):
+        name = str(path.relative_to(ROOT))
+        if name not in ASIDE and not name.startswith(("csrc/tests/", "csrc/bench/")):
+            found[name] = (of_python if path.suffix == ".py" else of_cpp)(path.read_text())
+    return found
+
+
+def of_python(text: str) -> Said:
+    declared, listed, texts = set(), set(), set()
+    tree = ast.parse(text)
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                declared.add(name.rstrip("_"))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Tuple(elts=held) | ast.List(elts=held) | ast.Set(elts=held):
+                listed |= {*map(_name, held)}
+            case ast.Dict(keys=keys, values=values):
+                listed |= {*map(_name, keys), *map(_name, values)}
+            case ast.Constant(value=str(value)) if re.fullmatch(r"\w+", value):
+                texts.add(value)
+            case ast.Constant(value=str(value)) if re.fullmatch(r"(\w+[ ,|]+)+\w+", value):
+                listed |= {*re.findall(r"\w+", value)}
+    return Said(frozenset(declared), frozenset(listed | texts), frozenset(texts))
+
+
+def _name(node: ast.expr | None) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def of_cpp(text: str) -> Said:
+    text = re.sub(r"//.*|(?s:/\*.*?\*/)", "", text)
+    declared = {*re.findall(r"\b(\w+)\([^;\n]*\{", text)}
+    texts = {*re.findall(r'"(\w+)"', text)}
+    return Said(frozenset(declared), frozenset(re.findall(r"(?<![\w:.>])\w+(?![\w(])", text)), frozenset(texts))
+
+
+def places(family: Family, sources: Mapping[str, Said]) -> list[str]:
+    """The files, and the folders of files, that a new member of a family is to be told of."""
+
+    def spoken(names: frozenset[str]) -> set[str]:
+        return {family.spellings.get(n, n) for n in names} & {*family.members}
+
+    found = []
+    between: dict[str, dict[str, set[str]]] = {}  # by folder: files that speak of a member or two
+    for path, said in sources.items():
+        texts = spoken(said.texts) & {*family.telling}
+        if most(family, spoken(said.declared | said.listed)):
+            found.append(path)
+        elif names := spoken(said.declared) | texts:
+            between.setdefault(str(Path(path).parent), {})[path] = names
+    for folder, own in between.items():
+        whole = most(family, set().union(*own.values())) and len(own) > 1
+        found += [f"{folder}/*"] if whole else [path for path in own if spoken(sources[path].texts) & {*family.telling}]
+    return sorted(found)
+
+
+def most(family: Family, names: Collection[str]) -> bool:
+    """Whether names are most of a family, or of a part of it."""
+    return any(2 * len({*names} & {*part}) > len(part) for part in (family.members, *family.parts))
+
+
+def of_targets() -> list[str]:
+    """The places of a new target. There is no list of them: an emitter is written, what the emitters do not share is
+    the CPU's, and so is what imports that; and headers ask a macro which target they are compiled for."""
+    folder = ROOT / "python/axon/compiler/targets"
+    inside = {path: path.read_text() for path in folder.glob("*.py") if path.stem != "__init__"}
+    emitters = {path for path in inside if path.stem.startswith("emit_")}
+    shared = {path for path in inside if all(f"from .{path.stem} import" in inside[e] for e in emitters)}
+    imports = re.compile(r"(?m)^ *from \.+(compiler\.)?targets(\.\w+)? import")
+    others = {*(ROOT / "python/axon").glob("compiler/**/*.py"), ROOT / "python/axon/__init__.py"} - {*inside}
+    users = [path for path in others if imports.search(path.read_text())]
+    asking = [p for p in ROOT.glob("csrc/**/*.h") if re.search(r"#\s*if.*AXON_CUDA", p.read_text())]
+    found = [folder / "emit_*", *({*inside} - emitters - shared), *users, *asking]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def table() -> str:
+    counted = {family.name: places(family, files()) for family in families()} | {"a target": of_targets()}
+    lines = [
+        f"| {name} | {len(found)} | {', '.join(f'`{path.removeprefix(PACKAGE)}`' for path in found)} |\n"
+        for name, found in counted.items()
+    ]
+    return HEAD + "".join(lines)
+
+
+def tour() -> str:
+    """The tour, with the table counted anew."""
+    text = TOUR.read_text()
+    return text[: text.index(HEAD)] + table() + text[text.index(FOOT) :]
+
+
+if __name__ == "__main__":
+    TOUR.write_text(tour())
