@@ -165,11 +165,10 @@ def tensor_methods() -> str:
 
     stub = Stub("axon.nx", "The functions attached to Tensor where they are declared.")
     (made,) = [n for n in body(PACKAGE / "nx/core/tensor.py") if isinstance(n, ast.ClassDef) and n.name == "Tensor"]
-    own = {n.name for n in made.body if isinstance(n, ast.FunctionDef)} | {"__annotations__", "__hash__"}
-    own |= vars(type("Plain", (), {"__slots__": (*nx.Tensor.__slots__, "__array_priority__")})).keys()
+    own = {n.name for n in made.body if isinstance(n, ast.FunctionDef)}
     stub.lines += ["class Methods:\n", "    def __hash__(self) -> int: ...\n"]
     for name, value in sorted(vars(nx.Tensor).items()):
-        if name not in own:
+        if name not in own and (isinstance(value, property) or inspect.isfunction(value)):
             stub.lines.append(tensor_method(stub, name, value))
     return stub.text()
 
