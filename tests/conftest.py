@@ -4,7 +4,7 @@ Property tests: the same examples at every run, so that a red test is a change's
 new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,14 +40,18 @@ def verified_graphs() -> Iterator[None]:
 
     plain = pipeline.passes
 
-    def checked(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def checked(function: Callable[[Any], Any], typed: set[Any]) -> Callable[[Any], Any]:
         def run(made: Any) -> Any:
             if isinstance(made, Graph):
-                verify(made)
+                verify(made, typed)
             return function(made)
 
         return run
 
+    def passes(donate: Sequence[bool] = ()) -> list[tuple[str, Callable[[Any], Any]]]:
+        typed: set[Any] = set()
+        return [(name, checked(function, typed)) for name, function in plain(donate)]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "passes", lambda donate=(): [(name, checked(f)) for name, f in plain(donate)])
+        patch.setattr(pipeline, "passes", passes)
         yield

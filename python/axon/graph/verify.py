@@ -15,16 +15,19 @@ Types = Sequence[TensorType]
 Agreement = tuple[str, Types, Types]  # what, its types as they must be, and as they are
 
 
-def verify(graph: Graph) -> None:
-    """Raise CompileError if a graph or one of its regions breaks a rule of the IR."""
-    Verifier(graph, "graph").run()
+def verify(graph: Graph, typed: set[Node] | None = None) -> None:
+    """Raise CompileError if a graph or one of its regions breaks a rule of the IR.
+
+    typed: nodes whose own types are known to be right, which others then join: passes keep most nodes.
+    """
+    Verifier(graph, "graph", set() if typed is None else typed).run()
 
 
 class Verifier:
     """Walks a graph with the values that are defined."""
 
-    def __init__(self, graph: Graph, where: str) -> None:
-        self.graph, self.where = graph, where
+    def __init__(self, graph: Graph, where: str, typed: set[Node]) -> None:
+        self.graph, self.where, self.typed = graph, where, typed
         self.known: set[Value] = set()
         self.expressions: set[Any] = set()
 
@@ -49,9 +52,11 @@ class Verifier:
             if node.op is INPUT:
                 self.check(Value(node, 0) in given, "an input of the graph", "another one")
             self.once(node)
-            self.typed(node)
+            if node not in self.typed:
+                self.check_types(node)
+                self.typed.add(node)
             for r, region in enumerate(node.attrs["regions"] if node.op is CALL else ()):
-                Verifier(region, f"{self.where}, region {r}").run()
+                Verifier(region, f"{self.where}, region {r}", self.typed).run()
             self.known.update(Value(node, i) for i in range(len(node.types)))
         self.where = outer
         for k, value in enumerate((*graph.inputs, *graph.outputs)):
@@ -65,7 +70,7 @@ class Verifier:
         self.check(key not in self.expressions, "each expression once", "it again")
         self.expressions.add(key)
 
-    def typed(self, node: Node) -> None:
+    def check_types(self, node: Node) -> None:
         """Operands, attributes and results are what the row's inference settles, but for names, which passes drop."""
         types = [v.type for v in node.inputs]
         try:
