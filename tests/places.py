@@ -2,8 +2,8 @@
 
 What is already there says it: a file is a place if it lists most of a family's members (in a table, a display, the keys
 of a dict, a macro's lines), and so is a folder whose files declare most of them between them. Where a family is small,
-what is said of one member by name has to be settled for the next: each file that has a member's name as text is a
-place, too. A use of a function is none; nor is what python/tools writes, nor a test.
+what is said of one member by name has to be settled for the next: each file that compares with a member's name, or has
+it as a key or a field, is a place, too. A use is none; nor is what python/tools writes, nor a test.
 """
 
 from __future__ import annotations
@@ -94,13 +94,14 @@ def of_python(text: str) -> Said:
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
                 declared.add(name.rstrip("_"))
+    passed = {id(arg) for node in ast.walk(tree) if isinstance(node, ast.Call) for arg in node.args}
     for node in ast.walk(tree):
         match node:
             case ast.Tuple(elts=held) | ast.List(elts=held) | ast.Set(elts=held):
                 listed |= {*map(_name, held)}
             case ast.Dict(keys=keys, values=values):
                 listed |= {*map(_name, keys), *map(_name, values)}
-            case ast.Constant(value=str(value)) if re.fullmatch(r"\w+", value):
+            case ast.Constant(value=str(value)) if re.fullmatch(r"\w+", value) and id(node) not in passed:
                 texts.add(value)
             case ast.Constant(value=str(value)) if re.fullmatch(r"(\w+[ ,|]+)+\w+", value):
                 listed |= {*re.findall(r"\w+", value)}

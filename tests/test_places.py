@@ -23,7 +23,8 @@ def test_every_family_has_members() -> None:
         ("x = {a: m.b}", {"a", "b"}),
         ('x = "a b".split()', {"a", "b"}),
         ('if kind == "a": ...', {"a"}),
-        ("x = a(m.b(1))", set()),  # a use is none
+        ('row(name="a")', {"a"}),
+        ('x = a(m.b(1), "c")', set()),  # a use is none
     ],
 )
 def test_what_python_speaks_of(text: str, names: set[str]) -> None:
