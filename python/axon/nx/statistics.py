@@ -53,7 +53,7 @@ def _moments(name: str, x: Tensor, axis: Axis, correction: float, keepdims: bool
     right: they are the same whatever it is, so it has no gradient."""
     (wide,), rounded = widened(x)
     count, gone = float(_count(name, x, axis)), axes_of(name, x.type, axis)
-    first = stop_grad(mean(_sample(wide, gone), axis=gone, keepdims=True))
+    first = stop_grad(_near_the_mean(wide, gone))
     distance = subtract(wide, first)
     rest = divide(sum(distance, axis=axis, keepdims=True), count)
     spread = sum(square(distance), axis=axis, keepdims=True) - count * rest * rest
@@ -62,12 +62,15 @@ def _moments(name: str, x: Tensor, axis: Axis, correction: float, keepdims: bool
     return (average, variance) if keepdims or not gone else (average.squeeze(gone), variance.squeeze(gone))
 
 
-def _sample(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Every sixteenth element along the first of these axes, whose mean takes the place of that of all. The last axis
-    is read whole: a row is at hand anyway."""
+def _near_the_mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The mean of every sixteenth element along the first of these axes. The last axis is read whole: a row is at hand
+    anyway."""
     if not axes or x.ndim - 1 in axes:
-        return x
-    return x[(slice(None),) * axes[0] + (slice(None, None, 16),)]
+        return mean(x, axis=axes, keepdims=True)
+    sample = x[(slice(None),) * axes[0] + (slice(None, None, 16),)]
+    if len(axes) > 1:  # in two, for no one step goes over both without a copy
+        sample = mean(sample, axis=axes[1:], keepdims=True)
+    return mean(sample, axis=axes[0], keepdims=True)
 
 
 @composed
