@@ -67,10 +67,11 @@ def _near_the_mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     anyway."""
     if not axes or x.ndim - 1 in axes:
         return mean(x, axis=axes, keepdims=True)
-    sample = x[(slice(None),) * axes[0] + (slice(None, None, 16),)]
-    if len(axes) > 1:  # in two, for no one step goes over both without a copy
-        sample = mean(sample, axis=axes[1:], keepdims=True)
-    return mean(sample, axis=axes[0], keepdims=True)
+    first, *others = axes
+    sample = x[(slice(None),) * first + (slice(None, None, 16),)]
+    if others:  # in two steps, for no one goes over all of them without a copy
+        sample = mean(sample, axis=tuple(others), keepdims=True)
+    return mean(sample, axis=first, keepdims=True)
 
 
 @composed
