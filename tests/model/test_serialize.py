@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import inspect
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,8 @@ from axon.layers import REQUIRED, Parameter
 from axon.model import Model, dense, from_json, function, input, to_json
 from axon.model.shapes import infer
 
-EVALUATE: Any = {"compiler": "evaluate"}
-INPUTS = [(None, 8, 8, 4), (None, 8, 8, 8, 4), (None, 8, 4), (None, 4)]
+from .one_layer import EVALUATE, built, defaults, least_of
+
 # What is tried for every option; what a layer refuses is left out.
 VALUES = [
     2, np.int64(1), 0, 0.25, np.float32(0.5), True, False, "same", "first", "last", (2, 2), [2, 1], ((1, 1), (0, 1)),
@@ -39,29 +38,12 @@ def same(one: Model, other: Model) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-def built(name: str, shape: tuple[int | None, ...], options: dict[str, Any]) -> Model | None:
-    """The model of one layer, where it fits."""
-    row = layers.TABLE[name]
-    inputs = [input(f"x{i}", shape=shape) for i in range(2 if row.variadic else len(row.inputs))]
-    try:
-        made = function(name)(*inputs, **options)
-        infer(made)
-    except (ValueError, TypeError):
-        return None
-    return made
-
-
 @pytest.mark.parametrize("name", layers.TABLE)
 def test_every_layer_comes_back(name: str) -> None:
     """With what it must be given, then with every option it has, given what it takes there."""
-    asked = inspect.signature(function(name)).parameters.values()
-    named = {p.name: p.default for p in asked if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)}
-    options = [option for option in named if option not in ("activation", "name")]
+    named, (shape, least) = defaults(name), least_of(name)
+    options = list(named)
     required = {option: 2 for option, default in named.items() if default is REQUIRED}
-    some = [required, *({**required, option: 2} for option in options)]  # a layer may ask for one option of several
-    fitting = next(((shape, least) for least in some for shape in INPUTS if built(name, shape, least)), None)
-    assert fitting, f"{name} takes none of the inputs that are tried: extend INPUTS"
-    shape, least = fitting
     models = [built(name, shape, least)]
     for option in options:
         values = [value for value in VALUES if value is not named[option]]
