@@ -14,6 +14,8 @@ from ..kernels.lower import Call
 from .schedule import KernelStep, RegionStep, Row, Schedule, reads, writes
 
 ALIGN = 64
+SMALL = 16 << 10  # bytes: a block that lies unused for a few more steps, so that no new value ties parts (parts.py)
+LINGER = 8  # steps
 
 
 class Lifetime(NamedTuple):
@@ -130,7 +132,7 @@ class Plan:
         where: dict[Any, tuple[int, int]] = {}
         ending: dict[int, list[Any]] = {}
         for m, k in self.last.items():
-            ending.setdefault(k, []).append(m)
+            ending.setdefault(k + LINGER if size_of(m) <= SMALL else k, []).append(m)
         for m in dict.fromkeys((*self.first, *map(memory, self.schedule.graph.outputs))):
             if m not in self.slot and size_of(m) == 0:  # read or returned, but computed by no step
                 self.add(m, ("arena", 0, -1, 0))

@@ -4,8 +4,9 @@ addresses a part touches. The values are the same, for every unit computes the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import gcd
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import gcd, prod
 from typing import NamedTuple
 
 from .memory import Plan, gathered
@@ -13,18 +14,26 @@ from .schedule import KernelStep, Step
 
 MOST = 2 << 20  # bytes that a part of all of it may have: a second-level cache
 FEWEST = 4  # parts
-LEAST = 4 << 20  # bytes that two of the kernels have in common: with less, it is in a cache anyway
+LEAST = 4 << 20  # bytes that are touched again: with less, they are in a cache anyway
+LONGEST = 16  # steps
+
+Cut = tuple[int, "list[Access]"]
 
 
 class Access(NamedTuple):
-    """Memory that a kernel touches: what it lies in, its first byte and the number of them; whether it is written; and
-    whether the kernel's outermost axis cuts it into equal parts, one after the other."""
+    """Memory that a kernel touches: what it lies in, its first byte and the number of them; whether it is written;
+    whether the kernel's outermost axis cuts it into equal parts, one after the other; how many bytes are touched."""
 
     home: tuple[str, int]
     first: int
     nbytes: int
     written: bool
     cut: bool
+    touched: int
+
+    @property
+    def place(self) -> tuple[tuple[str, int], int]:
+        return self.home, self.first
 
     def overlaps(self, other: Access) -> bool:
         apart = self.first + self.nbytes <= other.first or other.first + other.nbytes <= self.first
@@ -38,26 +47,52 @@ class Access(NamedTuple):
 
 
 def runs(plan: Plan) -> dict[int, tuple[int, int]]:
-    """By its first step, each run of kernels that is worth it: into how many parts, and how many steps go along."""
-    steps, found, k = plan.schedule.steps, {}, 0
-    while k < len(steps):
-        parts, accesses, end = 0, list[Access](), k
-        while end < len(steps):
-            cut = cut_of(plan, steps[end])
-            if cut is None or not all(a.fits(b) for a in cut[1] for b in accesses):
-                break
-            if parts and gcd(parts, cut[0]) < FEWEST:
-                break
-            parts, accesses, end = gcd(parts, cut[0]), accesses + cut[1], end + 1
-        if end - k > 1 and worth(parts, accesses):
+    """By its first step, each run of kernels that is worth it: into how many parts, and how many steps go along. Of
+    runs that have steps in common, those are taken that read the most bytes from a cache."""
+    cuts = [cut_of(plan, step) for step in plan.schedule.steps]
+    best: list[tuple[int, int, int]] = [(0, 0, 0)] * (len(cuts) + 1)  # from a step on: bytes; parts and end of a run
+    for k in reversed(range(len(cuts))):
+        best[k] = (best[k + 1][0], 0, 0)
+        for end, parts, again in runs_from(cuts, k):
+            if again + best[end][0] > best[k][0]:
+                best[k] = (again + best[end][0], parts, end)
+    found, k = {}, 0
+    while k < len(cuts):
+        _, parts, end = best[k]
+        if end:
             found[k] = (parts, end - k - 1)
-            k = end
-        else:
-            k += 1
+        k = end or k + 1
     return found
 
 
-def cut_of(plan: Plan, step: object) -> tuple[int, list[Access]] | None:
+def runs_from(cuts: Sequence[Cut | None], k: int) -> Iterator[tuple[int, int, int]]:
+    """The runs from a step on that are worth it: the end, the parts, and the bytes that are touched again."""
+    if again_of(islice(cuts, k, k + LONGEST)) < LEAST:
+        return
+    parts, accesses = 0, list[Access]()
+    for end, cut in enumerate(islice(cuts, k, k + LONGEST), k + 1):
+        if cut is None or not all(a.fits(b) for a in cut[1] for b in accesses):
+            return
+        parts, accesses = gcd(parts, cut[0]), accesses + cut[1]
+        if parts < FEWEST:
+            return
+        again = again_of(islice(cuts, k, end))
+        if again >= LEAST and sum({a.place: a.nbytes for a in accesses}.values()) <= parts * MOST:
+            yield end, parts, again
+
+
+def again_of(cuts: Iterable[Cut | None]) -> int:
+    """How many bytes the kernels touch that one before them has touched, up to a step that has no parts."""
+    places, again = set[tuple[tuple[str, int], int]](), 0
+    for cut in cuts:
+        if cut is None:
+            break
+        again += sum(access.touched for access in cut[1] if access.place in places)
+        places.update(access.place for access in cut[1])
+    return again
+
+
+def cut_of(plan: Plan, step: object) -> Cut | None:
     """The size of a kernel's outermost axis, and what it touches; None for a step that has none. The one axis of a map
     is cut by smaller blocks."""
     if not isinstance(step, KernelStep) or len(step.calls) != 1:
@@ -75,16 +110,10 @@ def cut_of(plan: Plan, step: object) -> tuple[int, list[Access]] | None:
         whole = step_0 is not None and step_0 * p["n0"] * operand.dtype.itemsize == nbytes and p[f"o{k}"] == 0
         cut = whole and not operand.guards and k not in tables
         home = ("arena", 0) if kind == "arena" else ("input", donor) if donor >= 0 else (kind, a)
-        found.append(Access(home, a if kind == "arena" else 0, nbytes, operand.space == "out", cut))
+        first = a if kind == "arena" else 0
+        touched = prod(p[f"n{axis}"] for axis, way in enumerate(operand.access) if way != "0") * operand.dtype.itemsize
+        found.append(Access(home, first, nbytes, operand.space == "out", cut, min(touched, nbytes)))
     return p["n0"], found
-
-
-def worth(parts: int, accesses: Sequence[Access]) -> bool:
-    """Whether something large is touched twice, and a part of all of it is small."""
-    places = [(a.home, a.first) for a in accesses]
-    sizes = {place: a.nbytes for place, a in zip(places, accesses)}
-    again = sum(size for place, size in sizes.items() if places.count(place) > 1)
-    return again >= LEAST and sum(sizes.values()) <= parts * MOST
 
 
 def in_blocks(step: Step, parts: int) -> Step:
