@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <new>
@@ -44,16 +45,30 @@ int64_t now_ns() {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+// Four pieces a thread even out what the system takes away, at a claim of some 20 ns each.
+constexpr int64_t kPieces = 4, kMostPieces = 1024;
+
+// Each thread begins with pieces of its own, and a caller's regions go through them back and forth: what a thread touched
+// last in one region is in its cache, and is what it begins with in the next. Then it takes what others have left.
 struct Region {
   int64_t units, pieces;
+  bool back;
   RegionBody body;
   void* data;
-  std::atomic<int64_t> next{0};
+  std::array<std::atomic<bool>, kMostPieces> claimed;
 
-  void work(int thread) noexcept {
+  Region(int64_t units, int64_t pieces, bool back, RegionBody body, void* data)
+      : units(units), pieces(pieces), back(back), body(body), data(data) {
+    for (int64_t k = 0; k < pieces; ++k) claimed[static_cast<size_t>(k)].store(false, std::memory_order_relaxed);
+  }
+
+  void work(int thread, int team) noexcept {
     const DefaultFloatingPoint mode;
     const int64_t each = units / pieces, more = units % pieces;
-    for (int64_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+    const int64_t first = pieces * thread / team, last = pieces * (thread + 1) / team - 1;
+    for (int64_t k = 0; k < pieces; ++k) {
+      const int64_t piece = (back ? last - k + pieces : first + k) % pieces;
+      if (claimed[static_cast<size_t>(piece)].exchange(true, std::memory_order_relaxed)) continue;
       const int64_t begin = piece * each + std::min(piece, more);
       body(data, begin, begin + each + (piece < more ? 1 : 0), thread);
     }
@@ -73,7 +88,7 @@ void run_region(Region& region, int team) noexcept {
   {
     const int thread = omp_get_thread_num();
     const int64_t begin = thread == 0 ? now_ns() : 0;
-    region.work(thread);
+    region.work(thread, omp_get_num_threads());
     if (thread == 0) worked = now_ns() - begin;
   }
   const int64_t end = now_ns(), waited = end - start - worked;
@@ -105,22 +120,23 @@ uint64_t threads_generation() { return generation.load(std::memory_order_relaxed
 void parallel(int64_t units, int64_t grain, int limit, RegionBody body, void* data) noexcept {
   if (units <= 0) return;
   const int team_limit = std::min(limit, threads());
-  grain = std::max<int64_t>(grain, 1);
-  // Four pieces a thread even out what the system takes away, at a claim of some 20 ns each.
-  const int64_t pieces = std::min<int64_t>(units / grain, int64_t{team_limit} * 4);
-  const bool together = team_limit > 1 && pieces > 1 && now_ns() >= alone_until.load(std::memory_order_relaxed) &&
-                        (holding > 0 || pool().try_lock());
-  if (!together) {
+  const int64_t pieces = std::min({units / std::max<int64_t>(grain, 1), team_limit * kPieces, kMostPieces});
+  if (pieces <= 1 || omp_in_parallel()) {
     const DefaultFloatingPoint mode;
     body(data, 0, units, 0);
     return;
   }
-  if (++holding; omp_in_parallel()) {
-    body(data, 0, units, 0);
-  } else {
-    Region region{units, pieces, body, data};
-    run_region(region, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
+  thread_local bool back = false;
+  back = !back;
+  Region region(units, pieces, back, body, data);
+  const bool together = team_limit > 1 && now_ns() >= alone_until.load(std::memory_order_relaxed) &&
+                        (holding > 0 || pool().try_lock());
+  if (!together) {
+    region.work(0, 1);
+    return;
   }
+  ++holding;
+  run_region(region, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
   if (--holding == 0) pool().unlock();
 }
 

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -38,6 +39,19 @@ TEST("a region covers its units once, whatever the grain and the number of threa
       for (int64_t grain : {0, 1, 3, 5000}) CHECK(covers_once(units, grain, count));
     CHECK(covers_once(1000, 1, 1));
   }
+}
+
+TEST("a caller's regions go back and forth over their pieces") {
+  const Threads threads(1);
+  const auto begins = [] {
+    std::vector<int64_t> seen;
+    axon::parallel(1000, 10, 1, [&](int64_t begin, int64_t, int) noexcept { seen.push_back(begin); });
+    return seen;
+  };
+  std::vector<int64_t> forth = begins(), back = begins();
+  CHECK(forth.size() > 1 && forth != back);
+  std::reverse(back.begin(), back.end());
+  CHECK(forth == back && forth == begins());
 }
 
 TEST("callers at once each cover their own region") {
