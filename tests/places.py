@@ -63,9 +63,9 @@ def families() -> list[Family]:
 
 
 def regions_made() -> Iterator[str]:
-    """The kinds of regions that definitions make."""
+    """The kinds of call node."""
     for path in ROOT.glob("python/axon/defn/*.py"):
-        yield from re.findall(r'\bcall\(\s*"(\w+)"', path.read_text())
+        yield from re.findall(r'= Region\(\s*"(\w+)"', path.read_text())
 
 
 class Said(NamedTuple):
@@ -94,6 +94,8 @@ def of_python(text: str) -> Said:
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
                 declared.add(name.rstrip("_"))
+            case ast.Assign(value=ast.Call(func=ast.Name(id="Region"), args=[ast.Constant(value=str(name)), *_])):
+                declared.add(name)
     passed = {id(arg) for node in ast.walk(tree) if isinstance(node, ast.Call) for arg in node.args}
     for node in ast.walk(tree):
         match node:

@@ -16,6 +16,7 @@ from . import schedules as schedules
 from . import training as training
 from . import tree as tree
 from . import updates as updates
+from .defn import checkpoint as checkpoint
 from .defn import cond as cond
 from .defn import custom_grad as custom_grad
 from .defn import debug as debug

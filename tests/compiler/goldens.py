@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from axon.compiler.planning.memory import Plan
-from axon.compiler.planning.schedule import HostStep, KernelStep, RegionStep
+from axon.compiler.planning.regions import RegionStep
+from axon.compiler.planning.schedule import HostStep, KernelStep
 from axon.dtypes import int32
 from axon.graph.printing import text
 

@@ -10,7 +10,7 @@ from axon import config, defn, nx
 
 EXAMPLES = [
     example
-    for module in ("control", "debugging", "grad", "jit")
+    for module in ("branches", "checkpoints", "custom", "loops", "debugging", "grad", "jit")
     for example in doctest.DocTestFinder(exclude_empty=True).find(
         import_module(f"axon.defn.{module}"), globs={"nx": nx, **{name: getattr(defn, name) for name in defn.__all__}}
     )

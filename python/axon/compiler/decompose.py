@@ -34,7 +34,7 @@ def inlined(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Val
 
 
 def is_inline(node: Node) -> bool:
-    return node.op is CALL and node.attrs["kind"] in ("custom_grad", "block")
+    return node.op is CALL and node.attrs["kind"].inline
 
 
 def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:

@@ -19,8 +19,9 @@ from .library.step import LibraryStep, label
 from .pipeline import Lowered, run_passes, uncollected
 from .planning.memory import Plan, size_of
 from .planning.parts import in_blocks, runs
+from .planning.regions import Encoded, RegionStep, Steps
 from .planning.report import Memory, Report, memory, report
-from .planning.schedule import HostStep, KernelStep, RegionStep, Row, Step
+from .planning.schedule import HostStep, KernelStep, Step
 from .targets import cache
 from .targets.emit_cpp import emit_cpp, scratch_bytes
 
@@ -104,55 +105,44 @@ class Executable:
         return report(self.label, self.lowered.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)
 
 
-def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:
+def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> Steps:
     """The steps of a plan's schedule. Kernels end in the number of their parts and of the steps that go along."""
     together, steps = runs(plan), list(plan.schedule.steps)
     for first, (parts, along) in together.items():
         steps[first : first + along + 1] = [in_blocks(s, parts) for s in steps[first : first + along + 1]]
     made = [encode(s, kernels, plan) for s in steps]
-    return [(*s, *together.get(k, (1, 0))) if s[0] == "kernel" else s for k, s in enumerate(made)]
+    return Steps((*s, *together.get(k, (1, 0))) if s[0] == "kernel" else s for k, s in enumerate(made))
 
 
-def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> Steps:
     """Encoded steps with what a function makes of each kernel's (kernel, calls, grain, scratch, label, parts, along),
     in regions, too."""
-    made: list[tuple[Any, ...]] = []
+
+    def inner(part: Any) -> Any:
+        if isinstance(part, Steps):
+            return replaced(part, kernel)
+        return [inner(p) for p in part] if isinstance(part, list) else part
+
+    made = Steps()
     for step in steps:
-        match step:
-            case ("kernel", *parts):
-                made += kernel(*parts)
-            case ("cond", index, branches):
-                made.append(("cond", index, [replaced(b, kernel) for b in branches]))
-            case ("while", condition, predicate, body, moves):
-                made.append(("while", replaced(condition, kernel), predicate, replaced(body, kernel), moves))
-            case ("scan", length, reverse, body, *rest):
-                made.append(("scan", length, reverse, replaced(body, kernel), *rest))
-            case _:
-                made.append(step)
+        made += kernel(*step[1:]) if step[0] == "kernel" else [tuple(map(inner, step))]
     return made
 
 
 def encode_region(step: RegionStep, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:
-    """cond: branches, which copy results out that do not lie in place. while and scan: bodies, and such moves."""
+    """A region step, whose bodies have plans of their own."""
     plans = plan.regions[step]
-    bodies = [encode_all(p, kernels) for p in plans]
-    displaced = [
-        [(to, at, m) for m, t in zip(p.schedule.results, targets) if (to := plan.place(t)) != (at := p.of(m))]
+
+    def copy(move: tuple[int, int, int]) -> tuple[Any, ...]:
+        made = whole_copy(None, None, move[2], label(step.node))
+        return "library", made.symbol, [move[1], move[0]], made.ints, (), made.label
+
+    moves = [
+        [(to, at, size_of(m)) for m, t in zip(p.schedule.results, targets) if (to := plan.place(t)) != (at := p.of(m))]
         for p, targets in zip(plans, step.targets)
     ]
-    if step.kind == "cond":
-        for steps, left in zip(bodies, displaced):
-            for to, at, made in left:
-                if size_of(made):
-                    copy = whole_copy(made, None, size_of(made), label(step.node))
-                    steps.append(("library", copy.symbol, [at, to], copy.ints, (), copy.label))
-        return ("cond", plan.of(step.node.inputs[0]), bodies)
-    moves = [(to, at) for to, at, _ in displaced[-1]]
-    if step.kind == "while":
-        return ("while", bodies[0], plans[0].of(plans[0].schedule.results[0]), bodies[1], moves)
-    rows = (m for m in (*step.bound[0], *step.targets[0]) if isinstance(m, Row))
-    slices = list(dict.fromkeys(map(plan.place, rows)))  # one value may be taken twice
-    return ("scan", step.node.attrs["length"], step.node.attrs["reverse"], bodies[0], moves, slices)
+    results = [[p.of(m) for m in p.schedule.results] for p in plans]
+    return step.kind.encode(Encoded(step, [encode_all(p, kernels) for p in plans], moves, results, plan.place, copy))
 
 
 def encode(step: Step, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...]:

@@ -6,14 +6,18 @@ from types import ModuleType as _ModuleType
 
 from ..graph.printing import text
 from . import evaluate as evaluate
-from .control import cond, fori_loop, scan, switch, while_loop
+from .branches import cond, switch
+from .checkpoints import checkpoint
+from .custom import custom_grad
 from .debugging import debug
-from .grad import custom_grad, grad, stop_grad, value_and_grad, vjp
+from .grad import grad, stop_grad, value_and_grad, vjp
 from .jit import Definition, Lowered, defn, jit
+from .loops import fori_loop, scan, while_loop
 
 __all__ = [
     "Definition",
     "Lowered",
+    "checkpoint",
     "cond",
     "custom_grad",
     "debug",

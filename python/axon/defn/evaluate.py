@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 from .. import config
 from ..graph.expr import CALL, INPUT, Graph, Node, Value
+from ..graph.regions import Evaluation
 from ..graph.trace import Trace
 from ..nx.core.backend import Backend, select
 from ..nx.core.op import Op, examine
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.layout import stack
-from ..nx.rows.movement import slice_, squeeze
 
 Check = Callable[[Node, Sequence[Tensor], Sequence[Tensor]], None]  # called with each node, its operands and results
+Instead = Callable[[Node, list[Tensor]], list[Tensor] | None]
+Env = dict[Value, Tensor]
 
 
 class _Step(NamedTuple):
@@ -71,49 +72,6 @@ class Plan:
         return [env[i] for i in self.outputs]
 
 
-Run = Callable[[list[Tensor]], list[Tensor]]  # one region
-
-
-def _inline(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
-    return run[0](args)
-
-
-def _cond(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
-    return run[min(max(int(args[0].item()), 0), len(run) - 1)](args[1:])
-
-
-def _while(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
-    carry, captured = args[: attrs["carry"]], args[attrs["carry"] :]
-    while run[0]([*carry, *captured])[0].item():
-        carry = run[1]([*carry, *captured])
-    return carry
-
-
-def _row(x: Tensor, i: int) -> Tensor:
-    starts, stops = [0] * x.ndim, list(x.shape)
-    starts[0], stops[0] = i, i + 1
-    return squeeze(slice_(x, starts, stops), 0)
-
-
-def _scan(run: Sequence[Run], args: list[Tensor], attrs: Mapping[str, Any], empty: Callable[[], Any]) -> list[Tensor]:
-    n, at = attrs["carry"], attrs["carry"] + attrs["xs"]
-    carry, xs, captured = args[:n], args[n:at], args[at:]
-    rows: list[list[Tensor]] = []
-    order = range(attrs["length"])
-    for i in reversed(order) if attrs["reverse"] else order:
-        made = run[0]([*carry, *[_row(x, i) for x in xs], *captured])
-        carry = made[:n]
-        rows.append(made[n:])
-    if attrs["reverse"]:
-        rows.reverse()
-    return [*carry, *([stack(column, axis=0) for column in zip(*rows)] if rows else empty()[n:])]
-
-
-_REGIONS: Mapping[str, Callable[..., list[Tensor]]] = {
-    "cond": _cond, "while": _while, "scan": _scan, "custom_grad": _inline, "block": _inline,
-}  # fmt: skip
-
-
 def _call(
     plans: Sequence[Plan],
     backend: Backend,
@@ -125,7 +83,7 @@ def _call(
     """A call node by the rule of its kind."""
     run = [lambda inputs, plan=plan: plan.run(backend, inputs, check) for plan in plans]
     empty = lambda: [Tensor(t, backend, backend.constant(0, t)) for t in out]  # noqa: E731
-    return _REGIONS[attrs["kind"]](run, args, attrs, empty)
+    return attrs["kind"].evaluate(Evaluation(run, args, attrs, empty))
 
 
 def examined(node: Node, args: Sequence[Tensor], results: Sequence[Tensor]) -> None:
@@ -140,19 +98,21 @@ def apply(backend: Backend, op: Op, out: tuple[TensorType, ...], args: Sequence[
     return [Tensor(t, backend, d) for t, d in zip(out, backend.apply(op, out, args, attrs))]
 
 
-def replay(graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
+def replay(graph: Graph, tensors: Sequence[Tensor], instead: Instead = lambda node, operands: None) -> Env:
     """Run a graph over tensors, on their backend or into the open trace (how a graph is inlined). Gives the tensor of
-    every value."""
+    every value. instead: what a node gives where it is carried out in another way."""
     backend = select(tensors)
-    if isinstance(backend, Trace):
-        return backend.inline(graph, tensors)
     env = {v: t if t.backend is backend else backend.adopt(t) for v, t in zip(graph.inputs, tensors, strict=True)}
     for node in graph.nodes:
         if node.op is INPUT:
             continue
         args = [env[v] for v in node.inputs]
-        results = apply(backend, node.op, node.types, args, node.attrs)
-        examined(node, args, results)
+        results = instead(node, args)
+        if results is None and isinstance(backend, Trace):
+            results = backend.keep(node, args)
+        elif results is None:
+            results = apply(backend, node.op, node.types, args, node.attrs)
+            examined(node, args, results)
         for i, result in enumerate(results):
             env[Value(node, i)] = result
     return env

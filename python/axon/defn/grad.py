@@ -5,22 +5,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import tree
-from ..errors import GradientError, StructureError
-from ..graph.expr import Graph, Value
+from ..errors import GradientError
+from ..graph.expr import Value
 from ..graph.trace import Traced, trace
 from ..nx.core.backend import beside, tracing
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.filled import zeros
 from ..nx.rows import movement
 from ..nx.rows.creation import asarray
 from .arguments import listed, place_of
-from .backward import filled, pull
+from .backward import Record, filled, pull, record
+from .custom import describe
 from .evaluate import replay
-from .region import call, close
 
 Argnums = int | str | Sequence[int | str]
 
@@ -56,14 +55,14 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_au
     @functools.wraps(function)
     def both(*args: Any, **kwargs: Any) -> Any:
         picked, rebuild = _pick(function, argnums, args, kwargs)
-        record = _record("grad", rebuild, picked, function)
-        value = record.value
+        run = _run("grad", rebuild, picked, function)
+        value = run.value
         scalar = _first("grad", value) if has_aux else value
         if not isinstance(scalar, Tensor):
-            raise GradientError(f"grad: expected a float scalar result, got {_describe(value)}; {_RESULT_ADVICE}")
+            raise GradientError(f"grad: expected a float scalar result, got {describe(value)}; {_RESULT_ADVICE}")
         if scalar.ndim or not scalar.dtype.is_float:
             raise GradientError(f"grad: expected a float scalar result, got {scalar.type}; {_RESULT_ADVICE}")
-        gradients = record.pull([(record.outputs[0], filled(1, scalar.type, scalar))])
+        gradients = run.pull([(run.outputs[0], filled(1, scalar.type, scalar))])
         return value, gradients if _several(argnums) else gradients[0]
 
     return both
@@ -82,8 +81,8 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     >>> [g.item() for g in pullback(nx.tensor(1.0))]
     [5.0, 2.0]
     """
-    record = _record("vjp", lambda picked: function(*picked), args, function)
-    result = record.value
+    run = _run("vjp", lambda picked: function(*picked), args, function)
+    result = run.value
     primal = _first("vjp", result) if has_aux else result
     outputs, structure = tree.flatten(primal)
     met: dict[tuple[TensorType, ...], Traced | None] = {}  # what was recorded of calls, by the types of cotangents
@@ -95,7 +94,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
             if (g.dtype, g.shape) != (y.dtype, y.shape):
                 where = f" at {tree.show(path)}" if path else ""
                 raise GradientError(f"vjp{where}: expected a cotangent of {y.type}, got {g.type}; broadcast or cast it")
-        pull = lambda *gs: record.pull(list(zip(record.outputs, gs)))  # noqa: E731
+        pull = lambda *gs: run.pull(list(zip(run.outputs, gs)))  # noqa: E731
         key = tuple([g.type for g in given])
         if tracing.get() is None or key not in met:
             met[key] = None
@@ -109,7 +108,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
 
 def _first(name: str, value: Any) -> Any:
     if not isinstance(value, tuple) or len(value) != 2:
-        raise GradientError(f"{name}: expected (result, aux) with has_aux=True, got {_describe(value)}; return a pair")
+        raise GradientError(f"{name}: expected (result, aux) with has_aux=True, got {describe(value)}; return a pair")
     return value[0]
 
 
@@ -122,92 +121,23 @@ def stop_grad(value: Any) -> Any:
     return tree.map(movement.stop_grad, value)
 
 
-def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with a gradient of its own: `function` returns (result, pullback), where pullback maps a cotangent of
-    the result to the gradient of its argument, or to a tuple of gradients where it has several arguments (None: zero).
-
-    Arguments are trees of tensors, by position: functools.partial fixes options of `function` before. Differentiating
-    by a tensor that it captures raises GradientError.
-
-    >>> @custom_grad
-    ... def clipped(x):
-    ...     return x, lambda g: nx.clip(g, -1.0, 1.0)
-    >>> grad(lambda x: 5 * clipped(x))(nx.tensor(2.0)).item()
-    1.0
-    """
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **options: Any) -> Any:
-        if options:
-            name = getattr(function, "__name__", "custom_grad")
-            raise TypeError(
-                f"{name}: expected tensors by position, got {', '.join(options)}=; fix options before: "
-                f"custom_grad(functools.partial(function, ...))"
-            )
-        leaves, structure = tree.flatten(args)
-        tensors = [asarray(leaf) for leaf in leaves]
-        types = [t.type for t in tensors]
-
-        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[[Any], Any]]:
-            made = function(*tree.unflatten(structure, xs))
-            if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
-                raise GradientError(f"custom_grad: expected (result, pullback), got {_describe(made)}; return a pair")
-            return made
-
-        forward = trace(lambda *xs: pair(xs)[0], tuple(types))
-        n = len(types)
-
-        def pull_back(*xs: Tensor) -> list[Tensor]:
-            made = pair(xs[:n])[1](tree.unflatten(forward.structure, xs[n:]))
-            return _checked(structure, types, made if len(args) > 1 else (made,))
-
-        backward = trace(pull_back, (*types, *forward.graph.output_types))
-        graphs, captured = close([forward, backward])
-        return tree.unflatten(forward.structure, call("custom_grad", graphs, [*tensors, *captured], arguments=n))
-
-    return wrapped
-
-
-def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
-    """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
-    try:
-        leaves = tree.flatten_like(structure, gradients)
-    except StructureError as error:
-        raise GradientError(
-            f"custom_grad: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
-            f"several (None: zero); {error}"
-        ) from None
-    found = []
-    for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
-        expected = f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got"
-        if isinstance(g, (tuple, list, dict)):
-            raise GradientError(f"{expected} {_describe(g)}; of one argument return the gradient itself")
-        g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
-        if (g.dtype, g.shape) != (type_.dtype, type_.shape):
-            raise GradientError(f"{expected} {g.type}; sum, broadcast or cast it")
-        found.append(g)
-    return found
-
-
-class _Record(NamedTuple):
+class _Run(NamedTuple):
     """A function's run, remembered for walking back."""
 
-    graph: Graph
-    env: Mapping[Value, Tensor]
-    wrt: tuple[Value, ...]
+    record: Record
     structures: tuple[tree.Structure, ...]  # of the differentiated arguments
     value: Any
     outputs: tuple[Value, ...]
 
     def pull(self, cotangents: Iterable[tuple[Value, Tensor]]) -> tuple[Any, ...]:
         """The gradients of the differentiated arguments, zeros where nothing depends on one."""
-        with beside([self.env[v] for v in self.wrt]):
-            found = iter(pull(self.graph, self.env, cotangents, self.wrt))
+        with beside([self.record.env[v] for v in self.record.wrt]):
+            found = iter(pull(self.record, cotangents))
         return tuple([tree.unflatten(s, [next(found) for _ in range(s.size)]) for s in self.structures])
 
 
-def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequence[Any], named: Any) -> _Record:
-    """Trace and replay a function of the differentiated arguments alone; all else it reads is captured."""
+def _run(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequence[Any], named: Any) -> _Run:
+    """Trace and run a function of the differentiated arguments alone; all else it reads is captured."""
     flat = [tree.flatten(argument) for argument in picked]
     structures = tuple(structure for _, structure in flat)
     given = [leaf for leaves, _ in flat for leaf in leaves]
@@ -228,10 +158,10 @@ def _record(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequenc
 
     with beside(tensors):
         traced = trace(over, tuple(t.type for t in tensors))
-    env = replay(traced.graph, [*tensors, *traced.captured])
-    outputs = traced.graph.outputs
-    value = tree.unflatten(traced.structure, [env[v] for v in outputs])
-    return _Record(traced.graph, env, traced.graph.inputs[: len(tensors)], structures, value, outputs)
+    graph = traced.graph
+    made = record(graph, [*tensors, *traced.captured], graph.inputs[: len(tensors)])
+    value = tree.unflatten(traced.structure, [made.env[v] for v in graph.outputs])
+    return _Run(made, structures, value, graph.outputs)
 
 
 def _several(argnums: Argnums) -> bool:
@@ -267,7 +197,3 @@ def _pick(
         return function(*positional, **named)
 
     return [args[p] if isinstance(p, int) else kwargs[p] for p in places], rebuild
-
-
-def _describe(value: Any) -> str:
-    return str(value.type) if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .. import tree
 from ..errors import TraceError
 from ..graph.expr import CALL, Builder, Graph
+from ..graph.regions import Region
 from ..graph.trace import Traced, capture_key
 from ..nx.core.backend import select
 from ..nx.core.tensor import Tensor, TensorType
+from ..nx.rows.creation import asarray
 from .evaluate import apply
 
 
@@ -29,11 +31,11 @@ def close(traced: Sequence[Traced]) -> Regions:
         arguments = len(graph.inputs) - len(own)
         read = {capture_key(t): v for t, v in zip(own, graph.inputs[arguments:], strict=True)}
         inputs = [read[key] if key in read else Builder().input(t.type) for key, t in captured.items()]
-        graphs.append(Graph([*graph.inputs[:arguments], *inputs], graph.outputs))
+        graphs.append(Graph([*graph.inputs[:arguments], *inputs], graph.outputs, graph.effects))
     return Regions(tuple(graphs), tuple(captured.values()))
 
 
-def call(kind: str, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
+def call(kind: Region, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
     """A call node over tensors: recorded in the open trace, else evaluated at once."""
     out, settled = CALL.infer([t.type for t in operands], {"kind": kind, "regions": tuple(regions), **attrs})[1:]
     backend = select(operands)
@@ -72,3 +74,23 @@ def _advice(a: TensorType, b: TensorType) -> str:
     if a.shape != b.shape:
         return "broadcast or reshape one"
     return f"cast with astype({a.dtype})" if a.dtype is not b.dtype else "name the axes alike"
+
+
+def callables(name: str, **functions: Any) -> None:
+    """Refuse what is no function, by its label."""
+    for label, function in functions.items():
+        if not callable(function):
+            raise TraceError(
+                f"{name}: expected {label} to be a function, got a {type(function).__name__}; write a lambda around it"
+            )
+
+
+def tensors(value: Any) -> tuple[list[Tensor], tree.Structure]:
+    """The leaves of a tree as tensors, and its containers."""
+    leaves, structure = tree.flatten(value)
+    return [asarray(leaf) for leaf in leaves], structure
+
+
+def over(structure: tree.Structure, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a tree as one of its leaves."""
+    return lambda *leaves: function(*tree.unflatten(structure, leaves))

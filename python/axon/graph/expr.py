@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..exact import exact
 from ..nx.core import kinds
-from ..nx.core.op import TABLE, Inference, Op, sized
+from ..nx.core.op import TABLE, Inference, Op
 from ..nx.core.tensor import TensorType
 
 
@@ -30,6 +30,11 @@ class Node:
         self.op, self.inputs, self.attrs, self.types, self.source = op, inputs, attrs, types, source
         self.exact = exact
 
+    @property
+    def acts(self) -> bool:
+        """Whether it does something when it runs, itself or in a region: then it is neither merged nor left out."""
+        return self.op.kind.effect or any(region.effects for region in self.attrs.get("regions", ()))
+
     def __repr__(self) -> str:
         return f"<{self.op.name} {', '.join(map(str, self.types))}>"
 
@@ -46,17 +51,19 @@ class Value(NamedTuple):
 
 
 class Graph:
-    """Inputs (nodes of op `input`, in order) and outputs. All that is read from outside is an input.
+    """Inputs (nodes of op `input`, in order), outputs, and effects: nodes that run whether anyone needs what they give
+    or not, in this order. All that is read from outside is an input.
 
-    `nodes` are all nodes the outputs need, inputs included, operands before users.
+    `nodes` are all nodes that outputs and effects need, inputs included, operands before users.
     """
 
-    __slots__ = ("inputs", "nodes", "outputs")
+    __slots__ = ("effects", "inputs", "nodes", "outputs")
 
-    def __init__(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> None:
+    def __init__(self, inputs: Sequence[Value], outputs: Sequence[Value], effects: Sequence[Node] = ()) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.nodes = sort(v.node for v in (*self.inputs, *self.outputs))
+        self.effects = tuple(effects)
+        self.nodes = sort((*(v.node for v in self.inputs), *self.effects, *(v.node for v in self.outputs)))
 
     def users(self) -> dict[Value, list[Node]]:
         """The nodes that read each value, in order."""
@@ -100,26 +107,20 @@ INPUT = Op(name="input", kind=kinds.INPUT, infer=_input_infer)  # attrs: number 
 
 
 def _call_infer(operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
-    kind, regions = attrs["kind"], attrs["regions"]
-    out = regions[1 if kind == "while" else 0].output_types
-    if kind == "scan":
-        carry, length = attrs["carry"], attrs["length"]
-        out = (
-            *out[:carry],
-            *(TensorType(t.dtype, sized(kind, (length, *t.shape)), t.names and (None, *t.names)) for t in out[carry:]),
-        )
-    return Inference(tuple(t.dtype for t in operands), out, attrs)
+    return Inference(tuple(t.dtype for t in operands), tuple(attrs["kind"].types(attrs)), attrs)
 
 
 # The one node with regions; what each kind's inputs, regions and attributes are says docs/design/regions.md.
-# attrs: kind, regions (a tuple of Graphs), and the kind's own
+# attrs: kind (a row, see regions.py), regions (a tuple of Graphs), and the kind's own
 CALL = Op(name="call", kind=kinds.REGION, infer=_call_infer)
 
 
 class Builder:
-    """Makes nodes, each expression once. The table belongs to the builder: no global state."""
+    """Makes nodes, each expression once, and remembers those that act. The table belongs to the builder: no global
+    state."""
 
     def __init__(self) -> None:
+        self.effects: list[Node] = []
         self._interned: dict[Any, Node] = {}
         self._count = 0
 
@@ -137,8 +138,9 @@ class Builder:
         source: str = "",
     ) -> Node:
         """The node of this expression; the source line of its first occurrence wins. Effects are never merged."""
-        if op.kind.effect:
-            return Node(op, inputs, attrs, types, source)
+        if op.kind.opaque and (made := Node(op, inputs, attrs, types, source)).acts:
+            self.effects.append(made)
+            return made
         key_attrs = tuple([(k, exact(v)) for k, v in attrs.items()])
         key = (op, inputs, key_attrs, types)
         found = self._interned.get(key)
@@ -148,8 +150,8 @@ class Builder:
 
     def keep(self, node: Node, inputs: tuple[Value, ...]) -> Node:
         """A node of another builder over new inputs: that node itself, where they are its own."""
-        if node.op.kind.effect:
-            return Node(node.op, inputs, node.attrs, node.types, node.source)
+        if node.op.kind.opaque and node.acts:
+            return self.node(node.op, inputs, node.attrs, node.types, node.source)
         key = (node.op, inputs, node.exact, node.types)
         found = self._interned.get(key)
         if found is None:
@@ -190,4 +192,4 @@ def rewrite(
             continue
         for i, value in enumerate(made):
             new[Value(node, i)] = value
-    return Graph(given, [new[v] for v in graph.outputs])
+    return Graph(given, [new[v] for v in graph.outputs], builder.effects)

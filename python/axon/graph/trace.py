@@ -16,7 +16,7 @@ from ..nx.core.backend import recording, tracing
 from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.creation import asarray
-from .expr import INPUT, Builder, Graph, Value
+from .expr import Builder, Graph, Node, Value
 
 
 class Traced(NamedTuple):
@@ -98,16 +98,10 @@ class Trace:
             found = self.captured[key] = (tensor, self.builder.input(tensor.type))
         return Tensor(tensor.type, self, found[1])
 
-    def inline(self, graph: Graph, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
-        """Record a graph's nodes over tensors, as they are: their types are settled, their operands have them. Gives
-        the tensor of every value."""
-        env = dict(zip(graph.inputs, map(self.adopt, tensors), strict=True))
-        for node in graph.nodes:
-            if node.op is not INPUT:
-                kept = self.builder.keep(node, tuple([env[v].data for v in node.inputs]))
-                for i, type_ in enumerate(node.types):
-                    env[Value(node, i)] = Tensor(type_, self, Value(kept, i))
-        return env
+    def keep(self, node: Node, operands: Sequence[Tensor]) -> list[Tensor]:
+        """Record a node of another graph over tensors as it is: its types are settled, the operands have them."""
+        kept = self.builder.keep(node, tuple([t.data for t in operands]))
+        return [Tensor(type_, self, Value(kept, i)) for i, type_ in enumerate(node.types)]
 
     def _is_inside(self, other: Any) -> bool:
         outer = self.parent
@@ -208,7 +202,7 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[s
     finally:
         record.closed = True
     captured = list(record.captured.values())
-    graph = Graph([*inputs, *(v for _, v in captured)], outputs)
+    graph = Graph([*inputs, *(v for _, v in captured)], outputs, record.builder.effects)
     return Traced(graph, tuple(t for t, _ in captured), structure)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from ..dtypes import bool_, int32
 from ..errors import AxonError, CompileError
 from ..exact import exact
 from ..nx.core.tensor import TensorType
 from .expr import CALL, INPUT, Graph, Node, Value
-
-Types = Sequence[TensorType]
-Agreement = tuple[str, Types, Types]  # what, its types as they must be, and as they are
 
 
 def verify(graph: Graph, typed: set[Node] | None = None) -> None:
@@ -59,13 +55,15 @@ class Verifier:
                 Verifier(region, f"{self.where}, region {r}", self.typed).run()
             self.known.update(Value(node, i) for i in range(len(node.types)))
         self.where = outer
+        acting = [node for node in graph.nodes if node.acts]
+        self.check(acting == list(graph.effects), "the effects to be the nodes that act, in order", graph.effects)
         for k, value in enumerate((*graph.inputs, *graph.outputs)):
             what = "input" if k < len(graph.inputs) else f"output {k - len(graph.inputs)}"
             self.check(value in self.known, f"{what} to be the value of a node", shown(value))
 
     def once(self, node: Node) -> None:
         """Equal expressions are one node, which stands once. Inputs and effects are never merged."""
-        apart = node.op is INPUT or node.op.kind.effect
+        apart = node.op is INPUT or node.acts
         key = node if apart else (node.op, node.inputs, attributes(node.attrs), node.types)
         self.check(key not in self.expressions, "each expression once", "it again")
         self.expressions.add(key)
@@ -75,7 +73,7 @@ class Verifier:
         types = [v.type for v in node.inputs]
         try:
             settled = node.op.infer(types, dict(node.attrs))
-            agreements = list(AGREEMENTS[node.attrs["kind"]](node)) if node.op is CALL else []
+            agreements = list(node.attrs["kind"].agreements(node)) if node.op is CALL else []
         except (AxonError, LookupError, TypeError, ValueError) as error:
             self.fail("operands and attributes that the row takes", f"{listed(types)} ({error})")
         if attributes(settled.attrs) != attributes(node.attrs):
@@ -89,48 +87,6 @@ class Verifier:
         for what, wanted, got in agreements:
             if unnamed(wanted) != unnamed(got):
                 self.fail(f"{what} of types {listed(wanted)}", listed(got))
-
-
-def cond(node: Node) -> Iterator[Agreement]:
-    index, *operands = [v.type for v in node.inputs]
-    yield "an index", [TensorType(int32, ())], [index]
-    for k, branch in enumerate(node.attrs["regions"]):
-        yield f"inputs of branch {k}", operands, branch.input_types
-        yield f"results of branch {k}", node.types, branch.output_types
-
-
-def while_(node: Node) -> Iterator[Agreement]:
-    given, (condition, body) = [v.type for v in node.inputs], node.attrs["regions"]
-    yield "inputs of the condition", given, condition.input_types
-    yield "the result of the condition", [TensorType(bool_, ())], condition.output_types
-    yield "inputs of the body", given, body.input_types
-    yield "a carry", given[: node.attrs["carry"]], body.output_types
-
-
-def scan(node: Node) -> Iterator[Agreement]:
-    given, (body,) = [v.type for v in node.inputs], node.attrs["regions"]
-    carry, length = node.attrs["carry"], node.attrs["length"]
-    end = carry + node.attrs["xs"]
-    rows = [TensorType(t.dtype, (length, *t.shape)) for t in body.input_types[carry:end]]
-    yield "operands", [*body.input_types[:carry], *rows, *body.input_types[end:]], given
-    yield "a carry", given[:carry], body.output_types[:carry]
-
-
-def custom_grad(node: Node) -> Iterator[Agreement]:
-    given, (forward, backward) = [v.type for v in node.inputs], node.attrs["regions"]
-    count = node.attrs["arguments"]
-    yield "inputs of the forward region", given, forward.input_types
-    yield "inputs of the backward region", [*given[:count], *node.types, *given[count:]], backward.input_types
-    yield "gradients", given[:count], backward.output_types
-
-
-def block(node: Node) -> Iterator[Agreement]:
-    (body,) = node.attrs["regions"]
-    yield "inputs of the body", [v.type for v in node.inputs], body.input_types
-
-
-# What the types of a region node's operands, regions and results must agree in, beyond the inference of its results.
-AGREEMENTS = {"cond": cond, "while": while_, "scan": scan, "custom_grad": custom_grad, "block": block}
 
 
 def attributes(attrs: Mapping[str, Any]) -> frozenset[Any]:

@@ -154,6 +154,7 @@ from .rows.reductions import max as max
 from .rows.reductions import min as min
 from .rows.reductions import prod as prod
 from .rows.reductions import sum as sum
+from .rows.sequencing import after as after
 from .rows.transcendental import acos as acos
 from .rows.transcendental import acosh as acosh
 from .rows.transcendental import asin as asin

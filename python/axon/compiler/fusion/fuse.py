@@ -37,6 +37,7 @@ class Fusion:
         self.units = Units()
         self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
         self.chain = chains(graph)
+        self.next: Unit | None = None  # of those that act
 
     def run(self) -> list[Unit]:
         for node in reversed(self.graph.nodes):
@@ -46,7 +47,9 @@ class Fusion:
             elif node.op.kind.fused or gathers(node):
                 self.place(Value(node, 0))
             elif node not in self.absorbed:
-                self.single(Single(node))
+                unit = self.single(Single(node))
+                if node.acts:
+                    self.order(node, unit)
         return self.units.ordered(self.graph)
 
     def single(self, unit: Single) -> Unit:
@@ -58,6 +61,14 @@ class Fusion:
         for value in unit.inputs:
             self.units.read(unit, value)
         return unit
+
+    def order(self, node: Node, unit: Unit) -> None:
+        """A node that acts comes before those that act after it, as if they read what it stores."""
+        token = Value(node, -1)
+        if self.next is not None:
+            self.units.read(self.next, token)
+        self.units.store(unit, token)
+        self.next = unit
 
     def place(self, value: Value) -> None:
         """Decide where a value is computed: rules 2, 3, 5 and 8."""

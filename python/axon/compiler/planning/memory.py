@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from ...graph.expr import Value
 from ..kernels.kernel import For, Instr, Kernel
 from ..kernels.lower import Call
-from .schedule import KernelStep, RegionStep, Row, Schedule, reads, writes
+from .regions import RegionStep, Row
+from .schedule import KernelStep, Schedule, reads, writes
 
 ALIGN = 64
 SMALL = 16 << 10  # bytes: a block that lies unused for a few more steps, so that no new value ties parts (parts.py)
@@ -155,8 +156,8 @@ class Plan:
     def region(self, step: RegionStep, blocks: Blocks) -> None:
         """Plan a step's regions: each has a block of this arena while the step runs."""
         self.regions[step] = []
-        for body, bound, targets in zip(step.bodies, step.bound, step.targets):
-            slots = [self.place(m) for m in bound]
+        for body, targets in zip(step.bodies, step.targets):
+            slots = [self.place(m) for m in step.bound]
             to = [self.place(m) for m in targets]
             start = len(self.slots)
             plan = Plan(body, parent=self, bound=slots, targets=to)

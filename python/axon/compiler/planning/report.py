@@ -16,7 +16,8 @@ from ..library.table import LIBRARY
 from ..targets.cache import Statistics
 from ..targets.limits import Limits, limits
 from .memory import Lifetime, Plan, gathered, size_of
-from .schedule import HostStep, KernelStep, RegionStep, Step, reads, writes
+from .regions import RegionStep
+from .schedule import HostStep, KernelStep, Step, reads, writes
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,9 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
             bodies = [
                 sum(describe(s, body, nan, None).operations for s in body.schedule.steps) for body in plan.regions[step]
             ]
-            length = step.node.attrs.get("length", 1)
-            work = max(bodies) if step.kind == "cond" else sum(bodies) * length
-            return StepReport(step.kind, length, work, nbytes, seconds, nan, step.node.source)
+            attrs = step.node.attrs
+            work, runs = step.kind.work(attrs, bodies), attrs.get("length", 1)
+            return StepReport(attrs["kind"].name, runs, work, nbytes, seconds, nan, step.node.source)
 
 
 def moved(step: Step, memory: Callable[[Any], Any]) -> int:

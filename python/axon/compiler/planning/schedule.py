@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...graph.expr import CALL, Graph, Node, Value
 from ...nx.core.op import RESHAPE
@@ -13,6 +13,7 @@ from ..kernels.lower import Call, Lowerer
 from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
+from .regions import RegionStep
 
 WORK = 1 << 16  # scalar instructions that are worth another thread
 
@@ -49,29 +50,6 @@ class HostStep:
     def __init__(self, node: Any) -> None:
         self.node = node
         self.label = label(node)
-
-
-class RegionStep:
-    """A cond, while or scan: its regions are schedules of their own over the same memory.
-
-    `bound` says for each region which memory its inputs are, `targets` where its results belong (a while's condition
-    has none); the carry lives in the node's results.
-    """
-
-    def __init__(self, node: Node, bodies: list[Schedule], bound: list[Any], targets: list[Any]) -> None:
-        self.node, self.bodies, self.kind = node, bodies, node.attrs["kind"]
-        self.bound = [bound] * len(bodies)
-        self.targets = [[]] * (len(bodies) - 1) + [targets] if self.kind == "while" else [targets] * len(bodies)
-
-
-class Row(NamedTuple):
-    """The part of a value that one iteration of a scan reads or writes: a row of its first axis."""
-
-    whole: Value
-
-    @property
-    def nbytes(self) -> int:
-        return self.whole.type.nbytes // max(self.whole.type.shape[0], 1)
 
 
 Step = KernelStep | LibraryStep | HostStep | RegionStep
@@ -133,6 +111,9 @@ class Schedule:
 
     def single(self, unit: Single) -> None:
         node = unit.node
+        if node.op.kind.alias:
+            self.alias[Value(node, 0)] = node.inputs[0]
+            return
         if node.op.kind.moves:
             maps = node.op.index_map([v.type for v in node.inputs], node.types[0], **node.attrs)  # type: ignore[misc]
             if maps == RESHAPE:
@@ -141,7 +122,7 @@ class Schedule:
         if node.op is CALL:
             self.call(node)
             return
-        if all(t.size == 0 for t in node.types):
+        if all(t.size == 0 for t in node.types) and not node.acts:
             return
         self.steps += library_steps(node, unit.inputs, unit.stores) or [HostStep(node)]
 
@@ -155,15 +136,7 @@ class Schedule:
                 self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))
         if attrs.get("length") == 0:
             return
-        bodies = [self.region(g) for g in attrs["regions"]]
-        results = [Value(node, i) for i in range(len(node.types))]
-        targets = results if attrs["kind"] == "cond" else [*results[:carry], *map(Row, results[carry:])]
-        if attrs["kind"] == "cond":
-            bound = list(node.inputs[1:])
-        else:
-            rows = attrs.get("xs", 0)
-            bound = [*results[:carry], *map(Row, node.inputs[carry : carry + rows]), *node.inputs[carry + rows :]]
-        self.steps.append(RegionStep(node, bodies, bound, targets))
+        self.steps.append(RegionStep(node, [self.region(g) for g in attrs["regions"]]))
 
     def kernels(self) -> list[Kernel]:
         """All kernels, those of regions too, each once."""

@@ -19,6 +19,7 @@ class Kind:
     fused: bool = False  # kernels compute it in their loops; what indexes is fused where it has an index map
     free: bool = False  # to compute an element again costs nothing
     widened: bool = False  # eager halves are computed in float32 and rounded once
+    alias: bool = False  # the result is the first operand, in its memory
     opaque: bool = False  # it is more than its results' elements: it stays where these are none
     effect: bool = False  # it acts when it runs: equal ones are never merged
 
@@ -33,6 +34,7 @@ INDEXING = Kind("indexing", indexes=True)
 CONTRACTION = Kind("contraction", widened=True)
 WINDOW = Kind("window")
 CREATION = Kind("creation", creates=True, fused=True, free=True)
+SEQUENCING = Kind("sequencing", alias=True)
 INPUT = Kind("input", opaque=True)
 REGION = Kind("region", opaque=True)
 EFFECT = Kind("effect", opaque=True, effect=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
-from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, WINDOW
+from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, SEQUENCING, WINDOW
 from .op import DTypeRule, declaring, describe, sized
 from .tensor import Names, Shape, TensorType
 
@@ -117,6 +117,12 @@ def indexed_numbers(name: str, operands: Sequence[DType | type]) -> tuple[tuple[
     """As `indexed`, but for bool, which cannot be added."""
     numeric(name, (operands[0], *operands[2:]))
     return indexed(name, operands)
+
+
+def first(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
+    """Takes any dtypes; the result is of the first operand's."""
+    dtypes = tuple([result_type(o) for o in operands])
+    return dtypes, dtypes[0]
 
 
 def index_dtype(dtype: DType, name: str = "indexing") -> DType:
@@ -241,6 +247,11 @@ def broadcast_shapes(name: str, types: Sequence[TensorType]) -> Shape:
     return tuple(shape)
 
 
+def of_first(name: str, types: Sequence[TensorType]) -> Settled:
+    """The first operand's."""
+    return types[0].shape, types[0].names, {}
+
+
 def broadcasting(name: str, types: Sequence[TensorType]) -> Settled:
     """Of elementwise rows: operands broadcast."""
     if len(types) == 1:
@@ -286,3 +297,4 @@ movement = declaring(MOVEMENT, dtype=anything)
 indexing = declaring(INDEXING, dtype=indexed)
 contraction = declaring(CONTRACTION, dtype=numeric)
 window = declaring(WINDOW, dtype=numeric)
+sequencing = declaring(SEQUENCING, shape=of_first, dtype=first)

@@ -1,0 +1,106 @@
+"""What the compiler does with a call node that is not inlined: a row a kind (axon.graph.regions has the other half)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...graph.expr import Node, Value
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
+
+
+class Row(NamedTuple):
+    """The part of a value that one iteration of a scan reads or writes: a row of its first axis."""
+
+    whole: Value
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.type.nbytes // max(self.whole.type.shape[0], 1)
+
+
+class RegionStep:
+    """A call node: its regions are schedules of their own over the same memory.
+
+    `bound` says which memory the inputs of every region are, `targets` for each where its results belong. The carry of
+    a loop lives in the node's results.
+    """
+
+    def __init__(self, node: Node, bodies: list[Schedule]) -> None:
+        self.node, self.bodies, self.kind = node, bodies, KINDS[node.attrs["kind"].name]
+        results = [Value(node, i) for i in range(len(node.types))]
+        self.bound: list[Any] = self.kind.bound(node, results)
+        self.targets: list[list[Any]] = self.kind.targets(node, results)
+
+
+class Steps(list[Any]):
+    """Encoded steps of a region, among the other parts of the step that has it."""
+
+
+class Encoded(NamedTuple):
+    """A region step whose bodies are encoded. `moves` says for each body which results do not lie where they belong:
+    (slot to, slot at, bytes); `results` are the slots of each body's; `slot` gives any memory's."""
+
+    step: RegionStep
+    bodies: list[Steps]
+    moves: list[list[tuple[int, int, int]]]
+    results: list[list[int]]
+    slot: Callable[[Any], int]
+    copy: Callable[[tuple[int, int, int]], tuple[Any, ...]]
+
+
+class Kind(NamedTuple):
+    """What the compiler does with a kind of call node; `work` adds up what its bodies do."""
+
+    bound: Callable[[Node, Sequence[Value]], list[Any]]
+    targets: Callable[[Node, Sequence[Value]], list[list[Any]]]
+    encode: Callable[[Encoded], tuple[Any, ...]]
+    work: Callable[[Mapping[str, Any], Sequence[float]], float]
+
+
+def _branches(step: Encoded) -> tuple[Any, ...]:
+    """Each branch copies out what does not lie in place."""
+    for body, left in zip(step.bodies, step.moves):
+        body += [step.copy(move) for move in left if move[2]]
+    return "cond", step.slot(step.step.node.inputs[0]), step.bodies
+
+
+def _while(step: Encoded) -> tuple[Any, ...]:
+    condition, body = step.bodies
+    return "while", condition, step.results[0][0], body, [move[:2] for move in step.moves[-1]]
+
+
+def _scan(step: Encoded) -> tuple[Any, ...]:
+    attrs, (body,) = step.step.node.attrs, step.bodies
+    rows = (m for m in (*step.step.bound, *step.step.targets[0]) if isinstance(m, Row))
+    slices = list(dict.fromkeys(map(step.slot, rows)))  # one value may be taken twice
+    return "scan", attrs["length"], attrs["reverse"], body, [move[:2] for move in step.moves[0]], slices
+
+
+def _scanned(node: Node, results: Sequence[Value]) -> list[Any]:
+    n, end = node.attrs["carry"], node.attrs["carry"] + node.attrs["xs"]
+    return [*results[:n], *map(Row, node.inputs[n:end]), *node.inputs[end:]]
+
+
+KINDS = {
+    "cond": Kind(
+        bound=lambda node, results: list(node.inputs[1:]),
+        targets=lambda node, results: [list(results) for _ in node.attrs["regions"]],
+        encode=_branches,
+        work=lambda attrs, bodies: max(bodies),
+    ),
+    "while": Kind(
+        bound=lambda node, results: [*results, *node.inputs[len(results) :]],
+        targets=lambda node, results: [[], list(results)],  # the condition's lies nowhere
+        encode=_while,
+        work=lambda attrs, bodies: sum(bodies),
+    ),
+    "scan": Kind(
+        bound=_scanned,
+        targets=lambda node, results: [[*results[: node.attrs["carry"]], *map(Row, results[node.attrs["carry"] :])]],
+        encode=_scan,
+        work=lambda attrs, bodies: sum(bodies) * attrs["length"],
+    ),
+}

@@ -1,0 +1,117 @@
+"""custom_grad: a function with a gradient of its own, and the row of the node it makes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .. import tree
+from ..errors import GradientError, StructureError
+from ..graph.expr import Node
+from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
+from ..graph.trace import trace
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.filled import zeros
+from ..nx.rows.creation import asarray
+from .backward import at
+from .evaluate import replay
+from .region import call, close
+
+
+def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with a gradient of its own: `function` returns (result, pullback), where pullback maps a cotangent of
+    the result to the gradient of its argument, or to a tuple of gradients where it has several arguments (None: zero).
+
+    Arguments are trees of tensors, by position: functools.partial fixes options of `function` before. Differentiating
+    by a tensor that it captures raises GradientError.
+
+    >>> @custom_grad
+    ... def clipped(x):
+    ...     return x, lambda g: nx.clip(g, -1.0, 1.0)
+    >>> grad(lambda x: 5 * clipped(x))(nx.tensor(2.0)).item()
+    1.0
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        if options:
+            name = getattr(function, "__name__", "custom_grad")
+            raise TypeError(
+                f"{name}: expected tensors by position, got {', '.join(options)}=; fix options before: "
+                f"custom_grad(functools.partial(function, ...))"
+            )
+        leaves, structure = tree.flatten(args)
+        tensors = [asarray(leaf) for leaf in leaves]
+        types = [t.type for t in tensors]
+
+        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[[Any], Any]]:
+            made = function(*tree.unflatten(structure, xs))
+            if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
+                raise GradientError(f"custom_grad: expected (result, pullback), got {describe(made)}; return a pair")
+            return made
+
+        forward = trace(lambda *xs: pair(xs)[0], tuple(types))
+        n = len(types)
+
+        def pull_back(*xs: Tensor) -> list[Tensor]:
+            made = pair(xs[:n])[1](tree.unflatten(forward.structure, xs[n:]))
+            return _checked(structure, types, made if len(args) > 1 else (made,))
+
+        backward = trace(pull_back, (*types, *forward.graph.output_types))
+        graphs, captured = close([forward, backward])
+        return tree.unflatten(forward.structure, call(CUSTOM_GRAD, graphs, [*tensors, *captured], arguments=n))
+
+    return wrapped
+
+
+def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
+    """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
+    try:
+        leaves = tree.flatten_like(structure, gradients)
+    except StructureError as error:
+        raise GradientError(
+            f"custom_grad: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
+            f"several (None: zero); {error}"
+        ) from None
+    found = []
+    for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
+        expected = f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got"
+        if isinstance(g, (tuple, list, dict)):
+            raise GradientError(f"{expected} {describe(g)}; of one argument return the gradient itself")
+        g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
+        if (g.dtype, g.shape) != (type_.dtype, type_.shape):
+            raise GradientError(f"{expected} {g.type}; sum, broadcast or cast it")
+        found.append(g)
+    return found
+
+
+def describe(value: Any) -> str:
+    """A value for an error: a tensor's type, or what it is."""
+    return str(value.type) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _agreements(node: Node) -> Iterator[Agreement]:
+    given, (forward, backward) = [v.type for v in node.inputs], node.attrs["regions"]
+    count = node.attrs["arguments"]
+    yield "inputs of the forward region", given, forward.input_types
+    yield "inputs of the backward region", [*given[:count], *node.types, *given[count:]], backward.input_types
+    yield "gradients", given[:count], backward.output_types
+
+
+def _pull(given: Backward) -> list[Tensor | None]:
+    node, n = given.node, given.node.attrs["arguments"]
+    if any(given.wanted[n:]):
+        captured = node.inputs[n:][given.wanted[n:].index(True)].type
+        raise GradientError(
+            f"custom_grad{at(node)}: expected gradients of its arguments only, got a captured {captured} that is "
+            f"differentiated; pass it as an argument, or through stop_grad"
+        )
+    region, captured = node.attrs["regions"][1], given.operands[n:]
+    env = replay(region, [*given.operands[:n], *given.gs, *captured])
+    return [*(env[v] for v in region.outputs), *(None for _ in captured)]
+
+
+# inputs: arguments, captured; forward: inputs -> results; backward: (arguments, a cotangent a result, captured) -> a
+# gradient an argument
+CUSTOM_GRAD = Region("custom_grad", types_of_first, _agreements, run_first, _pull, inline=True)

@@ -1,0 +1,68 @@
+"""Kinds of call node: what one does with its regions. The rows stand beside the functions that make such nodes, in
+axon.defn; whoever walks a graph asks the row, never for its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..nx.core.tensor import Tensor, TensorType
+from .expr import Node
+
+Types = Sequence[TensorType]
+Agreement = tuple[str, Types, Types]  # what, its types as they must be, and as they are
+Run = Callable[[list[Tensor]], list[Tensor]]  # one region
+
+
+class Evaluation(NamedTuple):
+    """A call node that is carried out: its regions as functions, its operands, attributes and the types of its results.
+    `empty` gives results of zeros."""
+
+    run: Sequence[Run]
+    operands: list[Tensor]
+    attrs: Mapping[str, Any]
+    empty: Callable[[], list[Tensor]]
+
+
+class Backward(NamedTuple):
+    """A call node whose results have the gradients `gs`: its operands, what `forward` kept, and which operands want a
+    gradient."""
+
+    node: Node
+    gs: list[Tensor]
+    operands: list[Tensor]
+    residuals: list[Tensor]
+    wanted: list[bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A kind of call node.
+
+    types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
+    beyond that. evaluate: the results. pull: a gradient, or None, for each operand. forward: where the gradient wants
+    more than the operands, the results and what is kept for `pull`. inline: the node means its first region, but to
+    gradients.
+    """
+
+    name: str
+    types: Callable[[Mapping[str, Any]], Types]
+    agreements: Callable[[Node], Iterable[Agreement]]
+    evaluate: Callable[[Evaluation], list[Tensor]]
+    pull: Callable[[Backward], Sequence[Any]]
+    forward: Callable[[Node, list[Tensor]], tuple[list[Tensor], list[Tensor]]] | None = None
+    inline: bool = False
+
+    def __repr__(self) -> str:
+        return repr(self.name)
+
+
+def types_of_first(attrs: Mapping[str, Any]) -> Types:
+    """The results of the first region."""
+    return attrs["regions"][0].output_types
+
+
+def run_first(given: Evaluation) -> list[Tensor]:
+    """The first region over the operands."""
+    return given.run[0](given.operands)
