@@ -10,7 +10,7 @@ from typing import Any
 import axon
 import pytest
 from axon import nx, optimizers
-from axon.compiler.kernels.lower import Lowering
+from axon.compiler.kernels import lower
 from axon.compiler.pipeline import passes, region
 from axon.compiler.planning.schedule import KernelStep
 from axon.defn import scan
@@ -93,8 +93,8 @@ def pieces(n: int) -> Traced:
 
 def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    whole = Lowering.calls
-    monkeypatch.setattr(Lowering, "calls", lambda self, origin: made.append(self) or whole(self, origin))
+    whole = lower.calls_of
+    monkeypatch.setattr(lower, "calls_of", lambda *given: made.append(given) or whole(*given))
     (step,) = region(pieces(9).graph).steps
     assert isinstance(step, KernelStep) and len(made) == 1
     assert [(c.parameters["o0"], c.parameters["o1"]) for c in step.calls] == [(i, i + 1) for i in range(9)]

@@ -7,13 +7,10 @@ loops is computed again if that is cheap, and kept in scratch memory if not.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ...dtypes import int32
+from .assembly import Numbering
 from .kernel import For, Instr, Reduce, Stmt
-
-if TYPE_CHECKING:
-    from .lower import Lowering
 
 Stores = Sequence[tuple[int, int]]  # (operand number, instruction)
 
@@ -21,8 +18,8 @@ Stores = Sequence[tuple[int, int]]  # (operand number, instruction)
 class Writer:
     """Numbers instructions as they are written; one scope a loop, inner scopes see outer ones."""
 
-    def __init__(self, lowering: Lowering) -> None:
-        self.lowering, self.code = lowering, lowering.nest.code
+    def __init__(self, numbering: Numbering) -> None:
+        self.numbering, self.code = numbering, numbering.nest.code
         self.count = 0
 
     def new(self) -> int:
@@ -37,10 +34,10 @@ class Writer:
             if instr.op == "reduce" or instr.op == "second":
                 raise AssertionError("a reduction's result is defined by its loop")
             scope[k] = self.new()
-            body.append(Instr(scope[k], instr.op, instr.dtype, args, self.lowering.attr(instr)))
+            body.append(Instr(scope[k], instr.op, instr.dtype, args, self.numbering.attr(instr)))
 
     def store(self, operand: int, value: int, body: list[Stmt]) -> None:
-        body.append(Instr(-1, "store", self.lowering.assembly.operands[operand].dtype, (value,), operand))
+        body.append(Instr(-1, "store", self.numbering.assembly.operands[operand].dtype, (value,), operand))
 
     def reduces(
         self,
@@ -75,10 +72,10 @@ def closure(code: Sequence, wanted: Iterable[int], known: Container[int]) -> set
     return found
 
 
-def map_body(lowering: Lowering, stores: Stores) -> list[Stmt]:
+def map_body(numbering: Numbering, stores: Stores) -> list[Stmt]:
     """What does not depend on the inner axis, then one loop over it."""
-    writer, depends = Writer(lowering), lowering.depends()
-    inner = lowering.inner
+    writer, depends = Writer(numbering), numbering.depends()
+    inner = numbering.inner
     needed = closure(writer.code, [v for _, v in stores], {})
     body: list[Stmt] = []
     scope: dict[int, int] = {}
@@ -91,10 +88,10 @@ def map_body(lowering: Lowering, stores: Stores) -> list[Stmt]:
     return [*body, For(inner, tuple(inside))]
 
 
-def column_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[int, ...]]) -> list[Stmt]:
+def column_body(numbering: Numbering, stores: Stores, partials: Mapping[int, tuple[int, ...]]) -> list[Stmt]:
     """The loop over the reduced axis around the loop over inner; reductions are stored afterwards."""
-    writer, depends, code = Writer(lowering), lowering.depends(), lowering.nest.code
-    reduced, inner = lowering.axes.outer, lowering.inner
+    writer, depends, code = Writer(numbering), numbering.depends(), numbering.nest.code
+    reduced, inner = numbering.axes.outer, numbering.inner
     reductions = [k for k, i in enumerate(code) if i.op == "reduce"]
     sources = [a for k in reductions for a in code[k].args]
     early = [(o, v) for o, v in stores if not after(code, v)]
@@ -126,10 +123,10 @@ def after(code: Sequence, value: int) -> bool:
     return any(code[k].op == "reduce" for k in closure(code, [value], {}))
 
 
-def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[int, ...]]) -> list[Stmt]:
+def row_body(numbering: Numbering, stores: Stores, partials: Mapping[int, tuple[int, ...]]) -> list[Stmt]:
     """Row-level instructions and loops over the row, phase by phase."""
-    writer, depends, code = Writer(lowering), lowering.depends(), lowering.nest.code
-    inner = lowering.inner
+    writer, depends, code = Writer(numbering), numbering.depends(), numbering.nest.code
+    inner = numbering.inner
     level = {k for k, d in enumerate(depends) if inner not in d}  # what has one value a row
     phase: list[int] = []
     for instr in code:
@@ -138,7 +135,7 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
     needed = closure(code, [*(v for _, v in stores), *partials], {})
     reductions = sorted(k for k in needed if code[k].op == "reduce")
     last = max([phase[v] for _, v in stores] + [phase[k] - 1 for k in reductions] + [0])
-    whole = {operand: lowering.assembly.operands[operand].access[inner] != "0" for operand, _ in stores}
+    whole = {operand: numbering.assembly.operands[operand].access[inner] != "0" for operand, _ in stores}
 
     # Plan from the last loop to the first: what each computes, and what it reads that an earlier one keeps for it: what
     # would take a division or a transcendental to compute again.
@@ -160,7 +157,7 @@ def row_body(lowering: Lowering, stores: Stores, partials: Mapping[int, tuple[in
             if phase[k] < p and any(code[j].cost > 1 for j in closure(code, [k], level)):
                 read[p].add(k)
                 if k not in kept:
-                    kept[k] = lowering.assembly.operand("scratch", code[k].dtype, [0] * inner + [1])
+                    kept[k] = numbering.assembly.operand("scratch", code[k].dtype, [0] * inner + [1])
                     roots[phase[k]].append(k)
                 continue
             stack.extend(code[k].args)

@@ -9,8 +9,8 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from ...graph.expr import Value
+from ..kernels.assembly import Call
 from ..kernels.kernel import For, Instr, Kernel
-from ..kernels.lower import Call
 from .regions import RegionStep, Row
 from .schedule import KernelStep, Schedule, reads, writes
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from math import nan, prod
 from typing import Any, NamedTuple
 
+from ..kernels.assembly import Temporary
 from ..kernels.kernel import For, Instr
-from ..kernels.lower import Temporary
 from ..library.step import LibraryStep
 from ..library.table import LIBRARY
 from ..targets.cache import Statistics

@@ -8,8 +8,9 @@ from typing import Any
 from ...graph.expr import CALL, Graph, Node, Value
 from ...nx.core.op import RESHAPE
 from ..fusion.units import Group, Single, Unit
+from ..kernels.assembly import Call
 from ..kernels.kernel import For, Instr, Kernel
-from ..kernels.lower import Call, Lowerer
+from ..kernels.lower import Lowerer
 from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
