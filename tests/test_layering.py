@@ -177,19 +177,8 @@ FLOORS = {
     "nx": "core | rows | *",
     "compiler": "fusion.index | decompose simplify | library | fusion | kernels | targets | planning | *",
 }
-# What looks upward, and is to come down. What core needs of rows is `convert` and `asarray`, which lie among them; what
-# rows need of composed functions are those that order axes (layout) and make filled tensors (filled).
+# What looks upward, and is to come down.
 UPWARD = {
-    "nx.core.number": {"nx.rows.conversion", "nx.rows.creation", "nx.rows.elementwise"},
-    "nx.core.op": {"nx.rows.creation"},
-    "nx.core.tensor": {"nx", "nx.rows.creation", "nx.rows.elementwise"},
-    "nx.rows.contractions": {"nx.layout"},
-    "nx.rows.creation": {"nx.layout"},
-    "nx.rows.elementwise": {"nx.filled"},
-    "nx.rows.indexing": {"nx.filled"},
-    "nx.rows.movement": {"nx.filled"},
-    "nx.rows.reductions": {"nx.filled", "nx.layout"},
-    "nx.rows.windows": {"nx.filled"},
     "compiler.kernels.interpret": {"compiler.targets.target"},  # the scalars that it runs are the CPU's, unless given
 }
 

@@ -178,7 +178,7 @@ def tensor_method(stub: Stub, name: str, value: Any) -> str:
         result = stub.uses({"at": "At"}.get(name, "Tensor"), "axon.nx.subscript")
         return f"    @property\n    def {name}(self) -> {result}: ...\n"
     signature = inspect.signature(value)
-    if name.startswith("__"):
+    if value.__name__ != name and name.startswith("__"):  # an operator, whose function has a name of its own
         other = [p for p in [*signature.parameters.values()][1:] if p.kind is not p.VAR_POSITIONAL]
         operand = ", key: Any" if name == "__getitem__" else ", other: Operand" if other else ""
         for _, type_ in re.findall(r"(\w+): (\w+)", operand):

@@ -12,7 +12,8 @@ from axon import config, nx
 from axon.backends.array_api import ArrayBackend
 from axon.defn import grad, jit, vjp
 from axon.errors import AxonError
-from axon.nx.core.op import TABLE, call
+from axon.nx.core.call import call
+from axon.nx.core.op import TABLE
 from axon.nx.core.tensor import Tensor
 
 NUMPY = config.lookup("backend", "numpy")

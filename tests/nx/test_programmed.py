@@ -10,7 +10,8 @@ from axon.compiler.targets import cache
 from axon.defn import grad, jit
 from axon.errors import CompileError, DTypeError, ShapeError
 from axon.nx import random
-from axon.nx.core.op import attribute_key, lifted, programmed
+from axon.nx.core.declare import lifted, programmed
+from axon.nx.core.op import attribute_key
 
 DRAWS = {
     "normal": lambda k: random.normal(k, (7, 301)),

@@ -14,7 +14,7 @@ from ..exact import Exact
 from ..nx.core.number import WIDE, brief, scalar_type
 from ..nx.core.op import Given
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.rows.creation import asarray
+from ..nx.creation import asarray
 
 Place = int | str  # of an argument: the position of a positional parameter, the name of any other
 Places = Place | Sequence[Place]

@@ -14,8 +14,8 @@ from ..graph.regions import Agreement, Backward, Evaluation, Region, types_of_fi
 from ..graph.trace import trace
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.core.types import can_cast
+from ..nx.creation import asarray
 from ..nx.rows.conversion import astype, clip
-from ..nx.rows.creation import asarray
 from .backward import pulled, spread
 from .region import call, callables, close, over, same_structure, same_types, tensors
 

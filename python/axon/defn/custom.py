@@ -12,8 +12,8 @@ from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.tensor import Tensor, TensorType
+from ..nx.creation import asarray
 from ..nx.filled import zeros
-from ..nx.rows.creation import asarray
 from .backward import at
 from .evaluate import replay
 from .region import call, close

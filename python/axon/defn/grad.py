@@ -14,8 +14,8 @@ from ..graph.expr import Value
 from ..graph.trace import Traced, trace
 from ..nx.core.backend import beside, tracing
 from ..nx.core.tensor import Tensor, TensorType
+from ..nx.creation import asarray
 from ..nx.rows import movement
-from ..nx.rows.creation import asarray
 from .arguments import listed, place_of
 from .backward import Record, filled, pull, record
 from .custom import describe

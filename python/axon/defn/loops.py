@@ -15,9 +15,9 @@ from ..graph.regions import Agreement, Backward, Evaluation, Region, Types
 from ..graph.trace import trace
 from ..nx.core.op import sized
 from ..nx.core.tensor import Tensor, TensorType
+from ..nx.creation import asarray
 from ..nx.layout import stack
 from ..nx.rows.conversion import astype
-from ..nx.rows.creation import asarray
 from ..nx.rows.movement import rename, slice_, squeeze
 from .backward import at, filled, pulled
 from .region import call, callables, close, same_structure, same_types, tensors

@@ -12,7 +12,7 @@ from ..graph.regions import Region
 from ..graph.trace import Traced, capture_key
 from ..nx.core.backend import select
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.rows.creation import asarray
+from ..nx.creation import asarray
 from .evaluate import apply
 
 

@@ -15,7 +15,7 @@ from ..errors import AxonError, TraceError
 from ..nx.core.backend import recording, tracing
 from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.rows.creation import asarray
+from ..nx.creation import asarray
 from .expr import Builder, Graph, Node, Value
 
 

@@ -20,7 +20,6 @@ from ..dtypes import uint16 as uint16
 from ..dtypes import uint32 as uint32
 from ..dtypes import uint64 as uint64
 from . import random as random
-from .core.info import Info as __array_namespace_info__  # noqa: F401
 from .core.tensor import Tensor as Tensor
 from .core.tensor import TensorType as TensorType
 from .core.types import can_cast as can_cast
@@ -28,6 +27,12 @@ from .core.types import finfo as finfo
 from .core.types import iinfo as iinfo
 from .core.types import isdtype as isdtype
 from .core.types import result_type as result_type
+from .creation import asarray as asarray
+from .creation import backend_transfer as backend_transfer
+from .creation import from_dlpack as from_dlpack
+from .creation import iota as iota
+from .creation import template as template
+from .creation import tensor as tensor
 from .filled import empty as empty
 from .filled import empty_like as empty_like
 from .filled import eye as eye
@@ -39,6 +44,7 @@ from .filled import tril as tril
 from .filled import triu as triu
 from .filled import zeros as zeros
 from .filled import zeros_like as zeros_like
+from .info import Info as __array_namespace_info__  # noqa: F401
 from .layout import broadcast_arrays as broadcast_arrays
 from .layout import concat as concat
 from .layout import flatten as flatten
@@ -68,13 +74,7 @@ from .rows.conversion import where as where
 from .rows.convolution import conv as conv
 from .rows.convolution import conv_input_gradient as conv_input_gradient
 from .rows.convolution import conv_kernel_gradient as conv_kernel_gradient
-from .rows.creation import asarray as asarray
-from .rows.creation import backend_transfer as backend_transfer
-from .rows.creation import from_dlpack as from_dlpack
-from .rows.creation import iota as iota
 from .rows.creation import literal as literal
-from .rows.creation import template as template
-from .rows.creation import tensor as tensor
 from .rows.elementwise import abs as abs
 from .rows.elementwise import add as add
 from .rows.elementwise import ceil as ceil

@@ -12,12 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 from ..dtypes import DTypeLike, float32
 from ..errors import ShapeError
 from .core.backend import on
-from .core.op import composed, lifted, naming
+from .core.convert import convert
+from .core.declare import composed, lifted, naming
 from .core.rules import integer, shape_of
 from .core.tensor import Tensor
+from .creation import iota
 from .rows.conversion import astype, where
-from .rows.creation import asarray, convert, iota
 from .rows.logic import equal, greater_equal
+from .rows.movement import broadcast_to
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,10 +47,7 @@ def full(
     >>> nx.full((2,), 1.5)
     float32[2] [1.5, 1.5]
     """
-    from .rows.movement import broadcast_to
-
-    value = asarray(fill_value, dtype) if isinstance(fill_value, Tensor) else convert("full", fill_value, dtype)
-    return broadcast_to(value, shape_of("full", shape))
+    return broadcast_to(convert("full", fill_value, dtype), shape_of("full", shape))
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import ShapeError
 from .core.backend import beside
-from .core.op import composed, describe, lift, naming
+from .core.declare import composed, lift, naming
+from .core.op import describe
 from .core.rules import axes_of, axis_of, broadcast_shapes, integer, integers
 from .core.tensor import Tensor
 from .rows.logic import Operand

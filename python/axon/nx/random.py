@@ -18,15 +18,15 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, float32, float64, int32, uint32, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
+from .core.declare import lifted, programmed
 from .core.number import Number, is_known
-from .core.op import lifted, programmed
 from .core.rules import broadcast_shapes, elementwise, integer, shape_of
 from .core.tensor import Shape, Tensor, TensorType
 from .core.types import LAYOUT, finfo
+from .creation import asarray, iota, tensor
 from .layout import stack, unstack
 from .rows import special
 from .rows.conversion import astype, clip, where
-from .rows.creation import asarray, iota, tensor
 from .rows.elementwise import abs, floor_divide, fma, maximum, minimum, remainder
 from .rows.logic import (
     bitwise_and,

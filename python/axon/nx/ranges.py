@@ -11,9 +11,9 @@ from ..dtypes import dtype as to_dtype
 from .core.number import Number, is_known, scalar_of
 from .core.rules import integer
 from .core.tensor import Tensor
+from .creation import asarray, iota
 from .filled import placed
 from .rows.conversion import astype, where
-from .rows.creation import asarray, iota
 from .rows.elementwise import floor, floor_divide, fma, remainder
 from .rows.logic import equal, isfinite
 

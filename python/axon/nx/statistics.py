@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from .core.op import composed
+from .core.declare import composed
 from .core.rules import axes_of
 from .core.tensor import Tensor
 from .rows.conversion import where

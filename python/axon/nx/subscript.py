@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
 from .core.backend import tracing
+from .core.convert import convert
+from .core.declare import lifted
 from .core.number import Number, brief, scalar_type
-from .core.op import attribute_key, keep, lifted
+from .core.op import attribute_key, keep
 from .core.rules import broadcast_shapes
 from .core.tensor import Shape, Tensor
+from .creation import asarray
 from .filled import full
 from .rows.conversion import where
-from .rows.creation import asarray, convert
 from .rows.indexing import positions, scatter, scatter_add, take
 from .rows.movement import broadcast_to, expand_dims, flip, pad, reshape, slice_, squeeze
 

@@ -11,6 +11,7 @@ from typing import Any
 from ...dtypes import DType, bool_, float64, int64, uint64
 from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError
+from .op import apply, as_dtype
 from .rounding import nearest
 from .tensor import Tensor
 
@@ -74,18 +75,14 @@ class Number:
 
     def cast(self, name: str, dtype: DType) -> Tensor:
         """The number in a dtype, for the function `name`."""
-        from ..rows.conversion import astype
-
         if dtype.is_integer:
             self.book.met.setdefault((self.value, dtype), name)
-        return astype(self.wide, dtype)
+        return as_dtype(self.wide, dtype)
 
     @property
     def tensor(self) -> Tensor:
         """The tensor that it is by itself."""
-        from ..rows.creation import asarray
-
-        return asarray(self)
+        return self.cast("asarray", self.dtype)
 
     @property
     def dtype(self) -> DType:
@@ -103,13 +100,6 @@ class Number:
         return self.tensor[key]  # type: ignore[index]
 
     __divmod__, __rdivmod__ = Tensor.__divmod__, Tensor.__rdivmod__
-
-    def __round__(self, digits: int | None = None) -> Number:
-        from ..rows.conversion import astype
-        from ..rows.elementwise import to_decimals
-
-        found = to_decimals(self.cast("round", int64) if self.python is bool else self.wide, digits)
-        return _computed("round", astype(found, int64) if digits is None else found, round, (self, digits))
 
     # Python asks for a value, which a traced tensor refuses.
 
@@ -184,16 +174,15 @@ def brief(value: Any) -> str:
 
 def operate(function: Callable[..., Tensor], operator: str, name: str, operands: Sequence[Any]) -> Number:
     """What Python's operator gives of numbers: a number, of the type that Python gives for values like these."""
-    from ..rows.conversion import astype
-
-    apply = getattr(operators, operator)
-    kind = type(apply(*[o.python(1) if type(o) is Number else o for o in operands]))
+    python = getattr(operators, operator)
+    kind = type(python(*[o.python(1) if type(o) is Number else o for o in operands]))
     floats = kind is float or float in map(scalar_type, operands)
-    made = function(*[_as(name, o, float64 if floats else int64) for o in operands])
-    return _computed(name, astype(made, WIDE[kind]), apply, operands)
+    made = function(*[as_tensor(name, o, float64 if floats else int64) for o in operands])
+    return computed(name, as_dtype(made, WIDE[kind]), python, operands)
 
 
-def _computed(name: str, wide: Tensor, function: Callable[..., Any], operands: Sequence[Any]) -> Number:
+def computed(name: str, wide: Tensor, function: Callable[..., Any], operands: Sequence[Any]) -> Number:
+    """What a function of Python gives of numbers, where a trace computes it as `wide`."""
     book = next(o.book for o in operands if type(o) is Number)
     number = Number(wide, book, book.note(function, operands))
     if number.python is int:
@@ -201,7 +190,8 @@ def _computed(name: str, wide: Tensor, function: Callable[..., Any], operands: S
     return number
 
 
-def _as(name: str, value: Any, dtype: DType) -> Tensor:
-    from ..rows.creation import convert
-
-    return convert(name, value, dtype)
+def as_tensor(name: str, value: Any, dtype: DType) -> Tensor:
+    """A number in a dtype, for the function `name`; its value is known to a trace, unless it was given to one."""
+    if type(value) is Number:
+        return value.cast(name, dtype)
+    return apply("literal", value=scalar_of(name, value, dtype), dtype=dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...dtypes import DType, bfloat16, float64
+from ...dtypes import DType, bfloat16, bool_, float64
 
 
 def nearest(value: int | float, dtype: DType) -> float:
@@ -40,3 +40,19 @@ def to_bfloat16(xp: Any, x: Any) -> Any:
         inexact = (back != wide) & (wide == wide)
         x = (words - (xp.abs(back) > xp.abs(wide)) | inexact).astype("uint32").view("float32")
     return x.astype(bfloat16.numpy)
+
+
+def cast(xp: Any, x: Any, dtype: DType) -> Any:
+    """`astype` of an array."""
+    if dtype is bool_:
+        return x != 0
+    if dtype is bfloat16:
+        return to_bfloat16(xp, x)
+    if x.dtype.kind != "f" or dtype.is_float:
+        return x.astype(dtype.numpy)
+    # Both bounds are powers of two (or 0), so they are exact in the float dtype. NaN is neither above nor inside.
+    inside, above = (x >= float(dtype.lowest)) & (x < float(dtype.highest + 1)), x >= float(dtype.highest + 1)
+    y = xp.where(inside, x, xp.zeros_like(x)).astype(dtype.numpy)
+    y[above] = dtype.highest
+    y[x < float(dtype.lowest)] = dtype.lowest
+    return y

@@ -13,8 +13,9 @@ from typing import Any
 
 from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
+from .declare import DTypeRule, declaring
 from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, SEQUENCING, WINDOW
-from .op import DTypeRule, declaring, describe, sized
+from .op import describe, sized
 from .tensor import Names, Shape, TensorType
 
 Settled = tuple[Shape, Names, Mapping[str, Any]]

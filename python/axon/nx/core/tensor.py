@@ -170,12 +170,6 @@ class Tensor(Methods):
     def __int__(self) -> int:
         return int(self.item())
 
-    def __round__(self, digits: int | None = None) -> Tensor:
-        """Every element as nx.round gives it, or to so many decimals."""
-        from ..rows.elementwise import to_decimals
-
-        return to_decimals(self, digits)
-
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other  # type: ignore[operator]
 
@@ -209,17 +203,3 @@ class Tensor(Methods):
         from .display import show
 
         return show(self, bare=True)
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from ... import nx
-
-        return nx
-
-    def __reduce__(self) -> Any:
-        import numpy as np
-
-        from ..rows.creation import restored
-
-        # Bits, because NumPy sends no memory of a dtype that it does not know out of band (protocol 5).
-        bits = np.asarray(self.numpy(), order="C").view(f"u{self.dtype.itemsize}")
-        return restored, (bits, self.dtype.name, self.names, self.device)

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from ...errors import ShapeError
-from ..core.op import composed, describe, operator
+from ..core.declare import composed, operator
+from ..core.op import describe
 from ..core.rules import Settled, axes_of, axis_of, broadcast_shapes, contraction, merged, names_of
 from ..core.tensor import Tensor, TensorType
-from ..layout import swapaxes
 from .movement import broadcast_to, permute_dims, reshape
 
 Axis = int | str | Sequence[int | str]
@@ -132,7 +132,8 @@ def matmul(a: Tensor, b: Tensor, /) -> Tensor:
             return dot_general(a, b, contract=((-1,), (0,)))
         return dot_general(a, b, contract=((-1,), (-2,)))
     if a.ndim == 2:
-        return swapaxes(dot_general(b, a, contract=((-2,), (-1,))), -2, -1)
+        y = dot_general(b, a, contract=((-2,), (-1,)))
+        return permute_dims(y, (*range(y.ndim - 2), y.ndim - 1, y.ndim - 2))
     leads = [TensorType(x.dtype, x.shape[:-2]) for x in (a, b)]
     lead = broadcast_shapes("matmul", leads)
     a, b = (x if x.shape[:-2] == lead else broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))

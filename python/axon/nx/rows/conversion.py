@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...dtypes import DType, DTypeLike, bfloat16, bool_
+from ...dtypes import DType, DTypeLike
 from ...dtypes import dtype as to_dtype
+from ..core.declare import composed, method, row
 from ..core.kinds import ELEMENTWISE
-from ..core.op import Inference, composed, method, row
-from ..core.rounding import to_bfloat16
+from ..core.op import Inference
+from ..core.rounding import cast
 from ..core.rules import choice, elementwise
 from ..core.tensor import Tensor, TensorType
 from .logic import Operand, greater, less
@@ -50,22 +51,6 @@ def _astype_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
     dtype = to_dtype(attrs["dtype"])
     given = x if isinstance(x, TensorType) else TensorType(to_dtype(x), ())
     return Inference((given.dtype,), (TensorType(dtype, given.shape, given.names),), {"dtype": dtype})
-
-
-def cast(xp: Any, x: Any, dtype: DType) -> Any:
-    """`astype` of an array."""
-    if dtype is bool_:
-        return x != 0
-    if dtype is bfloat16:
-        return to_bfloat16(xp, x)
-    if x.dtype.kind != "f" or dtype.is_float:
-        return x.astype(dtype.numpy)
-    # Both bounds are powers of two (or 0), so they are exact in the float dtype. NaN is neither above nor inside.
-    inside, above = (x >= float(dtype.lowest)) & (x < float(dtype.highest + 1)), x >= float(dtype.highest + 1)
-    y = xp.where(inside, x, xp.zeros_like(x)).astype(dtype.numpy)
-    y[above] = dtype.highest
-    y[x < float(dtype.lowest)] = dtype.lowest
-    return y
 
 
 def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tensor | None]:

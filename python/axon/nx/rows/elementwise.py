@@ -6,16 +6,22 @@ operands already broadcast to the result's shape.
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable
 from typing import Any
 
+from ...dtypes import int64
 from ...errors import DTypeError
-from ..core.op import composed, method, operator
+from ..core.convert import convert
+from ..core.declare import composed, method, operator
+from ..core.number import Number, computed
+from ..core.op import as_dtype
 from ..core.rules import elementwise, floating, floats, full_floats, integer, numeric
 from ..core.tensor import Tensor
 from .conversion import astype, where
 from .logic import Operand, equal, greater, isfinite, signbit
+from .movement import repeated
 
 # Arithmetic
 
@@ -251,9 +257,7 @@ def _whole(row: Callable[[Operand], Tensor]) -> Callable[[Operand], Tensor]:
 
     @functools.wraps(row)
     def run(x: Operand, /) -> Tensor:
-        from .creation import asarray
-
-        x = asarray(x)
+        x = convert("asarray", x)
         return row(x) if x.dtype.is_float else x
 
     return method(run)
@@ -315,6 +319,20 @@ def to_decimals(x: Tensor, digits: int | None) -> Tensor:
     return astype(where(isfinite(made), made, wide), x.dtype)
 
 
+@method
+def __round__(x: Tensor, /, digits: int | None = None) -> Tensor:
+    """Every element as nx.round gives it, or to so many decimals."""
+    return to_decimals(x, digits)
+
+
+def _rounded_number(self: Number, digits: int | None = None) -> Number:
+    found = to_decimals(self.cast("round", int64) if self.python is bool else self.wide, digits)
+    return computed("round", as_dtype(found, int64) if digits is None else found, builtins.round, (self, digits))
+
+
+Number.__round__ = _rounded_number  # type: ignore[attr-defined]
+
+
 # The complex functions, of real numbers: no dtype is complex
 
 
@@ -345,6 +363,4 @@ def imag(x: Tensor, /) -> Tensor:
     >>> nx.imag(2.0)
     float32[] 0.
     """
-    from ..filled import zeros_like
-
-    return zeros_like(x)
+    return repeated(False, x.dtype, x.shape)

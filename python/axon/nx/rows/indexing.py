@@ -11,9 +11,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...dtypes import int32, int64
+from ...dtypes import bool_, int32, int64
 from ...errors import DTypeError, ShapeError
-from ..core.op import Index, composed, describe
+from ..core.declare import composed
+from ..core.op import Index, describe
 from ..core.rules import (
     Settled,
     axis_of,
@@ -27,11 +28,10 @@ from ..core.rules import (
     names_of,
 )
 from ..core.tensor import Shape, Tensor, TensorType
-from ..filled import full, zeros_like
 from .conversion import astype, clip, where
-from .creation import iota
+from .creation import iota_
 from .logic import equal, greater_equal, less, logical_and
-from .movement import broadcast_to, identity_map, reshape, squeeze, take_slice
+from .movement import broadcast_to, identity_map, repeated, reshape, squeeze, take_slice
 
 Types = Sequence[TensorType]
 
@@ -145,6 +145,10 @@ def _over(indices: Tensor, x: Tensor, axis: int) -> Tensor:
     return reshape(indices, (*indices.shape, *(1,) * (x.ndim - axis - 1)))
 
 
+def _zeros(x: Tensor) -> Tensor:
+    return repeated(0, x.dtype, x.shape)
+
+
 Gradients = tuple[Tensor | None, ...]
 
 
@@ -152,17 +156,17 @@ def _scatter_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis:
     """Only the last update of an element was written, so only it has a gradient."""
     n = x.shape[axis]
     if not n:
-        return g, None, zeros_like(u)
-    order = reshape(iota(i.size, 0), i.shape)
-    last = full((n,), -1, int32).scatter(i, order, axis=0).take(i, axis=0)
+        return g, None, _zeros(u)
+    order = reshape(iota_(i.size, 0), i.shape)
+    last = repeated(-1, int32, (n,)).scatter(i, order, axis=0).take(i, axis=0)
     written = logical_and(equal(last, order), _inside(i, n))
-    return g.scatter(i, zeros_like(u), axis=axis), None, where(_over(written, x, axis), g.take(i, axis=axis), 0)
+    return g.scatter(i, _zeros(u), axis=axis), None, where(_over(written, x, axis), g.take(i, axis=axis), 0)
 
 
 def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, axis: int) -> Gradients:
     n = x.shape[axis]
     if not n:
-        return g, None, zeros_like(u)
+        return g, None, _zeros(u)
     return g, None, where(_over(_inside(i, n), x, axis), g.take(i, axis=axis), 0)
 
 
@@ -171,7 +175,7 @@ def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, a
     eager=_take_eager,
     index_map=_take_map,
     outside=_outside_axis,
-    vjp=lambda g, y, x, i, *, axis: (zeros_like(x).scatter_add(_read(i, x.shape[axis], axis), g, axis=axis), None),
+    vjp=lambda g, y, x, i, *, axis: (_zeros(x).scatter_add(_read(i, x.shape[axis], axis), g, axis=axis), None),
 )
 def take(x: Tensor, indices: Tensor, /, axis: int | str | None = None) -> Tensor:
     """The slices of x at these indices of an axis; the indices' axes stand where the axis was.
@@ -241,11 +245,11 @@ def positions(x: Shape, parts: Sequence[Tensor | None], shape: Shape, *, first: 
     """Row-major positions in an axis of x.size elements of (parts[k] along axis k; None is the position's own), with
     each part limited to its axis, and whether all parts were inside. first: the first axis's number, for errors."""
     dtype = _index_dtype(math.prod(x))
-    flat, inside = full(shape, 0, dtype), full(shape, True)
+    flat, inside = repeated(0, dtype, shape), repeated(True, bool_, shape)
     for k, (n, part) in enumerate(zip(x, parts)):
         stride = math.prod(x[k + 1 :])
         if part is None:
-            flat = flat + iota(shape, k, dtype) * stride
+            flat = flat + iota_(shape, k, dtype) * stride
         else:
             flat = flat + astype(_read(part, n, first + k), dtype) * stride
             inside = logical_and(inside, _inside(part, n))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..core.op import operator
+from ..core.declare import operator
 from ..core.rules import bitwise, classifying, elementwise, equality, integral, logical, ordering, signs
 from ..core.tensor import Tensor
 

@@ -7,8 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...dtypes import DType, bool_
 from ...errors import ShapeError
-from ..core.op import RESHAPE, Index, composed, describe
+from ..core.declare import composed
+from ..core.number import as_tensor
+from ..core.op import RESHAPE, Index, describe
 from ..core.rules import (
     Settled,
     axes_of,
@@ -165,13 +168,10 @@ def pad_array(xp: Any, x: Any, value: Any, config: Sequence[tuple[int, int, int]
 
 
 def _pad_vjp(g: Tensor, y: Tensor, x: Tensor, value: Tensor, *, config: Any) -> tuple[Tensor, Tensor]:
-    from ..filled import full_like
-    from .reductions import sum
-
     cropped = pad(g, [(-lo, -hi, 0) for lo, hi, _ in config])
     steps = [inner + 1 for *_, inner in config]
-    outside = pad(full_like(x, False, dtype="bool"), config, True)
-    return slice_(cropped, [0] * x.ndim, cropped.shape, steps), sum(where(outside, g, 0))
+    outside = pad(repeated(False, bool_, x.shape), config, True)
+    return slice_(cropped, [0] * x.ndim, cropped.shape, steps), where(outside, g, 0).sum()
 
 
 def _flip_shape(name: str, types: Types, *, axis: Any) -> Settled:
@@ -270,11 +270,9 @@ def permute_dims(x: Tensor, /, axes: Sequence[int | str]) -> Tensor:
 
 
 def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, *, shape: Shape) -> tuple[Tensor]:
-    from .reductions import sum
-
     first = len(shape) - x.ndim
-    repeated = [i for i, s in enumerate(shape) if i < first or x.shape[i - first] != s]
-    return (reshape(sum(g, axis=repeated, dtype=g.dtype), x.shape),)
+    repeats = [i for i, s in enumerate(shape) if i < first or x.shape[i - first] != s]
+    return (g.sum(axis=repeats, dtype=g.dtype).reshape(x.shape),)
 
 
 @movement(shape=_broadcast_shape, index_map=_broadcast_map, vjp=_broadcast_vjp)
@@ -403,3 +401,8 @@ def take_slice(x: Tensor, start: int, stop: int, axis: int) -> Tensor:
     starts, stops = [0] * x.ndim, list(x.shape)
     starts[axis], stops[axis] = start, stop
     return slice_(x, starts, stops)
+
+
+def repeated(value: bool | int | float, dtype: DType, shape: Shape) -> Tensor:
+    """One value in every place."""
+    return broadcast_to(as_tensor("full", value, dtype), shape)

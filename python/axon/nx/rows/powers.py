@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import DTypeError
-from ..core.op import method, operator
+from ..core.convert import convert
+from ..core.declare import method, operator
 from ..core.rules import elementwise, floating, numeric
 from ..core.tensor import Tensor
 from .conversion import where
@@ -38,9 +39,7 @@ def _power(row: Callable[[Operand, Operand], Tensor]) -> Callable[[Operand, Oper
     @functools.wraps(row)
     def run(x: Operand, y: Operand, /) -> Tensor:
         if isinstance(y, int) and y < 0:
-            from .creation import asarray
-
-            if (base := asarray(x)).dtype.is_integer:
+            if (base := convert("asarray", x)).dtype.is_integer:
                 raise DTypeError(f"pow: expected an exponent of at least 0 for {base.type}, got {y}; cast it")
         return row(x, y)
 

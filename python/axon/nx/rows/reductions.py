@@ -8,14 +8,13 @@ from typing import Any
 
 from ...dtypes import DTypeLike, float64
 from ..core.combine import ADD, ARGMAX, ARGMIN, LOGICAL_AND, LOGICAL_OR, MAXIMUM, MINIMUM, MULTIPLY
-from ..core.op import composed
+from ..core.declare import composed
 from ..core.rules import accumulating, choosing, locating, logical, numeric, position, reduction
 from ..core.tensor import Tensor
-from ..layout import concat, flatten
 from .conversion import astype, where
 from .elementwise import abs, divide
 from .logic import equal, isfinite, isnan, less_equal, logical_and, logical_or, not_equal
-from .movement import broadcast_to, expand_dims, permute_dims, reshape, take_slice
+from .movement import broadcast_to, concat_, expand_dims, permute_dims, repeated, reshape, take_slice
 from .wide import widened
 
 Axis = int | str | Sequence[int | str] | None
@@ -44,15 +43,13 @@ def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, *, axis: tuple[int, ...], keepdim
 
 def _others(x: Tensor) -> Tensor:
     """The product of all other elements along axis 0: of the pairs but one's own, times the other of the pair."""
-    from ..filled import ones_like
-
     n, half = x.shape[0], x.shape[0] // 2
     if n < 2:
-        return ones_like(x)
+        return repeated(1, x.dtype, x.shape)
     a, b, odd = (take_slice(x, lo, hi, 0) for lo, hi in ((0, half), (half, 2 * half), (2 * half, n)))
-    pairs = _others(concat([a * b, odd]))
+    pairs = _others(concat_([a * b, odd], axis=0))
     shared = take_slice(pairs, 0, half, 0)
-    return concat([shared * b, shared * a, take_slice(pairs, half, n - half, 0)])
+    return concat_([shared * b, shared * a, take_slice(pairs, half, n - half, 0)], axis=0)
 
 
 def _sum(xp: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
@@ -217,5 +214,5 @@ def all_close(x: Tensor, y: Tensor, /, *, rtol: float = 1e-5, atol: float = 1e-8
 def _positioned(row: Any, x: Tensor, axis: int | str | None, keepdims: bool) -> Tensor:
     if axis is not None:
         return row(x, axis=axis, keepdims=keepdims)
-    found = row(flatten(x), axis=0)
+    found = row(reshape(x, (x.size,)), axis=0)
     return reshape(found, (1,) * x.ndim) if keepdims else found

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import float32, result_type
+from ..core.convert import convert
 from ..core.tensor import Tensor
-from .creation import asarray
 
 
 def widened(*given: Any) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
@@ -18,7 +18,7 @@ def widened(*given: Any) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
     >>> rounded(nx.sqrt(nx.sum(x * x)))
     float16[] 600.
     """
-    tensors = [asarray(t) for t in given]
+    tensors = [convert("asarray", t) for t in given]
     floats = [t.dtype for t in tensors if t.dtype.is_float]
     dtype = result_type(*floats) if floats else float32
     return [t.astype(dtype.computed_in) for t in tensors], lambda y: y.astype(dtype)

@@ -8,17 +8,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...dtypes import DType, float32
+from ...dtypes import DType, bool_, float32
 from ...errors import ShapeError
 from ..core.combine import MAXIMUM, MINIMUM
-from ..core.op import composed
+from ..core.declare import composed
 from ..core.rules import Settled, integers, window
 from ..core.tensor import Shape, Tensor, TensorType
-from ..filled import full, ones_like
 from .conversion import where
 from .elementwise import add, divide, maximum, minimum
 from .logic import bitwise_invert, equal, isfinite, not_equal
-from .movement import pad, slice_, spread, stop_grad
+from .movement import pad, repeated, slice_, spread, stop_grad
 from .wide import widened
 
 Padding = str | int | Sequence[int | Sequence[int]]
@@ -144,7 +143,7 @@ def _extreme_vjp(
         if any(map(any, padding)):
             config = [(lo, hi, 0) for lo, hi in padding]
             padded = pad(x, config, identity(x.dtype))
-            inside = pad(full(x.shape, True), config, False)  # an element may be the identity, too, behind padding
+            inside = pad(repeated(True, bool_, x.shape), config, False)  # an element may be the identity, too
         total, free = None, None
         for place in itertools.product(*map(range, window)):
             starts = [i * d for i, d in zip(place, dilation)]
@@ -250,7 +249,7 @@ def window_mean(
         count: Tensor | int = math.prod(integers("window_mean", "window", window, x.ndim))
     else:
         _choosing_shape("window_mean", [x.type], **options)
-        count = window_sum(ones_like(wide), **options)
+        count = window_sum(repeated(1, wide.dtype, wide.shape), **options)
     return rounded(divide(window_sum(wide, **options), count))
 
 
@@ -286,7 +285,7 @@ def window_norm(
         return rounded(window_sum(largest, **options))
     if any(map(any, settled["padding"])):
         largest = pad(largest, [(lo, hi, 0) for lo, hi in settled["padding"]])
-    total = ones_like(largest)
+    total = repeated(1, largest.dtype, largest.shape)
     for a, (w, s, d) in enumerate(zip(settled["window"], settled["strides"], settled["dilation"])):
         if (w, s) != (1, 1):
             largest, total = _powers(largest, total, norm, a, w, s, d)

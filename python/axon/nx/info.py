@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import config
-from ...dtypes import ALL, DType, float32, int32
-from .types import isdtype
+from .. import config
+from ..dtypes import ALL, DType, float32, int32
+from .core.declare import method
+from .core.tensor import Tensor
+from .core.types import isdtype
 
 
 class Info:
@@ -35,3 +37,10 @@ class Info:
     def dtypes(self, *, device: str | None = None, kind: str | tuple[str, ...] | None = None) -> dict[str, DType]:
         """The dtypes of a kind (see `isdtype`), by name."""
         return {d.name: d for d in ALL if kind is None or isdtype(d, kind)}
+
+
+@method
+def __array_namespace__(x: Tensor, /, *, api_version: str | None = None) -> Any:
+    from .. import nx
+
+    return nx
