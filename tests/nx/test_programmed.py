@@ -10,7 +10,7 @@ from axon.compiler.targets import cache
 from axon.defn import grad, jit
 from axon.errors import CompileError, DTypeError, ShapeError
 from axon.nx import random
-from axon.nx.core.declare import lifted, programmed
+from axon.nx.core.functions import function, programmed
 from axon.nx.core.op import attribute_key
 
 DRAWS = {
@@ -112,7 +112,7 @@ def test_another_backend_runs_op_by_op(made):
 
 
 def test_errors_are_those_of_the_function():
-    draw = lifted(programmed(inspect.unwrap(random.normal)))
+    draw = function(programmed(inspect.unwrap(random.normal)))
     with pytest.raises(ShapeError, match=r"^normal: .*expected a key uint32\[2\], got float32\[3\]"):
         random.normal(nx.ones(3), (2,))
     with pytest.raises(DTypeError, match=r"^normal: expected a floating dtype, got int32"):

@@ -16,7 +16,8 @@ from ..errors import DTypeError
 from ..runtime import in_our_memory
 from .core.backend import home, on, tracing
 from .core.convert import array_of, convert, imported, is_unknown, shared
-from .core.declare import composed, method, naming
+from .core.declare import method
+from .core.functions import function
 from .core.number import Number
 from .core.rules import names_of, shape_of
 from .core.tensor import Tensor, TensorType
@@ -24,7 +25,7 @@ from .rows.creation import iota_
 from .rows.movement import rename, reshape
 
 
-@naming
+@function
 def iota(shape: int | Sequence[int], axis: int | None = None, dtype: DTypeLike = int32) -> Tensor:
     """Each element's index along an axis; without one, its place in the whole tensor in row-major order.
 
@@ -126,7 +127,7 @@ def template(
     return TensorType(to_dtype(dtype), found, names_of("template", names, found))
 
 
-@composed
+@function(method=True)
 def to_device(x: Tensor, device: str, /, *, stream: None = None) -> Tensor:
     """`backend_transfer` as the array-API standard calls it; there are no streams.
 
@@ -136,7 +137,7 @@ def to_device(x: Tensor, device: str, /, *, stream: None = None) -> Tensor:
     return backend_transfer(x, device)
 
 
-@composed
+@function(method=True)
 def backend_transfer(x: Tensor, /, backend: str) -> Tensor:
     """The tensor copied to another backend, by name ("numpy", "cupy").
 

@@ -5,15 +5,13 @@ device: the backend a tensor is made on, by name; unless given, that of the tens
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from ..dtypes import DTypeLike, float32
 from ..errors import ShapeError
-from .core.backend import on
 from .core.convert import convert
-from .core.declare import composed, lifted, naming
+from .core.functions import function
 from .core.rules import integer, shape_of
 from .core.tensor import Tensor
 from .creation import iota
@@ -21,24 +19,8 @@ from .rows.conversion import astype, where
 from .rows.logic import equal, greater_equal
 from .rows.movement import broadcast_to
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def placed(function: Callable[P, R]) -> Callable[P, R]:
-    """Give effect to a function's parameter `device`: the backend that the tensor is made on, by name."""
-
-    body = naming(function)
-
-    @functools.wraps(function)
-    def run(*args: P.args, **options: P.kwargs) -> R:
-        with on(options.get("device")):  # type: ignore[arg-type]
-            return body(*args, **options)
-
-    return run
-
-
-@placed
+@function
 def full(
     shape: int | Sequence[int], fill_value: Any, dtype: DTypeLike | None = None, *, device: str | None = None
 ) -> Tensor:
@@ -89,7 +71,7 @@ def _like(make: Callable[..., Tensor], *fill: Any) -> Callable[..., Tensor]:
     >>> nx.{like.__name__}({", ".join(["nx.arange(3)", *map(str, fill)])}).type == nx.template(3, "int32")
     True
     """
-    return lifted(like)
+    return function(like)
 
 
 full_like = _like(full, 7)
@@ -98,7 +80,7 @@ ones_like = _like(ones)
 empty_like = _like(empty)
 
 
-@placed
+@function
 def eye(
     rows: int,
     columns: int | None = None,
@@ -119,7 +101,7 @@ def eye(
     return astype(equal(iota(shape, 0) + integer("eye", "k", k), iota(shape, 1)), float32 if dtype is None else dtype)
 
 
-@composed
+@function(method=True)
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The last two axes with zeros above the k-th diagonal.
 
@@ -131,7 +113,7 @@ def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     return where(_up_to("tril", x, k), x, False)
 
 
-@composed
+@function(method=True)
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The last two axes with zeros below the k-th diagonal.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from .core.backend import beside
-from .core.declare import composed, lift, naming
+from .core.functions import function, lift
 from .core.op import describe
 from .core.rules import axes_of, axis_of, broadcast_shapes, integer, integers
 from .core.tensor import Tensor
@@ -15,7 +15,7 @@ from .rows.logic import Operand
 from .rows.movement import broadcast_to, concat_, expand_dims, permute_dims, reshape, squeeze, take_slice
 
 
-@composed
+@function(method=True)
 def flatten(x: Tensor, /) -> Tensor:
     """All elements on one axis, in row-major order.
 
@@ -25,7 +25,7 @@ def flatten(x: Tensor, /) -> Tensor:
     return reshape(x, (-1,)) if x.size else reshape(x, (0,))
 
 
-@naming
+@function
 def concat(arrays: Sequence[Operand], /, axis: int | str | None = 0) -> Tensor:
     """Tensors one after the other along an axis; None flattens them first.
 
@@ -50,7 +50,7 @@ def _several(name: str, arrays: Any) -> list[Tensor]:
     return _tensors(name, found)
 
 
-@naming
+@function
 def stack(arrays: Sequence[Operand], /, axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis.
 
@@ -66,7 +66,7 @@ def stack(arrays: Sequence[Operand], /, axis: int = 0) -> Tensor:
     return concat_([expand_dims(x, axis=axis) for x in tensors], axis=axis)
 
 
-@composed
+@function(method=True)
 def unstack(x: Tensor, /, axis: int | str = 0) -> tuple[Tensor, ...]:
     """The tensors along an axis, without it.
 
@@ -77,7 +77,7 @@ def unstack(x: Tensor, /, axis: int | str = 0) -> tuple[Tensor, ...]:
     return tuple(squeeze(take_slice(x, i, i + 1, a), a) for i in range(x.shape[a]))
 
 
-@composed
+@function(method=True)
 def split(x: Tensor, /, sections: int | Sequence[int], axis: int | str = 0) -> tuple[Tensor, ...]:
     """Parts along an axis: so many equal ones, or ones of these sizes.
 
@@ -96,7 +96,7 @@ def split(x: Tensor, /, sections: int | Sequence[int], axis: int | str = 0) -> t
     return tuple(take_slice(x, lo, lo + n, a) for lo, n in zip(starts, sizes))
 
 
-@naming
+@function
 def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
     """All tensors broadcast to their common shape.
 
@@ -108,7 +108,7 @@ def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
     return tuple(broadcast_to(x, shape) for x in tensors)
 
 
-@naming
+@function
 def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     """Coordinate tensors of the grid that vectors span; "xy" has the second vector along axis 0, "ij" the first.
 
@@ -126,7 +126,7 @@ def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     return [broadcast_to(reshape(x, line), shape) for x, line in zip(tensors, lines)]
 
 
-@composed
+@function(method=True)
 def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
     """Axes at `source` moved to `destination`, the others in order.
 
@@ -144,7 +144,7 @@ def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence
     return permute_dims(x, order)
 
 
-@composed
+@function(method=True)
 def swapaxes(x: Tensor, first: int | str, second: int | str, /) -> Tensor:
     """Two axes exchanged.
 
@@ -157,7 +157,7 @@ def swapaxes(x: Tensor, first: int | str, second: int | str, /) -> Tensor:
     return permute_dims(x, order)
 
 
-@composed
+@function(method=True)
 def matrix_transpose(x: Tensor, /) -> Tensor:
     """The last two axes exchanged.
 
@@ -167,7 +167,7 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
     return swapaxes(x, -2, -1)
 
 
-@composed
+@function(method=True)
 def transpose(x: Tensor, /, axes: Sequence[int | str] | None = None) -> Tensor:
     """The axes in reverse, or in the given order.
 
@@ -177,7 +177,7 @@ def transpose(x: Tensor, /, axes: Sequence[int | str] | None = None) -> Tensor:
     return permute_dims(x, tuple(reversed(range(x.ndim))) if axes is None else axes)
 
 
-@composed
+@function(method=True)
 def roll(x: Tensor, /, shift: int | Sequence[int], axis: int | str | Sequence[int | str] | None = None) -> Tensor:
     """Elements moved by `shift` along axes, coming in again at the other end; None rolls the flat tensor.
 
@@ -194,7 +194,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], axis: int | str | Sequence[in
     return x
 
 
-@composed
+@function(method=True)
 def repeat(x: Tensor, repeats: int, /, axis: int | str | None = None) -> Tensor:
     """Each element `repeats` times in a row along an axis; None repeats the flat tensor.
 
@@ -208,7 +208,7 @@ def repeat(x: Tensor, repeats: int, /, axis: int | str | None = None) -> Tensor:
     return reshape(spread, (*x.shape[:a], x.shape[a] * count, *x.shape[a + 1 :]))
 
 
-@composed
+@function(method=True)
 def tile(x: Tensor, repetitions: int | Sequence[int], /) -> Tensor:
     """The whole tensor repeated so often along each axis, counted from the last.
 

@@ -18,7 +18,7 @@ from typing import Any
 from ..dtypes import DType, DTypeLike, float32, float64, int32, uint32, uint64
 from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError, ShapeError
-from .core.declare import lifted, programmed
+from .core.functions import function, programmed
 from .core.number import Number, is_known
 from .core.rules import broadcast_shapes, elementwise, integer, shape_of
 from .core.tensor import Shape, Tensor, TensorType
@@ -129,7 +129,7 @@ def key(seed: int | Tensor, /) -> Tensor:
     return _seeded(_word("key", "seed", seed, uint32 if short else uint64))
 
 
-@lifted
+@function
 @programmed
 def split(key: Tensor, /, n: int | Sequence[int] = 2) -> Tensor:
     """`n` new keys out of one, which must not be used again: uint32[n, 2].
@@ -140,7 +140,7 @@ def split(key: Tensor, /, n: int | Sequence[int] = 2) -> Tensor:
     return _unpacked(_blocks(key, shape_of("split", n)))
 
 
-@lifted
+@function
 def fold_in(key: Tensor, data: int | Tensor, /) -> Tensor:
     """A new key out of a key and 32 bits of data, an int or an integer tensor of rank 0: for example a step's number.
 
@@ -163,7 +163,7 @@ def _bits(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
     return words if dtype is uint64 else astype(bitwise_xor(bitwise_right_shift(words, 32), words), dtype)
 
 
-@lifted
+@function
 @programmed
 def bits(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = uint32) -> Tensor:
     """Random bits as unsigned integers.
@@ -211,7 +211,7 @@ def _below(x: Tensor, target: DType) -> Tensor:
     return minimum(fma(abs(x), -0.625 * info.eps, x), x - info.smallest_normal * info.eps)
 
 
-@lifted
+@function
 @programmed
 def uniform(
     key: Tensor,
@@ -282,7 +282,7 @@ def _long_remainder(high: Tensor, low: Tensor, divisor: Tensor) -> Tensor:
     return bitwise_right_shift(rest, shift)
 
 
-@lifted
+@function
 @programmed
 def randint(
     key: Tensor, /, shape: int | Sequence[int], minval: int | Tensor, maxval: int | Tensor, dtype: DTypeLike = int32
@@ -319,7 +319,7 @@ def randint(
     return astype(astype(least, uint64) + offset, target)
 
 
-@lifted
+@function
 @programmed
 def normal(key: Tensor, /, shape: int | Sequence[int] = (), dtype: DTypeLike = float32) -> Tensor:
     """Normal numbers with mean 0 and standard deviation 1: sqrt(2) erf_inv of uniform numbers in (-1, 1).
@@ -354,7 +354,7 @@ def _tail(u: Tensor, lower: float, upper: float) -> Tensor:
     return lower + math.sqrt(2) * d
 
 
-@lifted
+@function
 @programmed
 def truncated_normal(
     key: Tensor, /, lower: float, upper: float, shape: int | Sequence[int] = (), dtype: DTypeLike = float32
@@ -390,7 +390,7 @@ def truncated_normal(
     return clip(astype(drawn, target), low, high)
 
 
-@lifted
+@function
 @programmed
 def bernoulli(key: Tensor, /, p: float | Tensor = 0.5, shape: int | Sequence[int] | None = None) -> Tensor:
     """True with probability p, as bool; of p's shape unless another is given.

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..dtypes import DType, DTypeLike, float32, float64, int64, uint64
 from ..dtypes import dtype as to_dtype
+from .core.functions import function
 from .core.number import Number, is_known, scalar_of
 from .core.rules import integer
 from .core.tensor import Tensor
 from .creation import asarray, iota
-from .filled import placed
 from .rows.conversion import astype, where
 from .rows.elementwise import floor, floor_divide, fma, remainder
 from .rows.logic import equal, isfinite
@@ -20,7 +20,7 @@ from .rows.logic import equal, isfinite
 EXACT = 1 << 24  # the integers up to here are float32 numbers
 
 
-@placed
+@function
 def arange(
     start: int | float,
     /,
@@ -80,7 +80,7 @@ def _number(value: Any) -> int | float:
         return float(value)
 
 
-@placed
+@function
 def linspace(
     start: float | Tensor,
     stop: float | Tensor,

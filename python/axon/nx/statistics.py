@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from .core.declare import composed
+from .core.functions import function
 from .core.rules import axes_of
 from .core.tensor import Tensor
 from .rows.conversion import where
@@ -22,7 +22,7 @@ def _count(name: str, x: Tensor, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in axes_of(name, x.type, axis))
 
 
-@composed
+@function(method=True)
 def mean(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Mean over axes (None is all): the sum divided by the count; of integers it is float32. NaN over nothing. That of
     `moments` lacks the rounding errors of the sum.
@@ -34,7 +34,7 @@ def mean(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     return rounded(divide(sum(wide, axis=axis, keepdims=keepdims), _count("mean", x, axis)))
 
 
-@composed
+@function(method=True)
 def moments(
     x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,7 @@ def _near_the_mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return mean(sample, axis=first, keepdims=True)
 
 
-@composed
+@function(method=True)
 def var(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Variance over axes (None is all): the squared distances to the mean, summed and divided by count - correction.
     That of equal elements is 0.
@@ -85,7 +85,7 @@ def var(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
     return _moments("var", x, axis, correction, keepdims)[1]
 
 
-@composed
+@function(method=True)
 def std(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Standard deviation over axes (None is all), the square root of var. Where it is 0, its gradient is 0, too: one of
     its subgradients.
@@ -99,7 +99,7 @@ def std(x: Tensor, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
     return rounded(where(still, 0, sqrt(where(still, 1, variance))))
 
 
-@composed
+@function(method=True)
 def logsumexp(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """log of the sum of exp over axes (None is all), without overflow on the way; -inf over nothing.
 

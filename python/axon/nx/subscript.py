@@ -15,7 +15,7 @@ from ..dtypes import bool_, int32, result_type
 from ..errors import DTypeError, ShapeError
 from .core.backend import tracing
 from .core.convert import convert
-from .core.declare import lifted
+from .core.functions import function
 from .core.number import Number, brief, scalar_type
 from .core.op import attribute_key, keep
 from .core.rules import broadcast_shapes
@@ -205,7 +205,7 @@ def _part(x: Tensor, key: Key) -> Tensor:
     return flip(part, axis=key.flipped) if key.flipped else part
 
 
-@lifted
+@function
 def index(x: Tensor, /, key: Any) -> Tensor:
     x, key = joined(x, key, write=False)
     k = settled(x, key)
@@ -244,7 +244,7 @@ class At:
         return at(self._x, self._key, value, add=True)
 
 
-@lifted
+@function
 def at(x: Tensor, /, key: Any, value: Any, *, add: bool) -> Tensor:
     whole = x.shape
     x, key = joined(x, key, write=True)

@@ -1,4 +1,4 @@
-"""Declarations: the decorators that make rows out of functions, and functions made of rows public."""
+"""Declarations: the decorators that make rows out of functions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from ... import config
 from ...dtypes import DType, result_type
-from ...errors import CompileError, DTypeError, ShapeError
-from .backend import AS_IT_IS, beside, home, tracing, watching
 from .call import call
-from .convert import convert
 from .kinds import Kind
 from .number import SCALARS, Number, operate, scalar_type
-from .op import KEPT, TABLE, Given, Inference, Op, attribute_key, keep, sized
+from .op import KEPT, TABLE, Given, Inference, Op, sized
 from .tensor import Names, Shape, Tensor, TensorType
 
 P = ParamSpec("P")
 R = TypeVar("R")
-PROGRAMS = 256  # that a function keeps
 
 Declare = Callable[[Callable[P, R]], Callable[P, R]]
 
@@ -33,7 +28,7 @@ def row(kind: Kind, infer: Callable[..., Inference], *, variadic: bool = False, 
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         name = function.__name__.rstrip("_")
-        operands, options, positional, defaults = _parameters(function)
+        operands, options, positional, defaults = parameters_of(function)
         arity, allowed = len(operands), options.keys()
         fitting: set[tuple[Any, ...]] = set()  # how many arguments by position, and the names of others
 
@@ -63,7 +58,7 @@ def row(kind: Kind, infer: Callable[..., Inference], *, variadic: bool = False, 
     return declare
 
 
-def _parameters(function: Any) -> tuple[tuple[str, ...], dict[str, None], tuple[str, ...], dict[str, Any]]:
+def parameters_of(function: Any) -> tuple[tuple[str, ...], dict[str, None], tuple[str, ...], dict[str, Any]]:
     """The names of positional-only parameters, of all others, of those that may be positional, and the defaults."""
     code = function.__code__
     only, count = code.co_posonlyargcount, code.co_argcount
@@ -89,108 +84,13 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
-def composed(function: Callable[P, R]) -> Callable[P, R]:
-    """Declare a function made of rows: it is `lifted`, and a method too."""
-    return method(lifted(function))
-
-
-def naming(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function's errors begin with its name, where a row that it is made of found them."""
-    name = function.__name__.rstrip("_")
-
-    @functools.wraps(function)
-    def run(*args: P.args, **options: P.kwargs) -> R:
-        try:
-            return function(*args, **options)
-        except (ShapeError, DTypeError, IndexError) as error:
-            _begin(error, name)
-            raise
-
-    return run
-
-
-def _begin(error: Exception, name: str) -> None:
-    """Have an error's text begin with a name."""
-    if not str(error).startswith(f"{name}: "):
-        error.args = (f"{name}: {error}",)
-
-
-def lifted(function: Callable[P, R]) -> Callable[P, R]:
-    """Convert what is given for a function's Tensor parameters, and have it make tensors on their backend and its
-    errors begin with its name. A Python scalar takes its dtype from the first of the tensors, as beside the operand of
-    a row."""
-    parameters = _parameters(inspect.unwrap(function))[0]
-    places = [i for i, p in enumerate(parameters) if function.__annotations__[p] == "Tensor"]
-    leading = places == [*range(len(places))]
-    name = function.__name__.rstrip("_")
-
-    @functools.wraps(function)
-    def run(*args: Any, **options: Any) -> Any:
-        given = args[: len(places)] if leading else [args[i] for i in places if i < len(args)]
-        tensors = [a for a in given if isinstance(a, Tensor)]
-        place = beside(tensors)
-        try:
-            if place is AS_IT_IS and len(tensors) == len(given):
-                return function(*args, **options)
-            with place:
-                if len(tensors) < len(given):
-                    made = iter(lift(name, given))
-                    args = tuple([next(made) if i in places else a for i, a in enumerate(args)])
-                return function(*args, **options)
-        except (ShapeError, DTypeError, IndexError) as error:
-            _begin(error, name)
-            raise
-
-    return run
-
-
-def programmed(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function of tensors as one program where it is called eagerly on a backend that has a compiler for such,
-    not op by op. A program is made for the types of the tensors and the values of the other arguments."""
-    programs: dict[Any, Any] = {}
-
-    @functools.wraps(function)
-    def run(*args: Any, **options: Any) -> Any:
-        given = [*args, *options.values()]
-        tensors = [x for x in given if isinstance(x, Tensor)]
-        backend = home(tensors)
-        watched = tracing.get() is not None or watching.get() is not None  # by whom wants every op
-        eager = not watched and all(t.backend is backend for t in tensors)
-        if not eager or backend.compiler is None:
-            return function(*args, **options)
-        try:
-            key = (*options, *[x.type if type(x) is Tensor else attribute_key(x) for x in given])
-        except TypeError:
-            return function(*args, **options)
-        found = programs.get(key, key)
-        if found is key:
-            try:
-                found = config.lookup("definition", "inner")(function, args, options, backend)
-            except CompileError:  # it reduces
-                found = None
-            keep(programs, key, found, PROGRAMS)
-        return function(*args, **options) if found is None else found(tensors)
-
-    return run
-
-
-def lift(name: str, given: Sequence[Any]) -> list[Tensor]:
-    """What is given for the tensors of function `name`, converted as `lifted` says."""
-    made = [a if isinstance(a, Tensor) or scalar_type(a) else convert(name, a) for a in given]
-    first = next((a.dtype for a in made if isinstance(a, Tensor)), None)
-    return [
-        a if isinstance(a, Tensor) else convert(name, a, first and result_type(first, scalar_type(a) or float))
-        for a in made
-    ]
-
-
 def operator(name: str, *, reflected: bool = False) -> Declare:
     """Also attach a function as Python's operator __name__, and __rname__ if reflected. What is no array is refused."""
 
     def attach(function: Callable[P, R]) -> Callable[P, R]:
         run: Callable[..., Any] = function
         called = function.__name__.rstrip("_")
-        unary = len(_parameters(inspect.unwrap(function))[0]) == 1
+        unary = len(parameters_of(inspect.unwrap(function))[0]) == 1
 
         def single(self: Tensor, *options: Any) -> Any:
             return run(self, *options)

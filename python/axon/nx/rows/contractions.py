@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from ...errors import ShapeError
-from ..core.declare import composed, operator
+from ..core.declare import operator
+from ..core.functions import function
 from ..core.op import describe
 from ..core.rules import Settled, axes_of, axis_of, broadcast_shapes, contraction, merged, names_of
 from ..core.tensor import Tensor, TensorType
@@ -117,7 +118,7 @@ def dot_general(
 
 
 @operator("matmul", reflected=True)
-@composed
+@function(method=True)
 def matmul(a: Tensor, b: Tensor, /) -> Tensor:
     """Matrix product over the last two axes; leading axes broadcast; a vector has no row or column axis.
 
@@ -149,7 +150,7 @@ def _check_inner(name: str, a: Tensor, b: Tensor) -> None:
         )
 
 
-@composed
+@function(method=True)
 def tensordot(a: Tensor, b: Tensor, /, *, axes: int | tuple[Axis, Axis] = 2) -> Tensor:
     """Sum of products over the last `axes` axes of a and the first of b, or over pairs of axes.
 
@@ -165,7 +166,7 @@ def tensordot(a: Tensor, b: Tensor, /, *, axes: int | tuple[Axis, Axis] = 2) -> 
     return dot_general(a, b, contract=axes)
 
 
-@composed
+@function(method=True)
 def vecdot(a: Tensor, b: Tensor, /, axis: int = -1) -> Tensor:
     """Sum of products along one axis; the others broadcast.
 
@@ -179,7 +180,7 @@ def vecdot(a: Tensor, b: Tensor, /, axis: int = -1) -> Tensor:
     return dot_general(a, b, contract=((i,), (i,)), batch=(outer, outer))
 
 
-@composed
+@function(method=True)
 def outer(a: Tensor, b: Tensor, /) -> Tensor:
     """Products of all elements of one with all of the other.
 
@@ -189,7 +190,7 @@ def outer(a: Tensor, b: Tensor, /) -> Tensor:
     return reshape(a, (-1, 1)) * reshape(b, (1, -1))
 
 
-@composed
+@function(method=True)
 def dot(a: Tensor, b: Tensor, /) -> Tensor:
     """Product of numbers, vectors or matrices: the last axis of a with the last but one, or only one, of b.
 

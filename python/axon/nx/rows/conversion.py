@@ -6,7 +6,8 @@ from typing import Any
 
 from ...dtypes import DType, DTypeLike
 from ...dtypes import dtype as to_dtype
-from ..core.declare import composed, method, row
+from ..core.declare import method, row
+from ..core.functions import function
 from ..core.kinds import ELEMENTWISE
 from ..core.op import Inference
 from ..core.rounding import cast
@@ -29,7 +30,7 @@ def where(condition: Operand, x: Operand, y: Operand, /) -> Tensor:
     ...
 
 
-@composed
+@function(method=True)
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """x limited to [min, max] (max wins where they cross), in x's dtype where the bounds are of its kind. A Python int
     below all that an integer dtype holds is no lower bound, one above no upper bound. The gradient is 1 inside and at

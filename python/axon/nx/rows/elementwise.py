@@ -14,7 +14,8 @@ from typing import Any
 from ...dtypes import int64
 from ...errors import DTypeError
 from ..core.convert import convert
-from ..core.declare import composed, method, operator
+from ..core.declare import method, operator
+from ..core.functions import function
 from ..core.number import Number, computed
 from ..core.op import as_dtype
 from ..core.rules import elementwise, floating, floats, full_floats, integer, numeric
@@ -336,7 +337,7 @@ Number.__round__ = _rounded_number  # type: ignore[attr-defined]
 # The complex functions, of real numbers: no dtype is complex
 
 
-@composed
+@function(method=True)
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate, of a real tensor x itself.
 
@@ -346,7 +347,7 @@ def conj(x: Tensor, /) -> Tensor:
     return x
 
 
-@composed
+@function(method=True)
 def real(x: Tensor, /) -> Tensor:
     """The real part, of a real tensor x itself.
 
@@ -356,7 +357,7 @@ def real(x: Tensor, /) -> Tensor:
     return x
 
 
-@composed
+@function(method=True)
 def imag(x: Tensor, /) -> Tensor:
     """The imaginary part, of a real tensor 0.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...dtypes import bool_, int32, int64
 from ...errors import DTypeError, ShapeError
-from ..core.declare import composed
+from ..core.functions import function
 from ..core.op import Index, describe
 from ..core.rules import (
     Settled,
@@ -270,7 +270,7 @@ def _aligned(name: str, x: Tensor, indices: Tensor, axis: Any) -> tuple[Tensor, 
     return *made, a  # type: ignore[return-value]
 
 
-@composed
+@function(method=True)
 def take_along_axis(x: Tensor, indices: Tensor, /, axis: int | str = -1) -> Tensor:
     """For each place of indices the element of x at that index of the axis; the other axes broadcast.
 
@@ -284,7 +284,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, axis: int | str = -1) -> Tens
     return take(reshape(x, (x.size,)), flat, axis=0)
 
 
-@composed
+@function(method=True)
 def put_along_axis(
     x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str = -1, *, add: bool = False
 ) -> Tensor:
@@ -320,7 +320,7 @@ def _rows(name: str, x: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor
     return table, *positions(x.shape[:k], parts, indices.shape[:-1])
 
 
-@composed
+@function(method=True)
 def gather(x: Tensor, indices: Tensor, /) -> Tensor:
     """The parts of x at rows of indices: the last axis of indices addresses the leading axes of x.
 
@@ -336,7 +336,7 @@ def _indexed(name: str, x: Tensor, indices: Tensor, updates: Tensor, add: bool) 
     return reshape(_put(table, flat, inside, updates, add), x.shape)
 
 
-@composed
+@function(method=True)
 def indexed_add(x: Tensor, indices: Tensor, updates: Tensor, /) -> Tensor:
     """x with updates added to the parts that gather would read.
 
@@ -348,7 +348,7 @@ def indexed_add(x: Tensor, indices: Tensor, updates: Tensor, /) -> Tensor:
     return _indexed("indexed_add", x, indices, updates, True)
 
 
-@composed
+@function(method=True)
 def indexed_put(x: Tensor, indices: Tensor, updates: Tensor, /) -> Tensor:
     """x with updates in place of the parts that gather would read; the last one of a place stays.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...dtypes import DType, bool_
 from ...errors import ShapeError
-from ..core.declare import composed
+from ..core.functions import function
 from ..core.number import as_tensor
 from ..core.op import RESHAPE, Index, describe
 from ..core.rules import (
@@ -241,7 +241,7 @@ def reshape_(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     ...
 
 
-@composed
+@function(method=True)
 def reshape(x: Tensor, /, shape: int | Sequence[int], *sizes: int, copy: bool | None = None) -> Tensor:
     """The elements in row-major order under another shape, given as one argument or a size each; one size may be -1,
     for what is left. `copy` is the standard's, and changes nothing: tensors are immutable.
@@ -336,7 +336,7 @@ def pad_(x: Tensor, value: Tensor | bool | int | float, /, config: Any) -> Tenso
     ...
 
 
-@composed
+@function(method=True)
 def pad(
     x: Tensor, /, config: int | Sequence[int | Sequence[int]], value: Tensor | bool | int | float = False
 ) -> Tensor:

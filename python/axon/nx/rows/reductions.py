@@ -8,7 +8,7 @@ from typing import Any
 
 from ...dtypes import DTypeLike, float64
 from ..core.combine import ADD, ARGMAX, ARGMIN, LOGICAL_AND, LOGICAL_OR, MAXIMUM, MINIMUM, MULTIPLY
-from ..core.declare import composed
+from ..core.functions import function
 from ..core.rules import accumulating, choosing, locating, logical, numeric, position, reduction
 from ..core.tensor import Tensor
 from .conversion import astype, where
@@ -75,7 +75,7 @@ def prod_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     ...
 
 
-@composed
+@function(method=True)
 def sum(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
     """Sum over axes (None is all), in `dtype` if given. Small integers and bool give int32 or uint32.
 
@@ -87,7 +87,7 @@ def sum(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, keep
     return astype(sum_(astype(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
 
-@composed
+@function(method=True)
 def prod(x: Tensor, /, axis: Axis = None, *, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
     """Product over axes (None is all), in `dtype` if given. Small integers give int32 or uint32.
 
@@ -163,7 +163,7 @@ def argmin_(x: Tensor, /, *, axis: int | str, keepdims: bool = False) -> Tensor:
     ...
 
 
-@composed
+@function(method=True)
 def argmax(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = False) -> Tensor:
     """The int32 index of the largest element along an axis, or in row-major order if axis is None. The lowest index
     wins among equals; NaN counts as the largest.
@@ -174,7 +174,7 @@ def argmax(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = Fals
     return _positioned(argmax_, x, axis, keepdims)
 
 
-@composed
+@function(method=True)
 def argmin(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = False) -> Tensor:
     """The int32 index of the smallest element along an axis, or in row-major order if axis is None. The lowest index
     wins among equals; NaN counts as the smallest.
@@ -185,7 +185,7 @@ def argmin(x: Tensor, /, axis: int | str | None = None, *, keepdims: bool = Fals
     return _positioned(argmin_, x, axis, keepdims)
 
 
-@composed
+@function(method=True)
 def count_nonzero(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """How many elements over axes (None is all) are not zero, as int32.
 
@@ -195,7 +195,7 @@ def count_nonzero(x: Tensor, /, axis: Axis = None, *, keepdims: bool = False) ->
     return sum_(not_equal(x, 0), axis=axis, keepdims=keepdims)
 
 
-@composed
+@function(method=True)
 def all_close(x: Tensor, y: Tensor, /, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether all |x - y| <= atol + rtol |y|; infinities are close to themselves, NaN too if equal_nan. Integers are
     compared as float64 numbers, halves as float32 ones.

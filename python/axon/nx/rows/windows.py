@@ -11,7 +11,7 @@ from typing import Any
 from ...dtypes import DType, bool_, float32
 from ...errors import ShapeError
 from ..core.combine import MAXIMUM, MINIMUM
-from ..core.declare import composed
+from ..core.functions import function
 from ..core.rules import Settled, integers, window
 from ..core.tensor import Shape, Tensor, TensorType
 from .conversion import where
@@ -226,7 +226,7 @@ def window_min(
     ...
 
 
-@composed
+@function(method=True)
 def window_mean(
     x: Tensor,
     /,
@@ -253,7 +253,7 @@ def window_mean(
     return rounded(divide(window_sum(wide, **options), count))
 
 
-@composed
+@function(method=True)
 def window_norm(
     x: Tensor,
     /,
