@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .. import config
 from ..errors import NonFiniteError
 from ..graph.expr import Graph
 from ..graph.trace import Derived, line
-from ..nx.core.backend import watching
+from ..nx.core.backend import home, watching
 from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor
 from ..nx.rows.logic import isinf, isnan
@@ -53,5 +52,4 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
 
 def run(graph: Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The graph's outputs, op by op under the open block's check."""
-    backend = inputs[0].backend if inputs else config.lookup("backend", config.default_backend)
-    return Plan(graph).run(backend, inputs, examined)
+    return Plan(graph).run(home(inputs), inputs, examined)

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .. import config
 from ..graph.expr import CALL, INPUT, Graph, Node, Value
 from ..graph.regions import Evaluation
 from ..graph.trace import Trace
-from ..nx.core.backend import Backend, select
+from ..nx.core.backend import Backend, default, select
 from ..nx.core.op import Op, examine
 from ..nx.core.tensor import Tensor, TensorType
 
@@ -143,4 +142,4 @@ class Evaluate:
     name = "evaluate"
 
     def compile(self, graph: Graph, *, donate: tuple[bool, ...], label: str, trace_seconds: float = 0.0) -> Evaluated:
-        return Evaluated(graph, config.lookup("backend", config.default_backend))
+        return Evaluated(graph, default())

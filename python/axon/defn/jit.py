@@ -14,7 +14,7 @@ from weakref import WeakSet
 from .. import config, tree
 from ..errors import TraceError, note
 from ..graph.trace import Traced, trace
-from ..nx.core.backend import tracing, watching
+from ..nx.core.backend import home, tracing, watching
 from ..nx.core.number import Book, Number
 from ..nx.core.tensor import Tensor, TensorType
 from ..values import Value, named, refuse_unnamed
@@ -209,7 +209,7 @@ class Definition(Value):
     def _debug(self, signature: Signature, given: Sequence[Any]) -> Any:
         traced, book = self._trace(signature)
         book.check(given)
-        backend = config.lookup("backend", config.default_backend)
+        backend = home()
         tensors = [
             x if type(x) is Tensor else Tensor(wide(t), backend, number(x, backend))
             for x, t in zip(given, signature.types)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from .. import config, tree
+from .. import tree
 from ..dtypes import dtype
 from ..errors import AxonError, TraceError
-from ..nx.core.backend import recording, tracing
+from ..nx.core.backend import home, recording, tracing
 from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
@@ -73,7 +73,7 @@ class Trace:
         return made
 
     def from_numpy(self, array: Any) -> Value:
-        backend = config.lookup("backend", config.default_backend)
+        backend = home()
         type_ = TensorType(dtype(array.dtype), tuple(array.shape))
         return self.adopt(Tensor(type_, backend, backend.from_numpy(array))).data
 

@@ -106,7 +106,12 @@ def home(tensors: Sequence[Tensor] = ()) -> Backend:
     """The backend that new data goes to, beside these tensors if any. A trace holds no data: it captures."""
     if tensors and tracing.get() is None:
         return tensors[0].backend
-    return _ambient.get() or config.lookup("backend", config.default_backend)
+    return _ambient.get() or default()
+
+
+def default() -> Backend:
+    """The backend of data and executables where nothing says otherwise."""
+    return config.lookup("backend", config.default_backend)
 
 
 def select(tensors: Sequence[Tensor]) -> Backend:

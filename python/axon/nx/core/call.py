@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...dtypes import DType
-from .backend import Backend, beside, home, tracing
+from .backend import Backend, beside, home, tracing, watching
 from .convert import convert
 from .number import Number, compared, scalar_of, scalar_type
-from .op import Op, as_dtype, carry, infer
+from .op import Op, as_dtype, examine, infer
 from .tensor import Tensor, TensorType
 
 
@@ -33,7 +33,11 @@ def call(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
             else _settled(op, o, dtype, backend)
             for o, dtype in zip(operands, settled.operands, strict=True)
         ]
-    return carry(op, settled, args, backend)
+    results = backend.apply(op, settled.out, args, settled.attrs)
+    made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
+    if op.outside is not None or watching.get() is not None:
+        examine(op, args, settled.attrs, made)
+    return made[0] if len(made) == 1 else made
 
 
 def _elsewhere(operands: Sequence[Tensor], backend: Backend) -> bool:

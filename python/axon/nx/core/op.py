@@ -1,4 +1,4 @@
-"""Op, the row of the op table; what is settled of a call before a backend is asked; and how a backend carries it out.
+"""Op, the row of the op table, and what is settled of a call before a backend is asked.
 
 A row is a Python function: positional-only parameters are tensor operands, the others are attributes. declare.py makes
 rows of functions, call.py runs them over whatever is given.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ...dtypes import DType
 from ...errors import ShapeError
 from ...exact import exact
-from .backend import Backend, select, tracing, watching
+from .backend import select, tracing, watching
 from .combine import Combine
 from .kinds import Kind
 from .tensor import Shape, Tensor, TensorType
@@ -158,21 +158,15 @@ def examine(
         look(op, made, source)
 
 
-def carry(op: Op, settled: Inference, args: Sequence[Tensor], backend: Backend) -> Any:
-    """Have a backend carry out a row over tensors of its own, of the dtypes that were settled. A Tensor, or a tuple of
-    them where the row has several results."""
-    results = backend.apply(op, settled.out, args, settled.attrs)
-    made = tuple([Tensor(t, backend, d) for t, d in zip(settled.out, results, strict=True)])
-    if op.outside is not None or watching.get() is not None:
-        examine(op, args, settled.attrs, made)
-    return made[0] if len(made) == 1 else made
-
-
-def apply(name: str, *operands: Tensor, **attrs: Any) -> Any:
-    """The row of that name over tensors of dtypes that it takes."""
+def apply(name: str, *operands: Tensor, **attrs: Any) -> Tensor:
+    """The row of that name, of one result, over tensors of dtypes that it takes."""
     op, backend = TABLE[name], select(operands)
     settled, _ = infer(op, [x.type for x in operands], attrs)
-    return carry(op, settled, [x if x.backend is backend else backend.adopt(x) for x in operands], backend)
+    args = [x if x.backend is backend else backend.adopt(x) for x in operands]
+    ((type_, data),) = zip(settled.out, backend.apply(op, settled.out, args, settled.attrs))
+    made = Tensor(type_, backend, data)
+    examine(op, args, settled.attrs, (made,))
+    return made
 
 
 def as_dtype(x: Tensor, dtype: DType) -> Tensor:
