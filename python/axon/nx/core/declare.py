@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from ...dtypes import DType, result_type
+from .attributes import Meanings
 from .call import call
 from .kinds import Kind
 from .number import SCALARS, Number, operate, scalar_type
@@ -20,16 +22,25 @@ R = TypeVar("R")
 Declare = Callable[[Callable[P, R]], Callable[P, R]]
 
 
-def row(kind: Kind, infer: Callable[..., Inference], *, variadic: bool = False, **fields: Any) -> Declare:
+def row(
+    kind: Kind,
+    infer: Callable[..., Inference],
+    *,
+    attributes: Meanings = MappingProxyType({}),
+    variadic: bool = False,
+    **fields: Any,
+) -> Declare:
     """The decorator all kinds are made of: declare a function's signature and docs as a row of the table.
 
-    variadic: the first parameter is a sequence of tensors (concat).
+    attributes: what each means. variadic: the first parameter is a sequence of tensors (concat).
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         name = function.__name__.rstrip("_")
         operands, options, positional, defaults = parameters_of(function)
         arity, allowed = len(operands), options.keys()
+        if attributes.keys() != allowed:
+            raise ValueError(f"op table: {name} has attributes {[*allowed]}, and meanings of {[*attributes]}")
         fitting: set[tuple[Any, ...]] = set()  # how many arguments by position, and the names of others
 
         @functools.wraps(function)
@@ -48,7 +59,7 @@ def row(kind: Kind, infer: Callable[..., Inference], *, variadic: bool = False, 
                     fitting.add(form)
             return call(op, tuple(args[0]) if variadic else args[:arity], given)
 
-        op = Op(name=name, kind=kind, infer=infer, function=run, **{"scalar": name, **fields})
+        op = Op(name=name, kind=kind, infer=infer, attributes=attributes, function=run, **{"scalar": name, **fields})
         if name in TABLE:
             raise ValueError(f"op table: {name!r} is declared twice")
         TABLE[name] = op
@@ -151,7 +162,9 @@ def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[
     return infer
 
 
-def declaring(kind: Kind, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None) -> Callable[..., Declare]:
+def declaring(
+    kind: Kind, *, shape: ShapeRule | None = None, dtype: DTypeRule | None = None, **kind_fields: Any
+) -> Callable[..., Declare]:
     """The decorator of a kind of row: it takes dtype= and shape= where the kind has no default, and the row's fields.
     What the dtype rule says is added to the row's docs."""
     kind_shape, kind_dtype = shape, dtype
@@ -164,7 +177,7 @@ def declaring(kind: Kind, *, shape: ShapeRule | None = None, dtype: DTypeRule | 
                 raise ValueError(f"op table: {function.__name__} needs a dtype rule and a shape rule")
             if function.__doc__ and dtype.__doc__:
                 function.__doc__ = f"{function.__doc__.rstrip()}\n\n    {dtype.__doc__}\n    "
-            return row(kind, settle(function.__name__.rstrip("_"), dtype, shape), **fields)(function)
+            return row(kind, settle(function.__name__.rstrip("_"), dtype, shape), **{**kind_fields, **fields})(function)
 
         return declare
 

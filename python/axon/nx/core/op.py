@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ...dtypes import DType
 from ...errors import ShapeError
 from ...exact import exact
+from .attributes import Meanings
 from .backend import select, tracing, watching
 from .combine import Combine
 from .kinds import Kind
@@ -73,6 +74,7 @@ class Op:
     cost: int = 1  # to repeat it for an element: 0 free (casts), 1 cheap, 8 a division or transcendental
     domain: tuple[float, float] | None = None  # reals on which the row is tested by value
     tolerance: Mapping[str, float] = field(default_factory=dict)  # dtype name -> relative error allowed in tests
+    attributes: Meanings = field(default_factory=dict)  # what each attribute means
     function: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:

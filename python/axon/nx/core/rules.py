@@ -13,6 +13,7 @@ from typing import Any
 
 from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
+from .attributes import axes, each, opaque
 from .declare import DTypeRule, declaring
 from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, SEQUENCING, WINDOW
 from .op import describe, sized
@@ -293,9 +294,13 @@ def locating(name: str, types: Sequence[TensorType], *, axis: Any, keepdims: boo
 # The decorators of kinds, which their rows are declared by.
 
 elementwise = declaring(ELEMENTWISE, shape=broadcasting)
-reduction = declaring(REDUCTION, shape=reducing)
+reduction = declaring(REDUCTION, shape=reducing, attributes={"axis": axes, "keepdims": opaque})
 movement = declaring(MOVEMENT, dtype=anything)
 indexing = declaring(INDEXING, dtype=indexed)
 contraction = declaring(CONTRACTION, dtype=numeric)
-window = declaring(WINDOW, dtype=numeric)
+window = declaring(
+    WINDOW,
+    dtype=numeric,
+    attributes={"window": each(1), "strides": each(1), "padding": each((0, 0)), "dilation": each(1)},
+)
 sequencing = declaring(SEQUENCING, shape=of_first, dtype=first)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...errors import ShapeError
+from ..core.attributes import axes
 from ..core.declare import operator
 from ..core.functions import function
 from ..core.op import describe
@@ -98,7 +99,9 @@ def _placed(x: Tensor, places: Axes) -> Tensor:
     return x if order == tuple(range(len(order))) else permute_dims(x, order)
 
 
-@contraction(shape=_dot_shape, eager=_dot_eager, vjp=_dot_vjp, extern="gemm")
+@contraction(
+    attributes={"contract": axes, "batch": axes}, shape=_dot_shape, eager=_dot_eager, vjp=_dot_vjp, extern="gemm"
+)
 def dot_general(
     a: Tensor,
     b: Tensor,

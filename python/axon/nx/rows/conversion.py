@@ -6,6 +6,7 @@ from typing import Any
 
 from ...dtypes import DType, DTypeLike
 from ...dtypes import dtype as to_dtype
+from ..core.attributes import opaque
 from ..core.declare import method, row
 from ..core.functions import function
 from ..core.kinds import ELEMENTWISE
@@ -58,7 +59,7 @@ def _astype_vjp(g: Tensor, y: Tensor, x: Tensor, *, dtype: DType) -> tuple[Tenso
     return (g.astype(x.dtype) if dtype.is_float and x.dtype.is_float else None,)
 
 
-@row(ELEMENTWISE, _astype_infer, cost=0, scalar="cast", eager=cast, vjp=_astype_vjp)
+@row(ELEMENTWISE, _astype_infer, attributes={"dtype": opaque}, cost=0, scalar="cast", eager=cast, vjp=_astype_vjp)
 def astype_(x: Operand, /, dtype: DTypeLike) -> Tensor:
     """The row under `astype`."""
     ...

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import ShapeError
+from ..core.attributes import opaque
 from ..core.op import describe
 from ..core.rules import Settled, contraction, integers, picked, shape_of
 from ..core.tensor import Names, Shape, Tensor, TensorType
@@ -157,8 +158,11 @@ def _input_gradient_eager(xp: Any, g: Any, kernel: Any, *, input_shape: Shape, g
 
 # Rows
 
+_OPTIONS = dict.fromkeys(("strides", "padding", "input_dilation", "kernel_dilation", "groups"), opaque)
+
 
 @contraction(
+    attributes=_OPTIONS,
     shape=_conv_shape,
     eager=_conv_eager,
     extern="conv",
@@ -190,6 +194,7 @@ def conv(
 
 
 @contraction(
+    attributes={"input_shape": opaque, **_OPTIONS},
     shape=_input_gradient_shape,
     eager=_input_gradient_eager,
     extern="conv",
@@ -219,6 +224,7 @@ def conv_input_gradient(
 
 
 @contraction(
+    attributes={"kernel_shape": opaque, **_OPTIONS},
     shape=_kernel_gradient_shape,
     eager=_kernel_gradient_eager,
     extern="conv",

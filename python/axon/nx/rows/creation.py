@@ -8,6 +8,7 @@ from typing import Any
 from ...dtypes import DType, DTypeLike, bool_, int32
 from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError
+from ..core.attributes import axes, opaque, sizes
 from ..core.declare import row
 from ..core.kinds import CREATION
 from ..core.number import scalar_of
@@ -26,6 +27,7 @@ def _literal_infer(operands: Any, attrs: dict[str, Any]) -> Inference:
 @row(
     CREATION,
     _literal_infer,
+    attributes={"value": opaque, "dtype": opaque},
     nondifferentiable="zero",
     eager=lambda xp, value, dtype: xp.asarray(value, dtype=dtype.numpy),
 )
@@ -52,7 +54,13 @@ def _iota(xp: Any, shape: tuple[int, ...], axis: int, dtype: DType) -> Any:
     return xp.broadcast_to(count.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape)
 
 
-@row(CREATION, _iota_infer, nondifferentiable="zero", eager=_iota)
+@row(
+    CREATION,
+    _iota_infer,
+    attributes={"shape": sizes, "axis": axes, "dtype": opaque},
+    nondifferentiable="zero",
+    eager=_iota,
+)
 def iota_(shape: int | Sequence[int], axis: int, dtype: DTypeLike = int32) -> Tensor:
     """The row under `iota`: along one axis."""
     ...

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...dtypes import bool_, int32, int64
 from ...errors import DTypeError, ShapeError
+from ..core.attributes import axes, opaque
 from ..core.functions import function
 from ..core.op import Index, describe
 from ..core.rules import (
@@ -171,6 +172,7 @@ def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, a
 
 
 @indexing(
+    attributes={"axis": axes},
     shape=_take_shape,
     eager=_take_eager,
     index_map=_take_map,
@@ -188,6 +190,7 @@ def take(x: Tensor, indices: Tensor, /, axis: int | str | None = None) -> Tensor
 
 
 @indexing(
+    attributes={"axis": axes},
     dtype=indexed_numbers,
     shape=_scatter_shape,
     eager=_scatter_add_eager,
@@ -205,7 +208,9 @@ def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str 
     ...
 
 
-@indexing(shape=_scatter_shape, eager=_scatter_eager, outside=_outside_axis, vjp=_scatter_vjp)
+@indexing(
+    attributes={"axis": axes}, shape=_scatter_shape, eager=_scatter_eager, outside=_outside_axis, vjp=_scatter_vjp
+)
 def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | None = None) -> Tensor:
     """x with updates in place of the elements at these indices of an axis. The last update of an element stays.
     IndexError for an index outside, in eager code and under `axon.debug()`; compiled code writes nothing there.
@@ -217,6 +222,7 @@ def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | No
 
 
 @movement(
+    attributes={"size": opaque, "axis": opaque},
     shape=_within_shape,
     index_map=identity_map,
     eager=lambda xp, x, size, axis: x,

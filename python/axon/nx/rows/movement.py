@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ...dtypes import DType, bool_
 from ...errors import ShapeError
+from ..core.attributes import SIZE, axes, each, order, sizes
 from ..core.functions import function
 from ..core.number import as_tensor
 from ..core.op import RESHAPE, Index, describe
@@ -231,6 +232,7 @@ def identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
 
 
 @movement(
+    attributes={"shape": sizes},
     shape=_reshape_shape,
     index_map=lambda types, out, *, shape: RESHAPE,
     eager=lambda xp, x, shape: x.reshape(shape),
@@ -255,6 +257,7 @@ def reshape(x: Tensor, /, shape: int | Sequence[int], *sizes: int, copy: bool | 
 
 
 @movement(
+    attributes={"axes": order},
     shape=_permute_shape,
     index_map=_permute_map,
     eager=lambda xp, x, axes: x.transpose(axes),
@@ -275,7 +278,7 @@ def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, *, shape: Shape) -> tuple[Te
     return (g.sum(axis=repeats, dtype=g.dtype).reshape(x.shape),)
 
 
-@movement(shape=_broadcast_shape, index_map=_broadcast_map, vjp=_broadcast_vjp)
+@movement(attributes={"shape": sizes}, shape=_broadcast_shape, index_map=_broadcast_map, vjp=_broadcast_vjp)
 def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     """Axes of size 1, and new ones in front, repeated to a shape.
 
@@ -288,6 +291,7 @@ def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
 
 
 @movement(
+    attributes={"axis": axes},
     shape=_expand_shape,
     index_map=_expand_map,
     vjp=lambda g, y, x, *, axis: (g.squeeze(axis),),
@@ -302,6 +306,7 @@ def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
 
 
 @movement(
+    attributes={"axis": axes},
     shape=_squeeze_shape,
     index_map=_squeeze_map,
     vjp=lambda g, y, x, *, axis: (g.expand_dims(axis=axis),),
@@ -316,6 +321,7 @@ def squeeze(x: Tensor, /, axis: int | str | Sequence[int | str] | None = None) -
 
 
 @movement(
+    attributes={"starts": each(0), "stops": each(SIZE), "steps": each(1)},
     shape=_slice_shape,
     index_map=_slice_map,
     eager=lambda xp, x, starts, stops, steps: x[tuple(map(slice, starts, stops, steps))],
@@ -330,7 +336,7 @@ def slice_(x: Tensor, /, starts: Sequence[int], stops: Sequence[int], steps: Seq
     ...
 
 
-@movement(shape=_pad_shape, index_map=_pad_map, eager=pad_array, vjp=_pad_vjp)
+@movement(attributes={"config": each((0, 0, 0))}, shape=_pad_shape, index_map=_pad_map, eager=pad_array, vjp=_pad_vjp)
 def pad_(x: Tensor, value: Tensor | bool | int | float, /, config: Any) -> Tensor:
     """The row under `pad`."""
     ...
@@ -349,7 +355,9 @@ def pad(
     return pad_(x, value, config)
 
 
-@movement(shape=_flip_shape, index_map=_flip_map, vjp=lambda g, y, x, *, axis: (g.flip(axis=axis),))
+@movement(
+    attributes={"axis": axes}, shape=_flip_shape, index_map=_flip_map, vjp=lambda g, y, x, *, axis: (g.flip(axis=axis),)
+)
 def flip(x: Tensor, /, axis: int | str | Sequence[int | str] | None = None) -> Tensor:
     """The elements in reverse along axes (None is all).
 
@@ -360,6 +368,7 @@ def flip(x: Tensor, /, axis: int | str | Sequence[int | str] | None = None) -> T
 
 
 @movement(
+    attributes={"axis": axes},
     shape=_concat_shape,
     index_map=_concat_map,
     variadic=True,
@@ -372,6 +381,7 @@ def concat_(arrays: Sequence[Tensor], /, *, axis: int | str) -> Tensor:
 
 
 @movement(
+    attributes={"names": each(None)},
     shape=_rename_shape,
     index_map=identity_map,
     eager=lambda xp, x, names: x,
