@@ -14,8 +14,9 @@ from axon.graph.printing import text
 from axon.graph.trace import trace
 from axon.graph.verify import verify
 from axon.nx import Tensor
+from axon.nx.core.call import call
 from axon.nx.core.kinds import EFFECT
-from axon.nx.core.op import Inference, Op, call
+from axon.nx.core.op import Inference, Op
 
 SEEN: list[Any] = []
 
