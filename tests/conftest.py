@@ -4,7 +4,7 @@ Property tests: the same examples at every run, so that a red test is a change's
 new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -38,20 +38,14 @@ def verified_graphs() -> Iterator[None]:
     from axon.graph.expr import Graph
     from axon.graph.verify import verify
 
-    plain = pipeline.passes
+    plain = pipeline.Phases.__call__
 
-    def checked(function: Callable[[Any], Any], typed: set[Any]) -> Callable[[Any], Any]:
-        def run(made: Any) -> Any:
-            if isinstance(made, Graph):
-                verify(made, typed)
-            return function(made)
-
-        return run
-
-    def passes(donate: Sequence[bool] = ()) -> list[tuple[str, Callable[[Any], Any]]]:
-        typed: set[Any] = set()
-        return [(name, checked(function, typed)) for name, function in plain(donate)]
+    def checked(self: Any, name: str, function: Callable[..., Any], *given: Any) -> Any:
+        for graph in given:
+            if isinstance(graph, Graph):
+                verify(graph, self.__dict__.setdefault("typed", set()))
+        return plain(self, name, function, *given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "passes", passes)
+        patch.setattr(pipeline.Phases, "__call__", checked)
         yield

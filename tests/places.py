@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import axon
 from axon import dtypes, initializers, layers, losses, metrics, optimizers
+from axon.compiler.targets import target
 from axon.nx.core.op import TABLE
 
 ROOT = Path(__file__).parents[1]
@@ -147,18 +148,29 @@ def most(family: Family, names: Collection[str]) -> bool:
 
 
 def of_targets() -> list[str]:
-    """The places of a new target. There is no list of them: an emitter is written, what the emitters do not share is
-    the CPU's, and so is what imports that; and headers ask a macro which target they are compiled for."""
-    folder = ROOT / "python/axon/compiler/targets"
-    inside = {path: path.read_text() for path in folder.glob("*.py") if path.stem != "__init__"}
-    emitters = {path for path in inside if path.stem.startswith("emit_")}
-    shared = {path for path in inside if all(f"from .{path.stem} import" in inside[e] for e in emitters)}
-    imports = re.compile(r"(?m)^ *from \.+(compiler\.)?targets(\.\w+)? import")
-    others = {*(ROOT / "python/axon").glob("compiler/**/*.py"), ROOT / "python/axon/__init__.py"} - {*inside}
-    users = [path for path in others if imports.search(path.read_text())]
-    asking = [p for p in ROOT.glob("csrc/**/*.h") if re.search(r"#\s*if.*AXON_CUDA", p.read_text())]
-    found = [folder / "emit_*", *({*inside} - emitters - shared), *users, *asking]
-    return sorted(str(path.relative_to(ROOT)) for path in found)
+    """The places of a new target: the file of the rows, the files of a target's own (what rows are made of), whoever
+    outside imports one of these or a row, or has a row's name as text, and headers that ask which target they are
+    compiled for. The device that is taken unless one is given is no place."""
+    home, own = Path(target.__file__).parent, own_modules()
+    inside = {home / "target.py", *(home / f"{name}.py" for name in own)}
+    names = [path for path in ROOT.glob("python/axon/**/*.py") if path not in inside and names_target(path.read_text())]
+    asking = [p for p in ROOT.glob("csrc/**/*.h") if re.search(r"#\s*(el)?if.*AXON_CUDA", p.read_text())]
+    found = [home / "target.py", *(home / f"{name.partition('_')[0]}_*" for name in own), *names, *asking]
+    return sorted({str(path.relative_to(ROOT)) for path in found})
+
+
+def own_modules() -> list[str]:
+    (own,) = re.findall(r"(?m)^from \. import (.*)$", Path(target.__file__).read_text())
+    return own.split(", ")
+
+
+def names_target(text: str) -> bool:
+    """Whether a file imports a row or a target's own module, or has a row's name as text."""
+    rows = [name for name, value in vars(target).items() if value in target.TARGETS]
+    imported = rf"(?m)^ *from .*\b(target import .*\b({'|'.join(rows)})\b|({'|'.join(own_modules())})\b)"
+    text = re.sub(r"(?m)^default_device = .*$", "", text)
+    named = of_python(text).listed & {name for t in target.TARGETS for name in (t.name, t.device)}
+    return bool(named or re.search(imported, text))
 
 
 def table() -> str:

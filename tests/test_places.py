@@ -2,7 +2,7 @@
 
 import pytest
 
-from .places import TOUR, Family, Said, families, of_cpp, of_python, places, tour
+from .places import TOUR, Family, Said, families, names_target, of_cpp, of_python, places, tour
 
 
 def test_the_tour_has_what_is_counted() -> None:
@@ -44,6 +44,23 @@ def test_what_python_speaks_of(text: str, names: set[str]) -> None:
 def test_what_cpp_speaks_of(text: str, names: set[str]) -> None:
     said = of_cpp(text)
     assert (said.declared | said.listed | said.texts) & {"a", "b", "c"} == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("from .targets.target import CPU, Target", True),
+        ("from .targets.target import TARGETS, Target", False),
+        ("def f():\n    from ..targets import emit_cuda", True),
+        ("from .targets.compile_cpp import host", True),
+        ("from .targets.cache import Statistics", False),
+        ('if device == "cuda": ...', True),
+        ('default_device = "cpu"', False),
+        ("# of the cpu", False),
+    ],
+)
+def test_who_names_a_target_is_seen(text: str, names: bool) -> None:
+    assert names_target(text) == names
 
 
 def test_places_are_lists_folders_and_mentions() -> None:

@@ -120,7 +120,7 @@ def _numpy_backend() -> object:
     from .backends.array_api import numpy_backend
 
     try:
-        from .compiler.targets.target import elementwise
+        from ._core import elementwise
     except ImportError:  # the runtime does not run on this machine
         return numpy_backend()
     return numpy_backend(elementwise, "tiled")
@@ -132,16 +132,13 @@ def _cupy_backend() -> object:
     return cupy_backend()
 
 
-def _native() -> object:
-    from .compiler.program import Native
+def _compiler(name: str) -> _typing.Callable[[], object]:
+    def load() -> object:
+        from .compiler.pipeline import Compiler
 
-    return Native()
+        return Compiler(name)
 
-
-def _tiled() -> object:
-    from .compiler.tiled import Tiled
-
-    return Tiled()
+    return load
 
 
 def _inner() -> object:
@@ -158,7 +155,7 @@ def _evaluate() -> object:
 
 config.register("backend", "numpy", _numpy_backend)
 config.register("backend", "cupy", _cupy_backend)
-config.register("compiler", "native", _native)
-config.register("compiler", "tiled", _tiled)
+config.register("compiler", "native", _compiler("native"))
+config.register("compiler", "tiled", _compiler("tiled"))
 config.register("definition", "inner", _inner)
 config.register("compiler", "evaluate", _evaluate)

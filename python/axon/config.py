@@ -9,6 +9,7 @@ _loaders: dict[tuple[str, str], Callable[[], Any]] = {}
 _loaded: dict[tuple[str, str], Any] = {}
 default_backend = "numpy"
 default_compiler = "native"
+default_device = "cpu"  # where compilers run programs
 
 
 def register(kind: str, name: str, loader: Callable[[], Any]) -> None:

@@ -44,5 +44,9 @@ class CompileError(AxonError, RuntimeError):
     """The compiler or its cache failed; the text names the step."""
 
 
+class MissingCompiler(CompileError):
+    """There is no compiler on this machine for what kernels are emitted as."""
+
+
 class NonFiniteError(AxonError, FloatingPointError):
     """Under `debug`, an op made a NaN or an infinity."""

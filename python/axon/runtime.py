@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import Context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -56,6 +57,20 @@ def release_memory() -> None:
     from . import _core
 
     _core.release_memory()
+
+
+def tile_of(name: str, inputs: Sequence[int], output: int) -> Any:
+    """The compiled loop of a scalar op over dense arrays, by the codes of its dtypes; KeyError where there is none."""
+    from . import _core
+
+    return _core.tile(name, [*inputs], output)
+
+
+def default_floating_point() -> AbstractContextManager[Any]:
+    """While the block runs, this thread computes as kernels do, whatever mode its caller has set."""
+    from . import _core
+
+    return _core.DefaultFloatingPoint()
 
 
 def in_our_memory(function: Callable[P, R]) -> Callable[P, R]:

@@ -20,14 +20,14 @@ from axon import dtypes
 from axon.compiler.kernels.interpret import interpret
 from axon.compiler.kernels.kernel import Kernel
 from axon.compiler.kernels.verify import verify
+from axon.compiler.targets.compile_cpp import BASE, WIDE, Instructions, command, compiler, instructions_for
 from axon.compiler.targets.emit_cpp import emit_cpp, scratch_bytes
-from axon.compiler.targets.target import BASE, WIDE, Target, command, compiler, target_for
 from axon.dtypes import DType
 
 PACKAGE = Path(axon.nx.__file__).parents[1]
 HEADERS = PACKAGE / "_kernels"
-AVX2 = target_for(frozenset(BASE))
-AVX512 = target_for(frozenset(BASE + WIDE))
+AVX2 = instructions_for(frozenset(BASE))
+AVX512 = instructions_for(frozenset(BASE + WIDE))
 WIDE_ON_AVX2 = AVX2._replace(name="avx2x16", lanes=16, flags=(*AVX2.flags[:-1], "-DAXON_LANES=16"))
 SCALAR = AVX2._replace(name="scalar", lanes=1, flags=(*AVX2.flags[:-1], "-DAXON_LANES=1"))
 
@@ -77,7 +77,7 @@ def interpreted(case: Case) -> list[np.ndarray]:
     return arrays
 
 
-def compile_texts(texts: Sequence[str], target: Target) -> Path:
+def compile_texts(texts: Sequence[str], target: Instructions) -> Path:
     """The library of several kernels' texts; kept on disk while the texts stay the same."""
     text = "".join(texts)
     headers = b"".join(p.read_bytes() for p in sorted(HEADERS.glob("*.h")))
@@ -180,7 +180,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(((a.view(word) == b.view(word)) | nan).all())
 
 
-def check(cases: Sequence[Case], target: Target = AVX2, seed: int = 0) -> None:
+def check(cases: Sequence[Case], target: Instructions = AVX2, seed: int = 0) -> None:
     """Compile the cases' kernels in one library and compare every run with the interpreter."""
     for case in cases:
         verify(case.kernel)

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from axon import _core, config, dtypes
+from axon.compiler import pipeline
 from axon.compiler.kernels.interpret import interpret
 from axon.compiler.kernels.kernel import Kernel
 from axon.compiler.kernels.verify import verify
 from axon.compiler.pipeline import Lowered
 from axon.compiler.planning.memory import Plan
-from axon.compiler.program import Executable, encode_all, replaced
+from axon.compiler.program import Executable, encode_all
+from axon.compiler.targets.target import CPU, Target
 from axon.graph.expr import Graph
 from axon.graph.trace import Traced, trace
 from axon.nx.core.tensor import TensorType
@@ -39,10 +41,9 @@ def graph_of(function: Callable[..., Any], *arrays: Array) -> Graph:
     return made.graph
 
 
-def compiled(graph: Graph, donate: Sequence[bool] = ()) -> Executable:
+def compiled(graph: Graph, donate: Sequence[bool] = (), target: Target = CPU) -> Executable:
     """A graph compiled natively; its kernels and its plan are verified."""
-    executable = config.lookup("compiler", "native").compile(graph, donate=donate, label="native")
-    assert isinstance(executable, Executable)
+    executable = pipeline.compile(graph, target, donate, "native")
     for kernel in executable.texts:
         verify(kernel)
     assert_disjoint(executable.lowered.plan)
@@ -86,12 +87,12 @@ class Outcomes(NamedTuple):
             np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
 
 
-def run_all(function: Callable[..., Any], *arrays: Array) -> Outcomes:
+def run_all(function: Callable[..., Any], *arrays: Array, target: Target = CPU) -> Outcomes:
     """A function of arrays by every way there is."""
     graph, captured, _ = traced(function, *arrays)
     arrays = (*arrays, *(t.numpy() for t in captured))
-    executable = compiled(graph)
-    donating = compiled(graph, [True] * len(arrays))
+    executable = compiled(graph, target=target)
+    donating = compiled(graph, [True] * len(arrays), target)
     evaluate = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="evaluate")
     return Outcomes(
         results(executable, graph, arrays),
@@ -118,6 +119,25 @@ def with_kernels(lowered: Lowered, kernels: Mapping[Kernel, Any], change: Callab
 def interpreted(lowered: Lowered) -> Run:
     """A program with its kernels interpreted. The plan is the same, down to what is written in place."""
     return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, partial(replaced, kernel=hosted))
+
+
+def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """Encoded steps with what a function makes of each kernel's (kernel, calls, grain, scratch, label, parts, along),
+    in regions, too."""
+    made: list[tuple[Any, ...]] = []
+    for step in steps:
+        match step:
+            case ("kernel", *parts):
+                made += kernel(*parts)
+            case ("cond", index, branches):
+                made.append(("cond", index, [replaced(b, kernel) for b in branches]))
+            case ("while", condition, predicate, body, moves):
+                made.append(("while", replaced(condition, kernel), predicate, replaced(body, kernel), moves))
+            case ("scan", length, reverse, body, *rest):
+                made.append(("scan", length, reverse, replaced(body, kernel), *rest))
+            case _:
+                made.append(step)
+    return made
 
 
 def hosted(kernel: Kernel, calls: Sequence[Any], *_: Any) -> list[tuple[Any, ...]]:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from axon import nx
-from axon.compiler.pipeline import Lowered, run_passes
+from axon.compiler.pipeline import Lowered, lower
 from axon.compiler.planning.schedule import KernelStep
+from axon.compiler.targets.target import CPU
 from axon.defn import stop_grad, value_and_grad
 from axon.dtypes import DType, float32
 from axon.graph.trace import trace
@@ -24,7 +25,7 @@ def typed(dtype: DType, *shape: int) -> TensorType:
 
 def compiled(function: Callable[..., Any], *types: TensorType) -> Lowered:
     """A function through all passes, nothing compiled."""
-    return run_passes(trace(function, types).graph)
+    return lower(trace(function, types).graph, CPU)
 
 
 def steps(function: Callable[..., Any], *types: TensorType) -> list[str]:

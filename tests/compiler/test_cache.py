@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
-from axon.compiler.targets import cache, target
+from axon.compiler.targets import cache
+from axon.compiler.targets.compile_cpp import TOOLCHAIN
 from axon.defn import jit
 from axon.errors import CompileError
 
@@ -51,7 +52,7 @@ def kernel_source(name: str) -> str:
 
 def load(text: str) -> cache.Statistics:
     cache._loaded.clear()
-    return cache.load([text])[1]
+    return cache.load([text], TOOLCHAIN)[1]
 
 
 def test_a_second_process_finds_the_kernel(folder: Path) -> None:
@@ -147,9 +148,9 @@ def test_threads_wait_for_the_kernels_they_want_only(
     monkeypatch.setattr(cache, "build", build)
     wanted = {"loaded": loaded, "other": kernel_source("third")}.get(name, text)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.load, [text])
+        first = pool.submit(cache.load, [text], TOOLCHAIN)
         assert begun.wait(60)
-        second = pool.submit(cache.load, [wanted])
+        second = pool.submit(cache.load, [wanted], TOOLCHAIN)
         try:
             if wanted == text:
                 assert not second.done()
@@ -202,14 +203,11 @@ print(jit(lambda x: x + 1)(nx.zeros(2)).tolist())
 
 def test_what_the_compiler_complains_about_is_said(folder: Path) -> None:
     with pytest.raises(CompileError, match=r"expected status 0, got 1; it said: (?s:.*)invalid use"):
-        cache.load(['extern "C" int axon_kernel( this is not C++'])
+        cache.load(['extern "C" int axon_kernel( this is not C++'], TOOLCHAIN)
 
 
 def text_key(text: str) -> str:
-    found = target.compiler()
-    assert found is not None
-    base = cache.environment(target.host(), found)
-    return hashlib.sha256((base + text).encode()).hexdigest()[:40]
+    return hashlib.sha256((TOOLCHAIN.identity() + text).encode()).hexdigest()[:40]
 
 
 def keys_of(folder: Path, library: Path) -> list[str]:

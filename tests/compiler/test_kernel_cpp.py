@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from axon.compiler.kernels.kernel import For, Instr, Kernel, Operand, Stmt
+from axon.compiler.targets.compile_cpp import Instructions
 from axon.compiler.targets.emit_cpp import emit_cpp
 from axon.dtypes import ALL
 from hypothesis import given, note, settings
@@ -20,7 +21,6 @@ from .kernel_tools import (
     SCALAR,
     WIDE_ON_AVX2,
     Case,
-    Target,
     check,
     compile_texts,
     signatures,
@@ -32,7 +32,7 @@ def test_examples() -> None:
 
 
 @pytest.mark.parametrize("target", [WIDE_ON_AVX2, SCALAR], ids=lambda t: t.name)
-def test_examples_at_other_widths(target: Target) -> None:
+def test_examples_at_other_widths(target: Instructions) -> None:
     """Of the kernels for each dtype only some, since vectors that the machine lacks compile slowly."""
     some = {"copies of bool", "copies of uint8", "copies of float16", "copies of float64"}
     names = [n for n in EXAMPLES if not n.startswith("copies of") or n in some]
@@ -48,7 +48,7 @@ def test_equal_folds_are_one_type() -> None:
 
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1 << 20), st.sampled_from([AVX2, WIDE_ON_AVX2, SCALAR]))
-def test_random_kernels(seed: int, target: Target) -> None:
+def test_random_kernels(seed: int, target: Instructions) -> None:
     note(f"seed {seed}, {target.name}")
     check(random_cases(seed), target, seed)
 

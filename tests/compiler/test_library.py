@@ -131,8 +131,8 @@ def test_each_row_has_its_cases_and_each_symbol_its_row() -> None:
 @pytest.mark.parametrize(("symbol", "case"), EACH)
 def test_a_step_computes_what_its_node_means(symbol: str, case: Case) -> None:
     node = node_of(symbol, case)
-    assert row_of(node) is LIBRARY[symbol]
-    steps = library_steps(node, node.inputs, [Value(node, 0)])
+    assert row_of(node, LIBRARY) is LIBRARY[symbol]
+    steps = library_steps(node, node.inputs, [Value(node, 0)], LIBRARY)
     types = {v: v.type for v in node.inputs}
     arrays = dict(zip(types, given(list(types.values()))))
     (out,) = program(node, steps)(tuple(a.reshape(-1).view(np.uint8) for a in arrays.values()))
@@ -167,27 +167,28 @@ def accepted(node: Node, ints: Sequence[int]) -> bool:
 @pytest.mark.parametrize("symbol", ["gemm", "conv", "scatter_add"])
 def test_a_row_takes_the_dtypes_that_its_step_takes(symbol: str, dtype: DType) -> None:
     node = node_of(symbol, CASES[symbol][0])
-    steps = library_steps(node, node.inputs, [Value(node, 0)])
+    steps = library_steps(node, node.inputs, [Value(node, 0)], LIBRARY)
     other = retyped(node, dtype)
-    assert (row_of(other) is not None) == accepted(node, (dtype.code, *steps[0].ints[1:])) == (dtype is not bool_)
+    taken = accepted(node, (dtype.code, *steps[0].ints[1:]))
+    assert (row_of(other, LIBRARY) is not None) == taken == (dtype is not bool_)
     mixed = Builder().node(node.op, (other.inputs[0], *node.inputs[1:]), node.attrs, node.types)
-    assert (row_of(mixed) is not None) == (dtype is float32)
+    assert (row_of(mixed, LIBRARY) is not None) == (dtype is float32)
 
 
 @pytest.mark.parametrize("dtype", ALL, ids=str)
 def test_scatters_take_the_indices_that_their_step_takes(dtype: DType) -> None:
     node = node_of("scatter_add", CASES["scatter_add"][0])
-    first, _, *rest = library_steps(node, node.inputs, [Value(node, 0)])[0].ints
+    first, _, *rest = library_steps(node, node.inputs, [Value(node, 0)], LIBRARY)[0].ints
     x, _, u = node.inputs
     other = Builder().node(node.op, (x, Builder().input(TensorType(dtype, (4,))), u), node.attrs, node.types)
     taken = accepted(node, (first, dtype.code, *rest))
-    assert (row_of(other) is not None) == taken == (dtype in (int32, int64))
+    assert (row_of(other, LIBRARY) is not None) == taken == (dtype in (int32, int64))
 
 
 @pytest.mark.parametrize("dtype", ALL, ids=str)
 def test_a_copy_takes_every_dtype(dtype: DType) -> None:
     case = Case(lambda *xs: nx.concat(xs), [typed(dtype, 6)] * 9, 0, None, "copy")
-    assert row_of(node_of("copy", case)) is LIBRARY["copy"]
+    assert row_of(node_of("copy", case), LIBRARY) is LIBRARY["copy"]
 
 
 @pytest.mark.parametrize("symbol", LIBRARY)
@@ -196,8 +197,8 @@ def test_a_dtype_that_no_step_knows_is_left_to_the_eager_backend(symbol: str, dt
     node = node_of(symbol, CASES[symbol][0])
     other = retyped(node, dtype)
     moves = symbol == "copy" and dtype.itemsize == 1  # which needs no more than the size
-    assert bool(library_steps(other, other.inputs, [Value(other, 0)])) == moves
-    assert bias_length(other) is None
+    assert bool(library_steps(other, other.inputs, [Value(other, 0)], LIBRARY)) == moves
+    assert bias_length(other, LIBRARY) is None
 
 
 def lenient(name: str, inputs: Sequence[Value], out: TensorType, attrs: dict[str, Any]) -> Value:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from axon import _core, layers, nx
 from axon.compiler.planning import parts
+from axon.compiler.targets.target import CPU, Target
 from axon.nx.core.tensor import Tensor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,19 +22,20 @@ SHAPE = (8, 40, 17)
 X = np.random.default_rng(0).standard_normal(SHAPE).astype("f4")
 
 
+# Every run of kernels that may is taken part by part, whatever its size.
+EAGER = replace(CPU, tuning=CPU.tuning._replace(again=1, parts=2))
+
+
 @pytest.fixture
-def eager_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every run of kernels that may is taken part by part, whatever its size, by three threads."""
+def two_threads() -> Iterator[None]:
     before = _core.threads()
-    monkeypatch.setattr(parts, "LEAST", 1)
-    monkeypatch.setattr(parts, "FEWEST", 2)
     _core.set_threads(2)
     yield
     _core.set_threads(before)
 
 
-def found(function: Callable[..., Any], *arrays: np.ndarray) -> dict[int, tuple[int, int]]:
-    return parts.runs(compiled(graph_of(function, *arrays)).lowered.plan)
+def found(function: Callable[..., Any], *arrays: np.ndarray, target: Target = CPU) -> dict[int, tuple[int, int]]:
+    return parts.runs(compiled(graph_of(function, *arrays), target=target).lowered.plan)
 
 
 def normed(x: Tensor) -> Tensor:
@@ -70,24 +73,24 @@ def looked_up(x: Tensor) -> Tensor:
 FUNCTIONS = [normed, stages, turned, over_the_batch, shifted, looked_up]
 
 
-@pytest.mark.usefixtures("eager_parts")
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_bits_are_those_of_steps(function: Callable[..., Any]) -> None:
     for x in (X, X[:2], X[:, :, :1], np.repeat(X, 4, axis=1)):
-        run_all(function, x).assert_same_bits()
+        run_all(function, x, target=EAGER).assert_same_bits()
 
 
-@pytest.mark.usefixtures("eager_parts")
+@pytest.mark.usefixtures("two_threads")
 def test_parts_of_a_batch_go_through_all_kernels() -> None:
     for function in (normed, stages):
-        ((first, (count, along)),) = list(found(function, X).items())[:1] or [(0, (0, 0))]
+        ((first, (count, along)),) = list(found(function, X, target=EAGER).items())[:1] or [(0, (0, 0))]
         assert count == 8 and along >= 1 and first >= 0, function
 
 
-@pytest.mark.usefixtures("eager_parts")
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("function", [turned, over_the_batch, shifted, looked_up])
 def test_a_part_that_needs_another_ends_a_run(function: Callable[..., Any]) -> None:
-    plan = compiled(graph_of(function, X)).lowered.plan
+    plan = compiled(graph_of(function, X), target=EAGER).lowered.plan
     for first, (_, along) in parts.runs(plan).items():
         assert along < len(plan.schedule.steps) - 1, (function, first)
 
@@ -101,13 +104,13 @@ def test_what_is_small_is_taken_step_by_step() -> None:
     assert count == 8 and along == 7  # all of it: what is small lies apart, and what is sampled alone is no run
 
 
-@pytest.mark.usefixtures("eager_parts")
+@pytest.mark.usefixtures("two_threads")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(programs(), st.integers(0, 2**16))
 def test_random_programs(program: Any, seed: int) -> None:
     steps, shapes = program
     limit = lambda y: nx.clip(y, -1e4, 1e4)  # noqa: E731
-    run_all(lambda *xs: run(steps, xs, limit)[-3:], *inputs_of(shapes, seed)).assert_same_bits()
+    run_all(lambda *xs: run(steps, xs, limit)[-3:], *inputs_of(shapes, seed), target=EAGER).assert_same_bits()
 
 
 @pytest.mark.parametrize(("count", "along"), [(0, 0), (3, 1), (2, 2), (2, -1)])

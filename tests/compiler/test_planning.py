@@ -10,9 +10,10 @@ from typing import Any
 import axon
 import pytest
 from axon import nx, optimizers
+from axon.compiler import pipeline
 from axon.compiler.kernels import lower
-from axon.compiler.pipeline import passes, region
 from axon.compiler.planning.schedule import KernelStep
+from axon.compiler.targets.target import CPU
 from axon.defn import scan
 from axon.graph.trace import Traced, trace
 from axon.nx.core.tensor import Tensor
@@ -40,12 +41,16 @@ def counting(count: list[int]) -> Iterator[None]:
 def work(made: Traced, donate: bool) -> dict[str, int]:
     """The instructions that each pass runs."""
     counts: dict[str, int] = {}
-    at: Any = made.graph
-    for name, function in passes([donate] * len(made.graph.inputs)):
-        count = [0]
-        with counting(count):
-            at = function(at)
-        (counts[name],) = count
+
+    class Counting(pipeline.Phases):
+        def __call__(self, name: str, function: Callable[..., Any], /, *given: Any, **options: Any) -> Any:
+            count = [0]
+            with counting(count):
+                at = function(*given, **options)
+            (counts[name],) = count
+            return at
+
+    pipeline.lower(made.graph, CPU, [donate] * len(made.graph.inputs), Counting())
     return counts
 
 
@@ -95,7 +100,7 @@ def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest
     made: list[Any] = []
     whole = lower.calls_of
     monkeypatch.setattr(lower, "calls_of", lambda *given: made.append(given) or whole(*given))
-    (step,) = region(pieces(9).graph).steps
+    (step,) = pipeline.scheduled(pieces(9).graph, CPU).steps
     assert isinstance(step, KernelStep) and len(made) == 1
     assert [(c.parameters["o0"], c.parameters["o1"]) for c in step.calls] == [(i, i + 1) for i in range(9)]
 

@@ -11,12 +11,13 @@ from axon import _core, nx
 from axon.compiler.kernels.kernel import Kernel
 from axon.compiler.planning.schedule import KernelStep
 from axon.compiler.program import Executable
+from axon.compiler.targets.compile_cpp import WIDE, Instructions
 from axon.compiler.targets.emit_cpp import emit_cpp
-from axon.compiler.targets.target import WIDE
+from axon.compiler.targets.target import CPU
 from axon.graph.expr import Graph
 from axon.nx.core.tensor import Tensor
 
-from .kernel_tools import AVX2, AVX512, SCALAR, WIDE_ON_AVX2, Target, compile_texts
+from .kernel_tools import AVX2, AVX512, SCALAR, WIDE_ON_AVX2, compile_texts
 from .oracle import Array, assert_same_bits, compiled, graph_of, interpreted, results, with_kernels
 from .programs import adam, chain, layer_norm, softmax
 
@@ -118,7 +119,7 @@ def test_threads(name: str, threads: Callable[[int], None]) -> None:
     graph, executable, arrays, expected = prepared(name)
     shared = [
         s for s in executable.lowered.schedule.steps
-        if isinstance(s, KernelStep) and sum(c.units for c in s.calls) >= 2 * s.grain
+        if isinstance(s, KernelStep) and sum(c.units for c in s.calls) >= 2 * s.grain(CPU.tuning.work)
     ]  # fmt: skip
     assert shared, "no kernel is cut over threads"
     for count in (1, 2, 16):
@@ -127,7 +128,7 @@ def test_threads(name: str, threads: Callable[[int], None]) -> None:
             assert_same_bits(results(executable, graph, arrays), expected)
 
 
-def kernels_for(target: Target) -> dict[Kernel, Any]:
+def kernels_for(target: Instructions) -> dict[Kernel, Any]:
     """All kernels of the examples compiled for a target, in one library."""
     kernels = list(dict.fromkeys(k for name in EXAMPLES for k in prepared(name).executable.texts))
     names = [f"k{n}" for n in range(len(kernels))]
@@ -136,7 +137,7 @@ def kernels_for(target: Target) -> dict[Kernel, Any]:
 
 
 @pytest.mark.parametrize("target", [AVX2, WIDE_ON_AVX2, SCALAR, AVX512], ids=lambda t: t.name)
-def test_widths(target: Target) -> None:
+def test_widths(target: Instructions) -> None:
     kernels = kernels_for(target)
     if target is AVX512 and not set(WIDE) <= _core.cpu_features():
         return  # it compiles; here it cannot run

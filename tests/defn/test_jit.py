@@ -197,7 +197,7 @@ def test_wrong_options(options: Any, words: str) -> None:
 def test_unknown_compilers_and_devices() -> None:
     with pytest.raises(ValueError, match=r"compiler: expected one of .*evaluate.*, got 'none'"):
         jit(lambda x: x, compiler="none")(1)
-    with pytest.raises(ValueError, match=r"got 'evaluate:moon'"):
+    with pytest.raises(ValueError, match=r"device: expected cpu for evaluate, got 'moon'"):
         jit(lambda x: x, compiler="evaluate", device="moon")(1)
 
 

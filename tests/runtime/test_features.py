@@ -11,7 +11,7 @@ from ..caps import CAPS, hidden
 
 ASK = """
 from axon import _core
-from axon.compiler.targets.target import host
+from axon.compiler.targets.compile_cpp import host
 print(host().name, *sorted(_core.cpu_features()))
 """
 

@@ -1,4 +1,5 @@
-"""The compiler's passes, in order. Each is a function between the nouns: Graph -> Graph -> units -> steps -> plan."""
+"""The compiler's passes, in order, each a function between nouns: graph -> graph -> units -> schedule -> plan. With the
+texts of the kernels, and what a target makes of those, a plan becomes a program."""
 
 from __future__ import annotations
 
@@ -6,43 +7,87 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, ParamSpec, TypeVar
 
+from .. import config
+from ..errors import MissingCompiler, note
 from ..graph.expr import Graph
+from ..runtime import default_floating_point
 from .decompose import decompose
 from .fusion.fuse import Fusion
+from .fusion.units import Unit
+from .kernels.kernel import Kernel
 from .planning.memory import Plan
 from .planning.schedule import Schedule
+from .program import Executable, Lowered, described, encode_all
 from .simplify import simplify
+from .targets.cache import SYMBOL
+from .targets.target import TARGETS, Target
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def passes(donate: Sequence[bool] = ()) -> list[tuple[str, Callable[[Any], Any]]]:
-    """All passes in order; each takes what the one before made."""
-    return [
-        ("decompose", decompose),  # few forms: what later passes need not know of is gone
-        ("simplify", simplify),  # exact identities, while literals and movement are still visible
-        ("fuse", lambda graph: (graph, Fusion(graph).run())),  # kernels to be, as sets of values
-        ("lower", lambda fused: Schedule(fused[0], fused[1], region)),  # loops over scalars, library calls
-        ("memory", lambda schedule: Plan(schedule.own_outputs(), donate)),  # offsets, in place, donated inputs
-    ]
+class Phases:
+    """Runs the passes, and has the milliseconds that each took."""
+
+    def __init__(self, **milliseconds: float) -> None:
+        self.milliseconds = milliseconds
+
+    def __call__(self, name: str, function: Callable[P, R], /, *args: P.args, **options: P.kwargs) -> R:
+        start = time.perf_counter()
+        made = function(*args, **options)
+        self.milliseconds[name] = (time.perf_counter() - start) * 1e3
+        return made
 
 
-class Lowered(NamedTuple):
-    """What every stage made of a graph, and the milliseconds it took."""
+def compile(
+    graph: Graph, target: Target, donate: Sequence[bool] = (), label: str = "", do: Phases | None = None
+) -> Executable:
+    """A traced graph as a program of a target."""
+    do = do or Phases()
+    lowered: Lowered = lower(graph, target, donate, do)
+    texts: dict[Kernel, str] = do("codegen", emitted, lowered.schedule.kernels(), target)
+    handles, statistics = do("compile", target.load, list(texts.values()))
+    steps = do("encode", encode_all, lowered.plan, dict(zip(texts, handles)))
+    program = do("program", described, lowered, steps, label)
+    return Executable(lowered, texts, statistics, steps, program, donate, label, do.milliseconds)
 
-    graph: Graph
-    core: Graph
-    schedule: Schedule
-    plan: Plan
-    milliseconds: dict[str, float]
+
+def lower(graph: Graph, target: Target, donate: Sequence[bool] = (), do: Phases | None = None) -> Lowered:
+    """A traced graph through all passes up to the plan."""
+    do = do or Phases()
+    schedule: Schedule = scheduled(graph, target, do)
+    plan: Plan = do("memory", planned, schedule, donate)  # offsets, in place, donated inputs
+    return Lowered(graph, schedule, plan)
 
 
-def region(graph: Graph) -> Schedule:
-    """The passes over a region of a graph; its memory, the last, is planned with its parent's."""
-    made: Any = graph
-    for _, function in passes()[:-1]:
-        made = function(made)
-    return made
+def scheduled(graph: Graph, target: Target, do: Phases | None = None) -> Schedule:
+    """The passes up to the steps: of a program, or of a region, whose memory is planned with its parent's."""
+    do = do or Phases()
+    small: Graph = do("decompose", decompose, graph)  # few forms: what later passes need not know of is gone
+    core: Graph = do("simplify", simplify, small)  # exact identities, while literals and movement are still visible
+    units: list[Unit] = do("fuse", fused, core, target)  # kernels to be, as sets of values
+    return do("lower", Schedule, core, units, target, partial(scheduled, target=target))  # loops, library calls
+
+
+def fused(graph: Graph, target: Target) -> list[Unit]:
+    return Fusion(graph, target.tuning, target.library).run()
+
+
+def planned(schedule: Schedule, donate: Sequence[bool]) -> Plan:
+    return Plan(schedule.own_outputs(), donate)
+
+
+def emitted(kernels: Sequence[Kernel], target: Target) -> dict[Kernel, str]:
+    return {k: text_of(k, target) for k in kernels}
+
+
+@lru_cache(maxsize=4096)
+def text_of(kernel: Kernel, target: Target) -> str:
+    """A kernel's text, its name left open. Other shapes have the same kernels, and emit none again."""
+    return target.emit(kernel, SYMBOL)
 
 
 @contextmanager
@@ -58,13 +103,33 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def run_passes(graph: Graph, donate: Sequence[bool] = ()) -> Lowered:
-    """All passes over a traced graph."""
-    made: Any = graph
-    stages: dict[str, Any] = {}
-    spent: dict[str, float] = {}
-    for name, function in passes(donate):
-        start = time.perf_counter()
-        made = stages[name] = function(made)
-        spent[name] = (time.perf_counter() - start) * 1e3
-    return Lowered(graph, stages["simplify"], stages["lower"], made, spent)
+class Compiler:
+    """A compiler that `jit` knows by name: the passes, for the target that it has for each device. Where kernels cannot
+    be compiled on this machine it says so once and evaluates op by op."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.targets = {t.device: t for t in TARGETS if t.compiler == name}
+        self._said = False
+
+    def compile(
+        self,
+        graph: Graph,
+        *,
+        device: str | None = None,
+        donate: Sequence[bool] = (),
+        label: str = "",
+        trace_seconds: float = 0.0,
+    ) -> Any:
+        """The executable of a traced graph. ValueError where there is no target for the device."""
+        device = device or config.default_device
+        if device not in self.targets:
+            raise ValueError(f"device: expected one of {', '.join(self.targets)} for {self.name}, got {device!r}")
+        try:
+            with uncollected(), default_floating_point():  # literals are folded and rounded as kernels round
+                return compile(graph, self.targets[device], donate, label, Phases(trace=trace_seconds * 1e3))
+        except MissingCompiler as error:
+            if not self._said:
+                self._said = True
+                note(f"axon: {error}; until then functions are evaluated op by op")
+            return config.lookup("compiler", "evaluate").compile(graph, donate=donate, label=label)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .. import config
 from ..graph.expr import CALL, INPUT, Graph, Node, Value
 from ..graph.regions import Evaluation
 from ..graph.trace import Trace
@@ -141,5 +142,16 @@ class Evaluate:
 
     name = "evaluate"
 
-    def compile(self, graph: Graph, *, donate: tuple[bool, ...], label: str, trace_seconds: float = 0.0) -> Evaluated:
+    def compile(
+        self,
+        graph: Graph,
+        *,
+        device: str | None = None,
+        donate: Sequence[bool] = (),
+        label: str = "",
+        trace_seconds: float = 0.0,
+    ) -> Evaluated:
+        """A graph to be walked on the default backend. ValueError for another device than the default one."""
+        if device not in (None, config.default_device):
+            raise ValueError(f"device: expected {config.default_device} for {self.name}, got {device!r}")
         return Evaluated(graph, default())

@@ -162,10 +162,11 @@ class Definition(Value):
         traced, book = self._trace(signature)
         spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
-        name = self._compiler or config.default_compiler
-        compiler = config.lookup("compiler", name if self._device in (None, "cpu") else f"{name}:{self._device}")
+        compiler = config.lookup("compiler", self._compiler or config.default_compiler)
         donate = (*donated, *[False] * len(traced.captured))
-        executable = compiler.compile(traced.graph, donate=donate, label=self.label, trace_seconds=spent)
+        executable = compiler.compile(
+            traced.graph, device=self._device, donate=donate, label=self.label, trace_seconds=spent
+        )
         return Entry(
             types=signature.types,
             static=tuple(exact.value for _, exact in signature.static),
@@ -235,8 +236,8 @@ def jit(
     the dtype of a tensor that it meets, as outside; DTypeError of an integer that this dtype does not hold.
     static: parameters passed as they are; hashable, each value has its own trace. donate: parameters whose memory the
     call may reuse; using such a tensor afterwards raises DonationError. max_traces: TraceError instead of one trace
-    more. compiler: "native" or "evaluate"; device: "cpu", or one that a "compiler:device" is registered for. Inside
-    another trace the function is inlined.
+    more. compiler: "native" or "evaluate"; device: "cpu", or "cuda", whose kernels are emitted to be looked at but
+    do not run yet. Inside another trace the function is inlined.
 
     Tensors the function captures become inputs at the first trace; that a captured variable was bound to another tensor
     later cannot be seen: pass what changes as an argument.

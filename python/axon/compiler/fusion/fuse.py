@@ -14,22 +14,21 @@ from typing import Any
 from ...dtypes import bool_
 from ...graph.expr import INPUT, Graph, Node, Value
 from ...nx.core.op import RESHAPE
+from ..library.step import Library
 from ..library.table import bias_length
+from ..tuning import Tuning
 from .index import Idx, Map, address, axes_of, guards_of, identity, innermost, strides
 from .pulling import fits, gathers, holds, is_row, operand_maps, reduced_run
-from .units import ROW_LIMIT, Group, Single, Unit, Units, find
+from .units import Group, Single, Unit, Units, find
 
-KERNEL = 256  # values a kernel computes at most: a C++ compiler's time grows faster than its text
-SUMS = 8  # sums that share a pass over what they read, at most: their blocks stay in cache, and compile fast
-REPEATED = 64  # cheap operations an element that may be done again rather than stored and read
 DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
 
 class Fusion:
-    """The sweep's state."""
+    """The sweep's state. `library` are the rows of the steps there are, by symbol."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, tuning: Tuning, library: Mapping[str, Library]) -> None:
+        self.graph, self.tuning, self.library = graph, tuning, library
         self.outputs = set(graph.outputs)
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
@@ -112,7 +111,7 @@ class Fusion:
                 group.roots[value] = maps[0]
                 self.units.store(group, value)
                 return group
-        if (sum_ := biased(value, self.count)) is not None:
+        if (sum_ := biased(value, self.count, self.library)) is not None:
             self.absorbed.add(sum_.node)
             return self.single(sum_)
         if node.op.kind.moves or gathers(node):
@@ -120,17 +119,20 @@ class Fusion:
             alias = node.op.index_map([v.type for v in node.inputs], value.type, **node.attrs) == RESHAPE
             if alias or operand_maps(node, identity(len(shape)), shape, (0, 0)) is None:
                 return self.single(Single(node))
+        limit = self.tuning.row
         if node.op.kind.reduces:
             loops = node.inputs[0].type.shape
             first, count = reduced_run(node)
             rest = len(loops) - first - count
             if is_row(node):
-                group, at = Group(loops, "row", (first, count + rest)), (*identity(first), *[Idx(())] * rest)
+                group = Group(limit, loops, "row", (first, count + rest))
+                at = (*identity(first), *[Idx(())] * rest)
             else:
-                group, at = Group(loops, "column", (first, count)), (*identity(first), *identity(rest, first + count))
+                group = Group(limit, loops, "column", (first, count))
+                at = (*identity(first), *identity(rest, first + count))
             group = self.sibling(value, group, users) or group
         else:
-            group, at = Group(shape), identity(len(shape))
+            group, at = Group(limit, shape), identity(len(shape))
             if value.type.size == 1:  # rule 8: one kernel for all the work on single elements
                 group = next((u for u in self.units.of_kind(group.kind) if self.takes(u, users)), group)
         if group not in self.units.all:
@@ -142,7 +144,7 @@ class Fusion:
 
     def takes(self, group: Group, users: Sequence[Unit]) -> bool:
         """Whether a group can store one more value for these users: it is not full, and no cycle results."""
-        return group.size < KERNEL and group not in users and not self.units.reaches(users, group)
+        return group.size < self.tuning.kernel and group not in users and not self.units.reaches(users, group)
 
     def sibling(self, value: Value, made: Group, users: Sequence[Unit]) -> Group | None:
         """The first group of a new one's kind that reads some of the values a reduction reads: one pass for both."""
@@ -165,15 +167,15 @@ class Fusion:
         uses = self.uses.get(value, [])
         seen, known = self.looked.get((value, kind), (0, []))
         groups = dict.fromkeys(map(find, [*known, *[g for g, _ in uses[seen:]]]))
-        open_ = ("map", "row") if kind[0] == "row" else (kind[0],)
-        known = [g for g in groups if g.form in open_ and len(g.roots) < SUMS and (g.form == "map" or g.kind == kind)]
+        open_, most = ("map", "row") if kind[0] == "row" else (kind[0],), self.tuning.sums
+        known = [g for g in groups if g.form in open_ and len(g.roots) < most and (g.form == "map" or g.kind == kind)]
         self.looked[value, kind] = len(uses), known
         return [g for g in known if g.kind == kind]
 
     def can_pull(self, value: Value, group: Group, maps: list[Map]) -> bool:
         """Whether a group may compute a value under these maps."""
         node = value.node
-        if not node.op.kind.creates and group.size + len(maps) > KERNEL:
+        if not node.op.kind.creates and group.size + len(maps) > self.tuning.kernel:
             return False
         if node.op.kind.pointwise and value.type.shape == group.shape and maps == [identity(len(group.shape))]:
             return True  # each element once, where the group is
@@ -193,7 +195,7 @@ class Fusion:
             for at in maps:
                 n = prod(group.shape[a] for a in axes_of(at))
                 visits += min(n, size) if guards_of(at) else n
-        return (visits - size) * self.chain[value.node] <= REPEATED * size
+        return (visits - size) * self.chain[value.node] <= self.tuning.repeated * size
 
     def pull(self, value: Value, group: Group, maps: list[Map]) -> None:
         """Compute a value inside a group, and offer its operands to the group."""
@@ -233,7 +235,7 @@ class Fusion:
             for g in groups
         ):
             return None
-        if sum(g.size for g in groups) + len(maps) > KERNEL or not self.repeatable(value, {keep: maps}):
+        if sum(g.size for g in groups) + len(maps) > self.tuning.kernel or not self.repeatable(value, {keep: maps}):
             return None
         if keep.form != "map" and not all(holds(g, keep.shape, keep.run) for g in groups if g is not keep):
             return None
@@ -341,7 +343,7 @@ def joins_rows(node: Node, at: Map, group: Group) -> bool:
     first, _ = reduced_run(node)
     shape = node.inputs[0].type.shape
     suffix = shape[first:]
-    if not is_row(node) or prod(suffix) > ROW_LIMIT or group.form == "column" or group.long:
+    if not is_row(node) or prod(suffix) > group.limit or group.form == "column" or group.long:
         return False
     if node.types[0].shape[first:] and any(n != 1 for n in node.types[0].shape[first:]):
         return False
@@ -352,13 +354,13 @@ def joins_rows(node: Node, at: Map, group: Group) -> bool:
     return visits_once(at, node.types[0].shape, loops[: run[0]]) and holds(group, loops, run)
 
 
-def biased(value: Value, count: Counter[Value]) -> Single | None:
+def biased(value: Value, count: Counter[Value], library: Mapping[str, Library]) -> Single | None:
     """Rule 9: the unit of a product that nothing else uses and a bias along its last axes, whose sum is to be stored.
     Not for halves, whose product is rounded before the sum."""
     if value.node.op.name != "add" or value.type.dtype.is_half:
         return None
     for product, other in (value.node.inputs, value.node.inputs[::-1]):
-        length = bias_length(product.node)
+        length = bias_length(product.node, library)
         if length is not None and count[product] == 1:
             bias = repeated(other, value.type.shape, length)
             if bias is not None:

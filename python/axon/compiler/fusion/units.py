@@ -13,8 +13,6 @@ from typing import Any
 from ...graph.expr import Graph, Node, Value
 from .index import Map
 
-ROW_LIMIT = 64 * 1024
-
 
 class Unit(ABC):
     """A step to be: what it reads is stored by earlier units.
@@ -55,11 +53,12 @@ class Group(Unit):
     """One kernel: an iteration shape, at most one reduced run of axes [first, first + count), and the values it stores.
 
     form is map, row (the run is the last axes) or column. `pulled` are the maps under which each value is computed.
+    `limit` is the length of the longest row that one kernel reduces and uses.
     """
 
-    def __init__(self, shape: tuple[int, ...], form: str = "map", run: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, limit: int, shape: tuple[int, ...], form: str = "map", run: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
-        self.shape, self.form, self.run = shape, form, run
+        self.limit, self.shape, self.form, self.run = limit, shape, form, run
         self.roots: dict[Value, Map] = {}
         self.pulled: dict[Value, list[Map]] = {}
         self.size = 0  # how many values the kernel computes: its instructions, more or less
@@ -85,7 +84,7 @@ class Group(Unit):
     @property
     def long(self) -> bool:
         """Whether the rows are too long for one kernel to reduce and use them."""
-        return self.form == "row" and prod(self.shape[self.run[0] :]) > ROW_LIMIT
+        return self.form == "row" and prod(self.shape[self.run[0] :]) > self.limit
 
 
 def find(group: Group) -> Group:

@@ -11,10 +11,9 @@ from ...dtypes import DType
 from ...graph.expr import Value
 from ..fusion.index import Guard
 from ..fusion.units import Group
+from ..tuning import Tuning
 from .kernel import Kernel, Operand, Stmt
 from .nest import ADDRESSED, Abstract, Access, Nest
-
-MAP_BLOCK, COLUMN_BLOCK, SPANS_BLOCK = 4096, 512, 4096
 
 
 class Temporary:
@@ -41,8 +40,8 @@ class Call(NamedTuple):
 class Assembly:
     """A kernel in the making: operands, literals and guards by number, and the parameters of its one call."""
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self.sizes = tuple(sizes)
+    def __init__(self, sizes: Sequence[int], tuning: Tuning) -> None:
+        self.sizes, self.tuning = tuple(sizes), tuning
         self.operands: list[Operand] = []
         self.memory: list[Any] = []
         self.literals: list[tuple[DType, Any]] = []
@@ -79,7 +78,7 @@ class Assembly:
         """The finished kernel and its call."""
         for k, (_, g) in enumerate(self.guards):
             self.parameters |= {f"lo{k}": g.lo, f"div{k}": g.div, f"len{k}": g.size}
-        self.parameters["block"] = block_of(form, self.sizes, spans)
+        self.parameters["block"] = self.tuning.block(form, self.sizes[-1], spans)
         kernel = Kernel(
             form,
             outer,
@@ -93,12 +92,6 @@ class Assembly:
         return Call(
             kernel, tuple(self.memory[k] for k in kernel.pointers), tuple(v for _, v in self.literals), given, origin
         )
-
-
-def block_of(form: str, sizes: Sequence[int], spans: bool) -> int:
-    """Elements of the inner axis a unit: the whole axis unless it is long."""
-    limit = MAP_BLOCK if form != "column" else SPANS_BLOCK if spans else COLUMN_BLOCK
-    return max(sizes[-1], 1) if sizes[-1] <= limit * 2 else limit
 
 
 class Axes(NamedTuple):
@@ -146,7 +139,7 @@ def merge_axes(group: Group, accesses: Sequence[Access], guards: Sequence[Guard]
 class Numbering:
     """A nest's axes, operands and literals by the numbers that they have in its kernel, which is in the making."""
 
-    def __init__(self, nest: Nest) -> None:
+    def __init__(self, nest: Nest, tuning: Tuning) -> None:
         self.nest, self.group = nest, nest.group
         accesses = [i.attr for i in nest.code if i.op in ADDRESSED] + [a for a, _ in nest.stores]
         guards = [i.attr for i in nest.code if i.op == "guard"] + [g for a in accesses for g in a.guards]
@@ -155,7 +148,7 @@ class Numbering:
         self.axis_of = {a: k for k, part in enumerate(self.axes.parts) for a in part}
         self.inner = len(self.axes.sizes) - 1
         self.reduced = self.axes.outer if self.group.form == "column" else self.inner
-        self.assembly = Assembly(self.axes.sizes)
+        self.assembly = Assembly(self.axes.sizes, tuning)
         self.assembly.guards = [(self.axis_of[g.axis], g) for g in guards]
         self._operands: dict[Access, int] = {}
 

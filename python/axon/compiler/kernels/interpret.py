@@ -14,6 +14,7 @@ import numpy as np
 
 from ...dtypes import DType, dtype, int32
 from ...nx.core.combine import COMBINES
+from ...runtime import tile_of
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, Instr, Kernel, Reduce, Stmt, Tree
 
 Array = np.ndarray[Any, Any]
@@ -24,9 +25,7 @@ Fold = tuple[Array, ...]  # what is combined as one: (value,), or (value, index)
 
 def compiled_tile(name: str, inputs: tuple[DType, ...], output: DType) -> Tile:
     """The tile that the build has compiled for a scalar."""
-    from ..targets.target import tile
-
-    run = tile(name, [d.code for d in inputs], output.code)
+    run = tile_of(name, [d.code for d in inputs], output.code)
     return lambda arrays, out: run(*(a.view(np.uint8) for a in arrays), out.view(np.uint8))
 
 

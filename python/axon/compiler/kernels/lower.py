@@ -15,20 +15,19 @@ from ...exact import exact
 from ...graph.expr import Value
 from ..fusion.index import strides
 from ..fusion.units import Group
+from ..tuning import Tuning
 from .arrange import column_body, map_body, row_body
 from .assembly import Assembly, Call, Numbering, Temporary
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Stmt, Tree
 from .nest import ADDRESSED, Abstract, Access, Nest
-
-# Longer columns are cut by spans over threads. Few batches are longer, so a last, smaller one needs no other kernel.
-SPANS = 8 * COLUMN_SPAN
 
 
 class Lowerer:
     """Lowers the groups of a schedule; of those that are alike in all but their memory, the first, and of nests that
     are alike in all but their memory and their offsets in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: Tuning) -> None:
+        self.tuning = tuning
         self._known: dict[Any, tuple[list[Value], list[Call]]] = {}
         self._alike: dict[Any, Call] = {}
 
@@ -70,7 +69,7 @@ class Lowerer:
         key = (*nest.group.kind, tuple(code), tuple(stores), tuple(apart))
         found = self._alike.get(key)
         if found is None:
-            calls = calls_of(Numbering(nest), origin)
+            calls = calls_of(Numbering(nest, self.tuning), origin)
             if len(calls) == 1:
                 self._alike[key] = calls[0]
             return calls
@@ -101,7 +100,7 @@ def calls_of(numbering: Numbering, origin: str) -> list[Call]:
         if instr.op in ADDRESSED:
             numbering.operand(instr.attr)
     length = axes.sizes[numbering.reduced]
-    spans = group.long or (group.form == "column" and length > SPANS)
+    spans = group.long or (group.form == "column" and length > assembly.tuning.column)
     if not spans:
         stores = [(numbering.operand(a), v) for a, v in nest.stores]
         return [assembly.call(group.form, axes.outer, body_of(numbering, stores, {}), origin)]
@@ -127,7 +126,7 @@ def cut(
     row, outer = numbering.group.form == "row", numbering.axes.outer
     lead, width = numbering.axes.sizes[:outer], LANES if row else numbering.axes.sizes[-1]
     step = [s * spans * width for s in strides(lead)]
-    second = Assembly((*lead, 1 if row else width))
+    second = Assembly((*lead, 1 if row else width), numbering.assembly.tuning)
     second.parameters["spans"] = spans
     partials: dict[int, tuple[int, ...]] = {}
     trees: dict[int, Tree] = {}

@@ -1,8 +1,9 @@
-"""All library steps by symbol, and the step of a node. Another family is a file beside these and its rows here."""
+"""All library steps by symbol, and the step of a node, of those that a target has (`library`). Another family is a file
+beside these and its rows here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...graph.expr import Node, Value
 from .convolutions import CONV
@@ -14,22 +15,24 @@ from .step import Library, LibraryStep, label
 LIBRARY: dict[str, Library] = {row.symbol: row for row in (GEMM, CONV, SCATTER_ADD, COPY)}
 
 
-def row_of(node: Node) -> Library | None:
+def row_of(node: Node, library: Mapping[str, Library]) -> Library | None:
     """The row whose step can carry out a node, or None where there is none for its op or its dtypes."""
-    row = COPY if node.op.kind.moves else LIBRARY.get(node.op.extern or "")
+    row = library.get(COPY.symbol if node.op.kind.moves else node.op.extern or "")
     types = (*(v.type for v in node.inputs), *node.types)
     return row if row is not None and row.takes(*(t.dtype for t in types)) else None
 
 
-def bias_length(node: Node) -> int | None:
+def bias_length(node: Node, library: Mapping[str, Library]) -> int | None:
     """The length of the vector that the native step of a node can add to each row of its result, or None: it cannot."""
-    row = row_of(node)
+    row = row_of(node, library)
     return row.bias(node) if row is not None else None
 
 
-def library_steps(node: Node, inputs: Sequence[Value], results: Sequence[Value]) -> list[LibraryStep]:
+def library_steps(
+    node: Node, inputs: Sequence[Value], results: Sequence[Value], library: Mapping[str, Library]
+) -> list[LibraryStep]:
     """The native steps of a node, none where it has no row. One more input than it has is a bias."""
-    row = row_of(node)
+    row = row_of(node, library)
     if row is None:
         return []
     ints = row.ints(node)

@@ -9,13 +9,9 @@ from itertools import islice
 from math import gcd, prod
 from typing import NamedTuple
 
+from ..tuning import Tuning
 from .memory import Plan, gathered
 from .schedule import KernelStep, Step
-
-MOST = 2 << 20  # bytes that a part of all of it may have: a second-level cache
-FEWEST = 4  # parts
-LEAST = 4 << 20  # bytes that are touched again: with less, they are in a cache anyway
-LONGEST = 16  # steps
 
 Cut = tuple[int, "list[Access]"]
 
@@ -49,11 +45,12 @@ class Access(NamedTuple):
 def runs(plan: Plan) -> dict[int, tuple[int, int]]:
     """By its first step, each run of kernels that is worth it: into how many parts, and how many steps go along. Of
     runs that have steps in common, those are taken that read the most bytes from a cache."""
-    cuts = [cut_of(plan, step) for step in plan.schedule.steps]
+    tuning = plan.schedule.target.tuning
+    cuts = [cut_of(plan, step, tuning.parts) for step in plan.schedule.steps]
     best: list[tuple[int, int, int]] = [(0, 0, 0)] * (len(cuts) + 1)  # from a step on: bytes; parts and end of a run
     for k in reversed(range(len(cuts))):
         best[k] = (best[k + 1][0], 0, 0)
-        for end, parts, again in runs_from(cuts, k):
+        for end, parts, again in runs_from(cuts, k, tuning):
             if again + best[end][0] > best[k][0]:
                 best[k] = (again + best[end][0], parts, end)
     found, k = {}, 0
@@ -65,19 +62,20 @@ def runs(plan: Plan) -> dict[int, tuple[int, int]]:
     return found
 
 
-def runs_from(cuts: Sequence[Cut | None], k: int) -> Iterator[tuple[int, int, int]]:
+def runs_from(cuts: Sequence[Cut | None], k: int, tuning: Tuning) -> Iterator[tuple[int, int, int]]:
     """The runs from a step on that are worth it: the end, the parts, and the bytes that are touched again."""
-    if again_of(islice(cuts, k, k + LONGEST)) < LEAST:
+    last = k + tuning.run
+    if again_of(islice(cuts, k, last)) < tuning.again:
         return
     parts, accesses = 0, list[Access]()
-    for end, cut in enumerate(islice(cuts, k, k + LONGEST), k + 1):
+    for end, cut in enumerate(islice(cuts, k, last), k + 1):
         if cut is None or not all(a.fits(b) for a in cut[1] for b in accesses):
             return
         parts, accesses = gcd(parts, cut[0]), accesses + cut[1]
-        if parts < FEWEST:
+        if parts < tuning.parts:
             return
         again = again_of(islice(cuts, k, end))
-        if again >= LEAST and sum({a.place: a.nbytes for a in accesses}.values()) <= parts * MOST:
+        if again >= tuning.again and sum({a.place: a.nbytes for a in accesses}.values()) <= parts * tuning.part:
             yield end, parts, again
 
 
@@ -92,14 +90,14 @@ def again_of(cuts: Iterable[Cut | None]) -> int:
     return again
 
 
-def cut_of(plan: Plan, step: object) -> Cut | None:
+def cut_of(plan: Plan, step: object, fewest: int) -> Cut | None:
     """The size of a kernel's outermost axis, and what it touches; None for a step that has none. The one axis of a map
     is cut by smaller blocks."""
     if not isinstance(step, KernelStep) or len(step.calls) != 1:
         return None
     kernel, call = step.kernel, step.calls[0]
     p, tables, found = call.parameters, gathered(kernel.body), []
-    if p["n0"] < FEWEST or (kernel.form != "map" if kernel.outer < 1 else call.units % p["n0"]):
+    if p["n0"] < fewest or (kernel.form != "map" if kernel.outer < 1 else call.units % p["n0"]):
         return None
     for k, memory in zip(kernel.pointers, call.memory):
         kind, a, donor, nbytes = plan.slots[plan.of(memory)]

@@ -35,16 +35,12 @@ class RegionStep:
         self.targets: list[list[Any]] = self.kind.targets(node, results)
 
 
-class Steps(list[Any]):
-    """Encoded steps of a region, among the other parts of the step that has it."""
-
-
-class Encoded(NamedTuple):
+class EncodedRegion(NamedTuple):
     """A region step whose bodies are encoded. `moves` says for each body which results do not lie where they belong:
     (slot to, slot at, bytes); `results` are the slots of each body's; `slot` gives any memory's."""
 
     step: RegionStep
-    bodies: list[Steps]
+    bodies: list[list[tuple[Any, ...]]]
     moves: list[list[tuple[int, int, int]]]
     results: list[list[int]]
     slot: Callable[[Any], int]
@@ -56,23 +52,23 @@ class Kind(NamedTuple):
 
     bound: Callable[[Node, Sequence[Value]], list[Any]]
     targets: Callable[[Node, Sequence[Value]], list[list[Any]]]
-    encode: Callable[[Encoded], tuple[Any, ...]]
+    encode: Callable[[EncodedRegion], tuple[Any, ...]]
     work: Callable[[Mapping[str, Any], Sequence[float]], float]
 
 
-def _branches(step: Encoded) -> tuple[Any, ...]:
+def _branches(step: EncodedRegion) -> tuple[Any, ...]:
     """Each branch copies out what does not lie in place."""
     for body, left in zip(step.bodies, step.moves):
         body += [step.copy(move) for move in left if move[2]]
     return "cond", step.slot(step.step.node.inputs[0]), step.bodies
 
 
-def _while(step: Encoded) -> tuple[Any, ...]:
+def _while(step: EncodedRegion) -> tuple[Any, ...]:
     condition, body = step.bodies
     return "while", condition, step.results[0][0], body, [move[:2] for move in step.moves[-1]]
 
 
-def _scan(step: Encoded) -> tuple[Any, ...]:
+def _scan(step: EncodedRegion) -> tuple[Any, ...]:
     attrs, (body,) = step.step.node.attrs, step.bodies
     rows = (m for m in (*step.step.bound, *step.step.targets[0]) if isinstance(m, Row))
     slices = list(dict.fromkeys(map(step.slot, rows)))  # one value may be taken twice

@@ -146,7 +146,7 @@ def report(
     """The report of a planned program; seconds of each step where it was profiled."""
     steps = plan.schedule.steps
     times = seconds if seconds is not None else [nan] * len(steps)
-    best = limits() if seconds is not None else None
+    best = limits(plan.schedule.target) if seconds is not None else None
     made = tuple(describe(s, plan, t, best) for s, t in zip(steps, times))
     return Report(label, made, milliseconds, statistics.compiled, statistics.disk, statistics.memory, peak, best)
 

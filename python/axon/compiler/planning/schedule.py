@@ -14,9 +14,8 @@ from ..kernels.lower import Lowerer
 from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
+from ..targets.target import Target
 from .regions import RegionStep
-
-WORK = 1 << 16  # scalar instructions that are worth another thread
 
 
 class KernelStep:
@@ -30,11 +29,10 @@ class KernelStep:
         operands = [self.kernel.operands[k] for k in self.kernel.pointers]
         return [m for c in self.calls for m, o in zip(c.memory, operands) if o.space == space]
 
-    @property
-    def grain(self) -> int:
-        """Units a thread should have at least."""
+    def grain(self, least: int) -> int:
+        """Units a thread should have at least, which are to be worth so many scalar instructions."""
         work = sum(c.units * self.each(c.parameters) for c in self.calls)
-        return max(1, WORK * sum(c.units for c in self.calls) // max(work, 1))
+        return max(1, least * sum(c.units for c in self.calls) // max(work, 1))
 
     def each(self, p: Mapping[str, int]) -> int:
         """Scalar instructions of a unit."""
@@ -84,14 +82,16 @@ def writes(step: Step) -> list[Any]:
 
 
 class Schedule:
-    """Steps in order, and which values share another's memory (reshapes)."""
+    """Steps in order, for a target, and which values share another's memory (reshapes)."""
 
-    def __init__(self, graph: Graph, units: Sequence[Unit], region: Callable[[Graph], Schedule] | None = None) -> None:
-        self.graph, self.region = graph, region
+    def __init__(
+        self, graph: Graph, units: Sequence[Unit], target: Target, region: Callable[[Graph], Schedule]
+    ) -> None:
+        self.graph, self.target, self.region = graph, target, region
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
         position = {node: k for k, node in enumerate(graph.nodes)}
-        lowerer = Lowerer()
+        lowerer = Lowerer(target.tuning)
         for unit in units:
             if isinstance(unit, Group):
                 if all(v.type.size == 0 for v in unit.roots):
@@ -125,11 +125,10 @@ class Schedule:
             return
         if all(t.size == 0 for t in node.types) and not node.acts:
             return
-        self.steps += library_steps(node, unit.inputs, unit.stores) or [HostStep(node)]
+        self.steps += library_steps(node, unit.inputs, unit.stores, self.target.library) or [HostStep(node)]
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
-        assert self.region is not None
         attrs = node.attrs
         carry = attrs.get("carry", 0)
         for i in range(carry):

@@ -9,12 +9,9 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
-
-from ...errors import CompileError
-from .target import ABI, Compiler, Target, command, compiler, headers, host, load_library, run
+from typing import Any, NamedTuple
 
 SYMBOL = "axon_kernel"  # stands for the function's name in a text; the key takes its place
 BATCH = 12  # kernels a source file, so that both cores compile
@@ -32,6 +29,15 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
+
+
+class Toolchain(NamedTuple):
+    """What makes functions of texts: what a library depends on besides them; libraries of sources, each of which may
+    hold several kernels; and the functions of a library, by their names."""
+
+    identity: Callable[[], str]  # raises MissingCompiler where there is none
+    build: Callable[[Sequence[str]], list[bytes]]
+    open: Callable[[bytes, list[str]], list[Any]]
 
 
 class Statistics:
@@ -61,23 +67,12 @@ def folder() -> str | None:
     return path if owned else None
 
 
-@cache
-def environment(target: Target, compiler: Compiler) -> str:
-    """All that a library depends on besides a kernel's text."""
-    digest = hashlib.sha256(repr((ABI, compiler.identity, command(compiler, target, "", ""))).encode())
-    for name in sorted(os.listdir(headers())):
-        with open(os.path.join(headers(), name), "rb") as file:
-            digest.update(name.encode() + b"\0" + file.read())
-    return digest.hexdigest()
-
-
-def load(texts: Sequence[str]) -> tuple[list[Any], Statistics]:
+def load(texts: Sequence[str], toolchain: Toolchain) -> tuple[list[Any], Statistics]:
     """The functions of these kernel texts: from this process, from disk, or compiled now, each by one thread while
-    others that want it wait. CompileError without a compiler."""
-    found = compiler()
-    if found is None:
-        raise CompileError("kernel compiler: expected g++ on the PATH or in CXX, got none; install g++ (Debian: g++)")
-    base, counts = environment(host(), found), Statistics()
+    others that want it wait. MissingCompiler without a compiler."""
+    if not texts:
+        return [], Statistics()
+    base, counts = toolchain.identity(), Statistics()
     keys = [hashlib.sha256((base + t).encode()).hexdigest()[:40] for t in texts]
     wanted = dict(zip(keys, texts))
     while absent := [k for k in wanted if k not in _loaded]:  # again where another thread's build failed
@@ -87,7 +82,7 @@ def load(texts: Sequence[str]) -> tuple[list[Any], Statistics]:
             mine = [k for k in absent if k not in _building and k not in _loaded]
             _building.update(dict.fromkeys(mine, done))
         try:
-            make({k: wanted[k] for k in mine}, found, counts)
+            make({k: wanted[k] for k in mine}, toolchain, counts)
         finally:
             with _lock:
                 for key in mine:
@@ -99,19 +94,19 @@ def load(texts: Sequence[str]) -> tuple[list[Any], Statistics]:
     return [_loaded[k] for k in keys], counts
 
 
-def make(missing: dict[str, str], compiler: Compiler, counts: Statistics) -> None:
+def make(missing: dict[str, str], toolchain: Toolchain, counts: Statistics) -> None:
     """Load texts from disk, and compile those that are not there."""
-    found = {key: kernel for key in missing if (kernel := from_disk(key)) is not None}
+    found = {key: kernel for key in missing if (kernel := from_disk(key, toolchain)) is not None}
     _loaded.update(found)
     counts.disk += len(found)
     if len(found) < len(missing):
         start = time.perf_counter()
-        build({k: t for k, t in missing.items() if k not in found}, compiler, host())
+        build({k: t for k, t in missing.items() if k not in found}, toolchain)
         counts.compiled += len(missing) - len(found)
         counts.seconds += time.perf_counter() - start
 
 
-def from_disk(key: str) -> Any:
+def from_disk(key: str, toolchain: Toolchain) -> Any:
     """The function of a key if its library is there and whole, else None."""
     where = folder()
     if where is None:
@@ -123,7 +118,7 @@ def from_disk(key: str) -> Any:
         image = read(os.path.join(where, f"{digest}.so"), 1 << 28)
         if hashlib.sha256(image).hexdigest() != digest:
             return None
-        return load_library(image, [f"axon_{key}"])[0]
+        return toolchain.open(image, [f"axon_{key}"])[0]
     except (OSError, UnicodeError, ValueError, RuntimeError):
         return None
 
@@ -149,26 +144,17 @@ def write(path: str, content: bytes) -> None:
         os.unlink(name)
 
 
-def build(missing: dict[str, str], compiler: Compiler, target: Target) -> None:
+def build(missing: dict[str, str], toolchain: Toolchain) -> None:
     """Compile texts in batches over the cores, load them, and keep them on disk."""
     keys = list(missing)
     count = min(len(keys), max(min(os.cpu_count() or 1, 16), -(-len(keys) // BATCH)))
     batches: list[list[str]] = [[] for _ in range(count)]
     for key in sorted(keys, key=lambda k: -len(missing[k])):  # long texts take long: the shortest batch gets the next
         min(batches, key=lambda batch: sum(len(missing[k]) for k in batch)).append(key)
-    with tempfile.TemporaryDirectory(prefix="axon-") as work:
-        commands = []
-        for i, batch in enumerate(batches):
-            source = os.path.join(work, f"{i}.cpp")
-            with open(source, "w") as file:
-                file.write("\n".join(missing[k].replace(SYMBOL, f"axon_{k}") for k in batch))
-            commands.append(command(compiler, target, source, os.path.join(work, f"{i}.so")))
-        run(commands)
-        for i, batch in enumerate(batches):
-            with open(os.path.join(work, f"{i}.so"), "rb") as file:
-                image = file.read()
-            _loaded.update(zip(batch, load_library(image, [f"axon_{k}" for k in batch])))
-            keep(image, batch)
+    sources = ["\n".join(missing[k].replace(SYMBOL, f"axon_{k}") for k in batch) for batch in batches]
+    for image, batch in zip(toolchain.build(sources), batches):
+        _loaded.update(zip(batch, toolchain.open(image, [f"axon_{k}" for k in batch])))
+        keep(image, batch)
 
 
 def keep(image: bytes, keys: Sequence[str]) -> None:

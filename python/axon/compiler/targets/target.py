@@ -1,108 +1,114 @@
-"""The CPU target: which instructions this machine has, which compiler is there, and with what flags it is called."""
+"""Targets: a row says all that passes and programs need to know of what they compile for."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ... import _core
 from ...errors import CompileError
+from ..kernels.kernel import Kernel
+from ..library.step import Library
+from ..library.table import LIBRARY
+from ..tuning import Tuning
+from . import compile_cpp, emit_cpp, emit_cuda, emit_tiles
+from .cache import Statistics, load
 
-# The runtime, as the rest of the compiler sees it.
-Program, load_library, tile, tile_kernel = _core.Program, _core.load_library, _core.tile, _core.tile_kernel
-DefaultFloatingPoint, elementwise = _core.DefaultFloatingPoint, _core.elementwise
-
-ABI = 1  # raised when the kernel ABI or the meaning of emitted text changes
-BASE = ("avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "popcnt", "movbe")
-WIDE = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
-SEMANTICS = (
-    "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math",
-)  # fmt: skip
+Sizes = Mapping[str, int]  # a call's parameters by name
 
 
-class Target(NamedTuple):
-    """What kernels are compiled for."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """What programs are compiled for, and what runs them.
+
+    A kernel becomes a text, its name left open; texts become handles, which steps call with what `ints` gives.
+    """
 
     name: str
-    lanes: int
-    flags: tuple[str, ...]
+    compiler: str  # what `jit` calls its programs by, with the device
+    device: str
+    backend: str  # where arguments and results live
+    tuning: Tuning
+    library: Mapping[str, Library]  # the library steps it has, by symbol
+    emit: Callable[[Kernel, str], str]
+    load: Callable[[Sequence[str]], tuple[list[Any], Statistics]]
+    ints: Callable[[Kernel, Sizes], list[int]]  # what a call reads beside memory and literals
+    scratch: Callable[[Kernel, Sizes], int]  # bytes of scratch that a thread needs for a call
+    program: Callable[..., Any]  # (slots, steps, bytes of the arena, inputs, outputs, label) -> what runs
+    save: Callable[[str, Any], None]  # (path, program)
 
 
-class Compiler(NamedTuple):
-    """A C++ compiler by absolute path; `identity` changes when the program does."""
-
-    path: str
-    identity: str
+def parameters(kernel: Kernel, sizes: Sizes) -> list[int]:
+    """The ints of a kernel that is compiled."""
+    return [sizes[name] for name in kernel.parameters]
 
 
-def headers() -> str:
-    """The folder of scalar.h and lanes.h inside the package."""
-    return str(Path(__file__).absolute().parents[2] / "_kernels")
+class Absent:
+    """The program of a target that has kernels only: it can be looked at, and refuses what needs a device."""
+
+    def __init__(self, name: str, *description: Any) -> None:
+        self.name, self.label = name, description[-1]
+
+    def __call__(self, *_: Any) -> Any:
+        raise CompileError(
+            f"{self.label}: expected a target with programs, got {self.name}, which has kernels only: "
+            "look at them with lower(...).source(), and leave out device to run"
+        )
+
+    profile = context_bytes = save = __call__
 
 
-def target_for(features: frozenset[str]) -> Target:
-    """AVX-512 with 16 lanes where the machine has all of it, else AVX2 with 8."""
-    wide = all(f in features for f in WIDE)
-    used = BASE + (WIDE if wide else ())
-    flags = [f"-m{f}" for f in used] + (["-mprefer-vector-width=512"] if wide else [])
-    lanes = 16 if wide else 8
-    return Target("avx512" if wide else "avx2", lanes, (*flags, f"-DAXON_LANES={lanes}"))
+CPU = Target(
+    name="cpu",
+    compiler="native",
+    device="cpu",
+    backend="numpy",
+    tuning=Tuning(
+        kernel=256, sums=8, repeated=64, row=64 * 1024, column=2048,
+        map_block=4096, column_block=512, spans_block=4096, work=1 << 16,
+        parts=4, part=2 << 20, again=4 << 20, run=16,
+    ),
+    library=LIBRARY,
+    emit=emit_cpp.emit_cpp,
+    load=partial(load, toolchain=compile_cpp.TOOLCHAIN),
+    ints=parameters,
+    scratch=emit_cpp.scratch_bytes,
+    program=_core.Program,
+    save=_core.save_program,
+)  # fmt: skip
 
+# The runtime interprets kernels over tiles: they are data, and no compiler is started.
+TILES = Target(
+    name="tiles",
+    compiler="tiled",
+    device="cpu",
+    backend="numpy",
+    tuning=CPU.tuning,
+    library=LIBRARY,
+    emit=emit_tiles.emit_tiles,
+    load=lambda texts: ([_core.tile_kernel()] * len(texts), Statistics()),
+    ints=emit_tiles.ints,
+    scratch=emit_tiles.scratch_bytes,
+    program=_core.Program,
+    save=_core.save_program,
+)
 
-@cache
-def host() -> Target:
-    """This machine's target."""
-    return target_for(frozenset(_core.cpu_features()))
+# Kernels only, so far. A warp's threads share no cache worth a part; results will live on "cupy".
+CUDA = Target(
+    name="cuda",
+    compiler="native",
+    device="cuda",
+    backend="numpy",
+    tuning=CPU.tuning._replace(run=0),
+    library={},
+    emit=emit_cuda.emit_cuda,
+    load=lambda texts: ([None] * len(texts), Statistics()),
+    ints=parameters,
+    scratch=emit_cuda.warp_scratch_bytes,
+    program=partial(Absent, "cuda"),
+    save=lambda path, program: program.save(path),
+)
 
-
-@cache
-def compiler() -> Compiler | None:
-    """The compiler named by CXX, or g++; None where there is none."""
-    for name in (os.environ.get("CXX"), "g++"):
-        path = shutil.which(name) if name else None
-        if path:
-            path = os.path.realpath(path)
-            stat = os.stat(path)
-            return Compiler(path, f"{path} {stat.st_size} {stat.st_mtime_ns}")
-    return None
-
-
-def command(compiler: Compiler, target: Target, source: str, output: str) -> list[str]:
-    """The command line that compiles one source file to a shared library that needs nothing."""
-    return [
-        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-nostdlib", "-fno-exceptions", "-pipe", "-w",
-        *SEMANTICS, *target.flags, "-I", headers(), "-o", output, source, "-Wl,--as-needed", "-lm",
-    ]  # fmt: skip
-
-
-def run(commands: list[list[str]]) -> None:
-    """Run compilers, one a core at a time, without a shell; CompileError holds the first complaint."""
-    import subprocess
-    from threading import Thread  # a pool of them takes 7 ms to import
-
-    left = iter(enumerate(commands))  # whose next() is one step, whichever thread asks
-    complaints: dict[int, str] = {}
-
-    def work() -> None:
-        for k, command in left:
-            try:
-                ended = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-                )
-            except OSError as error:
-                complaints[k] = f"expected a program that runs, got {error}"
-                continue
-            if ended.returncode:
-                said = ended.stdout.decode(errors="replace")[:2000]
-                complaints[k] = f"expected status 0, got {ended.returncode}; it said: {said}"
-
-    threads = [Thread(target=work) for _ in range(min(len(commands), os.cpu_count() or 1))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for k in sorted(complaints):
-        raise CompileError(f"kernel compiler: {complaints[k]}")
+TARGETS = (CPU, TILES, CUDA)

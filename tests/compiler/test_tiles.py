@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import axon.compiler.tiled as tiled
+import axon.compiler.targets.emit_tiles as tiles
 import numpy as np
 import pytest
 from axon import _core, config, nx
@@ -32,7 +32,7 @@ def check(cases: Sequence[Case], seed: int = 0) -> int:
     random, count = np.random.default_rng(seed), 0
     for n, case in enumerate(c for c in cases if c.kernel.form == "map"):
         try:
-            given = tiled.ints(case.kernel, case.parameters), tiled.scratch_bytes(case.kernel)
+            given = tiles.ints(case.kernel, case.parameters), tiles.scratch_bytes(case.kernel, case.parameters)
         except CompileError:
             assert case.kernel.spans or not all(isinstance(s, Instr | For) for s in case.kernel.body)
             continue

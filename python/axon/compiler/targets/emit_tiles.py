@@ -1,5 +1,5 @@
-"""The compiler "tiled": programs whose kernels the runtime interprets over compiled tiles. The same passes, the same
-bits and no C++ compiler: what a composed function called eagerly runs on.
+"""Kernel -> instructions that the runtime interprets over compiled tiles: the same bits, and no C++ compiler. What a
+composed function called eagerly runs on.
 
 An instruction computes a chunk of the inner axis. What does not change along inner is computed once a unit, and
 repeated over a chunk for instructions that read it (csrc/tiles/interpret.h has the encoding).
@@ -7,19 +7,13 @@ repeated over a chunk for instructions that read it (csrc/tiles/interpret.h has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
 
-from ..dtypes import DType
-from ..errors import CompileError
-from ..graph.expr import Graph
-from .kernels.kernel import For, Instr, Kernel
-from .pipeline import run_passes
-from .planning.memory import Plan
-from .program import Executable, encode_all, replaced
-from .targets import target
-from .targets.cache import Statistics
+from ...dtypes import DType
+from ...errors import CompileError
+from ...runtime import tile_of
+from ..kernels.kernel import For, Instr, Kernel
 
 CHUNK = 512  # elements a tile computes: a dozen registers stay in the second cache
 TILE, LOAD, GATHER, OFFSET, LITERAL, GUARD, STORE, SPLAT = range(8)  # axon::TileCode
@@ -106,7 +100,7 @@ class Encoder:
 def tile_index(op: str, inputs: tuple[DType, ...], output: DType) -> int:
     """The number of a scalar's tile."""
     try:
-        return target.tile(op, [d.code for d in inputs], output.code).index
+        return tile_of(op, [d.code for d in inputs], output.code).index
     except KeyError as error:
         raise CompileError(f"tiled: expected a tile of {op} for {inputs}, got none") from error
 
@@ -115,6 +109,12 @@ def tile_index(op: str, inputs: tuple[DType, ...], output: DType) -> int:
 def encoder(kernel: Kernel) -> Encoder:
     """A kernel's instructions; they hold no size."""
     return Encoder(kernel)
+
+
+def emit_tiles(kernel: Kernel, symbol: str) -> str:
+    """No text: a kernel's instructions are among the ints of its calls. CompileError where it reduces."""
+    encoder(kernel)
+    return ""
 
 
 def ints(kernel: Kernel, p: Mapping[str, int]) -> list[int]:
@@ -137,38 +137,6 @@ def ints(kernel: Kernel, p: Mapping[str, int]) -> list[int]:
     return [*found, len(made.once), len(made.each), *[i for c in code for i in c]]
 
 
-def scratch_bytes(kernel: Kernel) -> int:
-    """Bytes of scratch a thread needs."""
+def scratch_bytes(kernel: Kernel, sizes: Mapping[str, int]) -> int:
+    """Bytes of scratch a thread needs, whatever the sizes."""
     return 8 * CHUNK * encoder(kernel).count
-
-
-def tiled(
-    kernel: Kernel, calls: Sequence[Any], grain: int, scratch: int, label: str, *together: int
-) -> list[tuple[Any, ...]]:
-    """A kernel's encoded step as the runtime reads it."""
-    coded = [
-        (memory, ints(kernel, dict(zip(kernel.parameters, given))), literals, units)
-        for memory, given, literals, units in calls
-    ]
-    return [("kernel", target.tile_kernel(), coded, grain, scratch_bytes(kernel), label, *together)]
-
-
-class TiledExecutable(Executable):
-    """A graph whose kernels are data."""
-
-    def emit(self, kernels: Sequence[Kernel]) -> dict[Kernel, str]:
-        return dict.fromkeys(kernels, "")
-
-    def load(self, plan: Plan) -> tuple[list[tuple[Any, ...]], Statistics]:
-        return replaced(encode_all(plan, {k: k for k in plan.schedule.kernels()}), tiled), Statistics()
-
-
-class Tiled:
-    """The compiler "tiled"; CompileError where a kernel reduces."""
-
-    name = "tiled"
-
-    def compile(self, graph: Graph, *, donate: Sequence[bool] = (), label: str = "", trace_seconds: float = 0.0) -> Any:
-        """The executable of a traced graph."""
-        with target.DefaultFloatingPoint():  # literals are folded and rounded as kernels round
-            return TiledExecutable(run_passes(graph, donate), donate, label, trace_seconds)
