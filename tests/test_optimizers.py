@@ -84,7 +84,7 @@ def compare(mine: list[Any], theirs: list[Any], tolerance: float) -> None:
 def test_fifty_steps(name: str, dtype: str) -> None:
     ours, _ = OURS_AND_THEIRS[name]
     tolerance = max(
-        DTYPES[dtype][1], 1e-5 if re.search("_decay[()|]|schedule", repr(ours)) else 0.0
+        DTYPES[dtype][1], 1e-5 if re.search("_decay[(),|]|schedule", repr(ours)) else 0.0
     )  # a schedule's number is float32
     if dtype.endswith("16"):
         tolerance *= 4 ** (len(ours.steps) - 1)  # each step rounds, and the next may magnify it

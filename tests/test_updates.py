@@ -96,7 +96,7 @@ def test_state_is_newest_first() -> None:
 )
 def test_the_state_of_another_pipeline_is_refused(state: Any, got: str) -> None:
     pipeline = updates.trace() | updates.scale(2.0) | updates.scale_by_adam()
-    text = rf"update: expected a tuple of 2 states \(trace, scale_by_adam\), got {got}; pass what this optimizer's init"
+    text = rf"update: expected a tuple of 2 states \(scale_by_adam, trace\), got {got}; pass what this optimizer's init"
     with pytest.raises(StructureError, match=text):
         pipeline.update({}, state, {})
 
@@ -244,9 +244,9 @@ def test_identity_does_nothing_and_vanishes() -> None:
 
 
 def test_printing() -> None:
-    assert repr(optimizers.sgd(0.1)) == "scale(-0.1)"
+    assert repr(optimizers.sgd(0.1)) == "scale_by_learning_rate(0.1)"
     printed = repr(optimizers.adam(schedules.cosine_decay(0.1)))
-    assert printed.endswith("| scale_by_schedule(cosine_decay) | scale(-1.0)")
+    assert printed.endswith("| scale_by_learning_rate(cosine_decay)")
 
 
 def test_only_updates_compose() -> None:
@@ -257,3 +257,68 @@ def test_only_updates_compose() -> None:
 def test_parameters_keep_their_dtype() -> None:
     params = {"w": nx.tensor([1.0], dtype="bfloat16")}
     assert updates.apply_updates(params, {"w": nx.tensor([0.5])})["w"].dtype is nx.bfloat16
+
+
+COSINE = schedules.cosine_decay(0.5, decay_steps=8)
+
+
+@pytest.mark.parametrize("name", optimizers.__all__)
+@pytest.mark.parametrize("rate", [0.5, COSINE], ids=["a number", "a schedule"])
+def test_a_rate_is_set_without_another_trace(name: str, rate: Any) -> None:
+    """The steps after it are those of an optimizer with that rate from the first, and the state keeps its types."""
+    make, params = getattr(optimizers, name), {"w": nx.tensor([1.0, -2.0]), "b": nx.ones(3, "bfloat16")}
+    step, plain = jit(make(rate).update, compiler="evaluate"), jit(make(0.125).update, compiler="evaluate")
+    state = make(rate).init(params)
+    assert updates.learning_rate(state).item() == 0.5
+    _, state = step(params, state, params)
+    assert updates.learning_rate(state).item() == (0.5 if rate == 0.5 else COSINE(nx.tensor(1)).item())
+    place = next(i for i, part in enumerate(state) if isinstance(part, updates.RateState))
+    changed = updates.with_rate(state, 0.125)
+    assert [t.type for t in tree.leaves(changed)] == [t.type for t in tree.leaves(state)]
+    other = (*changed[:place], make(0.125).init(params)[place], *changed[place + 1 :])
+    for _ in range(3):
+        assert updates.learning_rate(changed).item() == 0.125
+        one, changed = step(params, changed, params)
+        two, other = plain(params, other, params)
+        for a, b in zip(tree.leaves(one), tree.leaves(two), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert step.traces == 1
+
+
+def test_a_rate_is_found_wherever_it_is() -> None:
+    adam = optimizers.adam(0.25)
+    held = {"model": PARAMS, "optimizer": adam.init(to_axon(PARAMS)), "none": None}
+    changed = updates.with_rate(held, nx.tensor(0.5))
+    assert updates.learning_rate(changed).item() == 0.5 and updates.learning_rate(held).item() == 0.25
+    assert changed["model"] is not None and changed["none"] is None
+    assert adam.learning_rate(changed["optimizer"]).item() == 0.5  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: updates.with_rate((), 0.1), ValueError, "with_rate: expected a tree that holds one learning rate, g"),
+        (lambda: updates.learning_rate([optimizers.sgd().init({})] * 2), ValueError, "learning_rate: .*, got 2; pass"),
+        (lambda: updates.with_rate(optimizers.sgd().init({}), -1), ValueError, "with_rate: expected a number of at l"),
+        (lambda: updates.with_rate(optimizers.sgd().init({}), [1]), TypeError, r"with_rate: expected a number, got"),  # type: ignore[arg-type]
+        (lambda: updates.scale_by_learning_rate(-1), ValueError, "learning_rate: expected a number of at least 0, g"),
+        (
+            lambda: optimizers.sgd(COSINE).update({}, (nx.tensor(3),), {}),
+            StructureError,
+            "update: expected a RateState .*, got Tensor; .* saved before",
+        ),
+        (
+            lambda: optimizers.adam().update({}, scale_by_adam_state(), {}),
+            StructureError,
+            r"update: expected a tuple of 2 states \(scale_by_learning_rate, scale_by_adam\), got 1; .*saved before",
+        ),
+    ],
+)  # fmt: skip
+def test_rates_that_are_refused(make: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=f"^{text}"):
+        make()
+
+
+def scale_by_adam_state() -> Any:
+    """What adam's state was before its rate was part of it."""
+    return updates.scale_by_adam().init({})

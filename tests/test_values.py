@@ -157,7 +157,7 @@ x = axon.input("x", shape=(None, 3))
         (jit(lambda x: x), "^jit: <lambda>: .* as function"),
         (jit(functools.partial(lambda x: x)), "^jit: .* as function"),
         (jit(grad(double)), "^jit: double: .* got a wrapper of double of .* as function"),
-        (optimizers.sgd(lambda step: 0.5), r"^update: scale_by_schedule\(.* as argument"),
+        (optimizers.sgd(lambda step: 0.5), r"^update: scale_by_learning_rate\(.* as argument"),
         (updates.stateless(lambda u, p: u), r"^update: stateless\(.* as argument"),
     ],
 )  # fmt: skip

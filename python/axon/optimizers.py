@@ -1,37 +1,32 @@
 """Optimizers: compositions of updates, for gradients and parameters of any shapes and floating dtypes.
 
 A learning rate is a number or a schedule: a function from the step (int32 [], from 0) to a number (float32 []). Numbers
-may be scalars of NumPy, too, whose dtype does not count.
+may be scalars of NumPy, too, whose dtype does not count. It is in the optimizer's state: `updates.with_rate` sets it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any
+from functools import partial
 
 from .names import guided
 from .nx import Tensor
-from .options import is_number, plain
 from .schedules import Schedule
 from .updates import (
     Update,
     add_decayed_weights,
     add_noise,
     identity,
-    scale,
     scale_by_adam,
     scale_by_belief,
+    scale_by_learning_rate,
     scale_by_radam,
     scale_by_rms,
     scale_by_rss,
-    scale_by_schedule,
     scale_by_stddev,
     scale_by_trust_ratio,
     scale_by_yogi,
     trace,
 )
-from .values import remembered
 
 __all__ = [
     "adabelief", "adagrad", "adam", "adamw", "fromage", "lamb", "noisy_sgd", "radam", "rmsprop", "sgd", "yogi",
@@ -43,21 +38,6 @@ LearningRate = float | Schedule
 _guide = partial(guided, clipnorm="axon.updates.clip_by_global_norm(...) | optimizer")
 _guided = _guide(weight_decay="axon.optimizers.adamw(decay=...)")
 _guided_with_decay = _guide()
-
-
-def _checked(learning_rate: LearningRate) -> LearningRate:
-    rate: LearningRate = plain(learning_rate)
-    if not callable(rate) and not is_number(rate):
-        raise TypeError(f"learning_rate: expected a number or a schedule, got {rate!r}; write 1e-3")
-    if isinstance(rate, (int, float)) and not rate >= 0:
-        raise ValueError(f"learning_rate: expected a number of at least 0, got {rate}; steps go downhill")
-    return rate
-
-
-def scale_by_learning_rate(learning_rate: LearningRate) -> Update:
-    """The last step of an optimizer: against the gradient, by the learning rate."""
-    rate = _checked(learning_rate)
-    return scale_by_schedule(rate) | scale(-1.0) if callable(rate) else scale(-rate)
 
 
 def _momentum(name: str, momentum: float | None, nesterov: bool) -> Update:
@@ -72,7 +52,7 @@ def sgd(learning_rate: LearningRate = 1e-2, *, momentum: float | None = None, ne
     and dtypes. ValueError for nesterov without momentum.
 
     >>> sgd(0.1, momentum=0.9)
-    trace(decay=0.9, nesterov=False) | scale(-0.1)
+    trace(decay=0.9, nesterov=False) | scale_by_learning_rate(0.1)
     """
     return _momentum("sgd", momentum, nesterov) | scale_by_learning_rate(learning_rate)
 
@@ -88,7 +68,7 @@ def noisy_sgd(
     dtypes. ValueError when eta is negative.
 
     >>> noisy_sgd(0.1, key=7)
-    add_noise(eta=0.01, gamma=0.55, key=7) | scale(-0.1)
+    add_noise(eta=0.01, gamma=0.55, key=7) | scale_by_learning_rate(0.1)
     """
     return add_noise(eta=eta, gamma=gamma, key=key) | scale_by_learning_rate(learning_rate)
 
@@ -106,7 +86,7 @@ def adam(
     1) or eps or eps_root is negative.
 
     >>> adam(0.01)
-    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=1e-15) | scale(-0.01)
+    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=1e-15) | scale_by_learning_rate(0.01)
     """
     return scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | scale_by_learning_rate(learning_rate)
 
@@ -126,7 +106,7 @@ def adamw(
     dtypes. ValueError when b1 or b2 is not in [0, 1) or eps or eps_root is negative.
 
     >>> adamw(0.01, decay=0.1)
-    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0) | add_decayed_weights(0.1) | scale(-0.01)
+    scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0) | add_decayed_weights(0.1) | scale_by_learning_rate(0.01)
     """
     decayed = scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | add_decayed_weights(decay)
     return decayed | scale_by_learning_rate(learning_rate)
@@ -152,7 +132,7 @@ def lamb(
     scale_by_adam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)
     add_decayed_weights(0.1)
     scale_by_trust_ratio(min_norm=0.0)
-    scale(-0.01)
+    scale_by_learning_rate(0.01)
     """
     decayed = scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | add_decayed_weights(decay)
     return decayed | scale_by_trust_ratio(min_norm=min_norm) | scale_by_learning_rate(learning_rate)
@@ -171,7 +151,7 @@ def adabelief(
     have the gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1) or eps or eps_root is negative.
 
     >>> adabelief(0.01)
-    scale_by_belief(b1=0.9, b2=0.999, eps=0.0, eps_root=1e-16) | scale(-0.01)
+    scale_by_belief(b1=0.9, b2=0.999, eps=0.0, eps_root=1e-16) | scale_by_learning_rate(0.01)
     """
     return scale_by_belief(b1=b1, b2=b2, eps=eps, eps_root=eps_root) | scale_by_learning_rate(learning_rate)
 
@@ -191,7 +171,7 @@ def radam(
     eps_root is negative or the threshold less than 4.
 
     >>> radam(0.01)
-    scale_by_radam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0, threshold=5.0) | scale(-0.01)
+    scale_by_radam(b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0, threshold=5.0) | scale_by_learning_rate(0.01)
     """
     rectified = scale_by_radam(b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold)
     return rectified | scale_by_learning_rate(learning_rate)
@@ -210,8 +190,9 @@ def yogi(
     """Yogi: Adam, whose rate for an element grows only slowly. Zaheer et al. 2018; see scale_by_yogi. Updates have the
     gradients' shapes and dtypes. ValueError when b1 or b2 is not in [0, 1) or another number is negative.
 
-    >>> yogi(0.01)
-    scale_by_yogi(b1=0.9, b2=0.999, eps=0.001, eps_root=0.0, initial_accumulator_value=1e-06) | scale(-0.01)
+    >>> print(*str(yogi(0.01)).split(" | "), sep="\\n")
+    scale_by_yogi(b1=0.9, b2=0.999, eps=0.001, eps_root=0.0, initial_accumulator_value=1e-06)
+    scale_by_learning_rate(0.01)
     """
     scaled = scale_by_yogi(
         b1=b1, b2=b2, eps=eps, eps_root=eps_root, initial_accumulator_value=initial_accumulator_value
@@ -225,7 +206,7 @@ def adagrad(learning_rate: LearningRate = 1e-3, *, initial_accumulator_value: fl
     gradients' shapes and dtypes. ValueError when a number is negative.
 
     >>> adagrad(0.01)
-    scale_by_rss(initial_accumulator_value=0.1, eps=1e-07) | scale(-0.01)
+    scale_by_rss(initial_accumulator_value=0.1, eps=1e-07) | scale_by_learning_rate(0.01)
     """
     scaled = scale_by_rss(initial_accumulator_value=initial_accumulator_value, eps=eps)
     return scaled | scale_by_learning_rate(learning_rate)
@@ -247,8 +228,10 @@ def rmsprop(
     eps is under the root. Updates have the gradients' shapes and dtypes. ValueError for nesterov without momentum, when
     decay is not in [0, 1) or another number is negative.
 
-    >>> rmsprop(0.1, momentum=0.9)
-    scale_by_rms(decay=0.9, eps=1e-08, initial_scale=0.0) | scale(-0.1) | trace(decay=0.9, nesterov=False)
+    >>> print(*str(rmsprop(0.1, momentum=0.9)).split(" | "), sep="\\n")
+    scale_by_rms(decay=0.9, eps=1e-08, initial_scale=0.0)
+    scale_by_learning_rate(0.1)
+    trace(decay=0.9, nesterov=False)
     """
     after = _momentum("rmsprop", momentum, nesterov)
     scaled = (scale_by_stddev if centered else scale_by_rms)(decay=decay, eps=eps, initial_scale=initial_scale)
@@ -262,34 +245,6 @@ def fromage(learning_rate: LearningRate = 1e-2, *, min_norm: float = 1e-6) -> Up
     of its gradient. Updates have the gradients' shapes and dtypes. ValueError when it is negative.
 
     >>> fromage(0.75)
-    scale_by_trust_ratio(min_norm=1e-06) | scale(-0.6) | add_decayed_weights(-0.2)
+    scale_by_trust_ratio(min_norm=1e-06) | scale_by_learning_rate(0.75, shrink=True)
     """
-    rate = _checked(learning_rate)
-    step, shrink = (_then(f, rate) if callable(rate) else f(rate) for f in (_shorter, _lost))
-    return scale_by_trust_ratio(min_norm=min_norm) | scale_by_learning_rate(step) | add_decayed_weights(shrink)
-
-
-@remembered
-def _then(function: Callable[[Tensor], Tensor], schedule: Schedule) -> Schedule:
-    """The schedule of a function of what another gives, under the other's name."""
-
-    @wraps(schedule)
-    def rate(step: Tensor) -> Tensor:
-        value = schedule(step)
-        return value if callable(value) else function(value)
-
-    return rate
-
-
-def _root(rate: Any) -> Any:
-    return (1 + rate * rate) ** 0.5
-
-
-def _shorter(rate: Any) -> Any:
-    """rate / sqrt(1 + rate**2), of a number or of what a schedule gives."""
-    return rate / _root(rate)
-
-
-def _lost(rate: Any) -> Any:
-    """1 / sqrt(1 + rate**2) - 1, without the difference: what is left of a small rate's square is float32."""
-    return -rate * rate / (_root(rate) * (1 + _root(rate)))
+    return scale_by_trust_ratio(min_norm=min_norm) | scale_by_learning_rate(learning_rate, shrink=True)

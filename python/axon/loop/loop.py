@@ -32,7 +32,6 @@ from .step import (
     Measure,
     Metrics,
     first,
-    learning_rate,
     make_evaluation_step,
     make_train_step,
     measures,
@@ -107,7 +106,7 @@ class Loop(Value):
         >>> from axon.model import input
         >>> model = input("x", shape=(None, 2)).dense(3, activation="softmax")
         >>> Loop.trainer(model, "categorical_cross_entropy", "sgd").optimizer
-        scale(-0.01)
+        scale_by_learning_rate(0.01)
         """
         check_model(model, "trainer")
         function = find_loss(loss)
@@ -248,8 +247,6 @@ class Loop(Value):
             if passes > 0:
                 validation[0].peek()  # before an epoch is trained
         now = self._begun(source, epochs, state, key, compiler)
-        rate = learning_rate(self.optimizer, now.step.optimizer)
-        now = now._replace(rate=None if isinstance(rate, Tensor) else rate)
         if before >= epochs:
             if before:
                 text = f"run: expected epochs above the {before} that the state has behind it, got {epochs}"
@@ -266,6 +263,7 @@ class Loop(Value):
                 metrics=measures(self.metrics),
                 explain=partial(explained, self.model, self.loss),
                 look=partial(look, self.model, self.loss),
+                scheduled=getattr(self.optimizer, "scheduled", False),
                 reached=now,
             ).all()
         return Result(last.step.model, last.history, last)

@@ -45,6 +45,7 @@ class Runner:
     metrics: Metrics  # the loss among them
     explain: Callable[[State, Batch | None], str]  # what made the loss infinite or NaN
     look: Callable[[ModelState, Any, Any], str]  # what of a batch may have done so
+    scheduled: bool  # the learning rate changes by itself
     reached: State
 
     def all(self) -> State:
@@ -145,8 +146,8 @@ class Runner:
 
     def measured(self, step: StepState) -> dict[str, float]:
         """What history and the progress line show of a step's state."""
-        rate = {} if step.rate is None else {"learning_rate": float(step.rate)}
-        return {**read(step.totals), **rate}
+        shown = step.rate is not None and self.scheduled
+        return {**read(step.totals), **({"learning_rate": float(step.rate)} if shown else {})}
 
 
 def attach(error: BaseException, reached: State) -> None:

@@ -20,8 +20,7 @@ class State(NamedTuple):
     epoch: from 1, the one under way; iteration: how many steps were taken in it; step_count: how many in all. step:
     tensors, valid until the next step uses them up: `copy.deepcopy(state.step.model)` keeps the weights. validation:
     the last validation's metrics. history: one dict an epoch. memory: what handlers keep from event to event.
-    mid_epoch: whether the epoch is not over: a run that goes on from here takes the rest of its batches. rate: the
-    optimizer's learning rate where it is a number.
+    mid_epoch: whether the epoch is not over: a run that goes on from here takes the rest of its batches.
     """
 
     epoch: int
@@ -34,7 +33,6 @@ class State(NamedTuple):
     status: Status = "running"
     step_count: int = 0
     mid_epoch: bool = False
-    rate: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -46,7 +44,7 @@ class State(NamedTuple):
     def learning_rate(self) -> float | None:
         """What the last step was taken with (before any, what the first will be); None where the optimizer cannot say,
         as a pair of functions. Waits for the device, so ask for it rarely."""
-        return self.rate if self.step.rate is None else float(self.step.rate)
+        return None if self.step.rate is None else float(self.step.rate)
 
     def halt_epoch(self) -> State:
         """The state that ends this epoch."""

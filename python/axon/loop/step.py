@@ -35,8 +35,8 @@ class Watch(NamedTuple):
 
 
 class StepState(NamedTuple):
-    """All that a train step takes and gives. It is donated: a step uses up the one it is given. rate: where a schedule
-    says it, what the last step was taken with (before any: what the first will be)."""
+    """All that a train step takes and gives. It is donated: a step uses up the one it is given. rate: where the
+    optimizer can say it, what the last step was taken with (before any: what the first will be)."""
 
     model: ModelState
     optimizer: Any
@@ -101,14 +101,10 @@ def _watched(watch: Watch, loss: Tensor) -> Watch:
     )
 
 
-def learning_rate(optimizer: Any, state: Any) -> Tensor | float | None:
-    """What the next step is taken with, where the optimizer can say: a tensor where a schedule says it."""
-    return optimizer.learning_rate(state) if isinstance(optimizer, Update) else None
-
-
-def _rate(optimizer: Any, state: Any) -> Tensor | None:
-    found = learning_rate(optimizer, state)
-    return found.astype(nx.float64) if isinstance(found, Tensor) else None
+def learning_rate(optimizer: Any, state: Any) -> Tensor | None:
+    """What the next step is taken with (float64 []), where the optimizer can say."""
+    found = optimizer.learning_rate(state) if isinstance(optimizer, Update) else None
+    return None if found is None else nx.ones((), dtype=nx.float64) * found
 
 
 def measures(metrics: Metrics, loss: Any = None) -> Metrics:
@@ -120,7 +116,7 @@ def first(model: ModelState, optimizer: Any, metrics: Metrics, compiler: str | N
     """The state before the first step."""
     init_update, _ = optimizer
     state = jit(init_update, compiler=compiler)(model.parameters)
-    return StepState(model, state, no_totals(measures(metrics)), no_watch(), _rate(optimizer, state))
+    return StepState(model, state, no_totals(measures(metrics)), no_watch(), learning_rate(optimizer, state))
 
 
 def make_train_step(model: Model, loss: Loss, optimizer: Any, metrics: Metrics, compiler: str | None) -> Definition:
@@ -133,7 +129,7 @@ def make_train_step(model: Model, loss: Loss, optimizer: Any, metrics: Metrics, 
             good = state.watch.good
             return state._replace(watch=state.watch._replace(good=nx.where(good < 0, good, good + 1)))
         totals = _added(state.totals, measures(metrics, value), y, y_pred)
-        return StepState(*after, totals, _watched(state.watch, value), _rate(optimizer, state.optimizer))
+        return StepState(*after, totals, _watched(state.watch, value), learning_rate(optimizer, state.optimizer))
 
     return jit(train_step, compiler=compiler, donate=0)
 

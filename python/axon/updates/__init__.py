@@ -25,11 +25,13 @@ from .moments import (
     trace,
 )
 from .pipeline import Update, apply_updates, identity, stateful, stateless
+from .rates import RateState, learning_rate, scale_by_learning_rate, with_rate
 from .scaling import NoiseState, add_decayed_weights, add_noise, scale, scale_by_schedule
 
 __all__ = [
-    "AdamState", "NoiseState", "StddevState", "Update", "add_decayed_weights", "add_noise", "apply_updates",
-    "centralize", "clip", "clip_by_global_norm", "identity", "scale", "scale_by_adam", "scale_by_belief",
-    "scale_by_radam", "scale_by_rms", "scale_by_rss", "scale_by_schedule", "scale_by_stddev", "scale_by_trust_ratio",
-    "scale_by_yogi", "stateful", "stateless", "trace",
+    "AdamState", "NoiseState", "RateState", "StddevState", "Update", "add_decayed_weights", "add_noise",
+    "apply_updates", "centralize", "clip", "clip_by_global_norm", "identity", "learning_rate", "scale",
+    "scale_by_adam", "scale_by_belief", "scale_by_learning_rate", "scale_by_radam", "scale_by_rms", "scale_by_rss",
+    "scale_by_schedule", "scale_by_stddev", "scale_by_trust_ratio", "scale_by_yogi", "stateful", "stateless", "trace",
+    "with_rate",
 ]  # fmt: skip

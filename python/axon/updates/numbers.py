@@ -30,8 +30,10 @@ def each(function: Callable[..., Tensor], updates: Tree, *rest: Tree) -> Tree:
 
 
 def times(u: Tensor, factor: Any) -> Tensor:
-    """u * factor, in u's dtype."""
-    return u * (factor.astype(u.dtype) if isinstance(factor, Tensor) else factor)
+    """u * factor, in u's dtype, float32 where that is an integer."""
+    if isinstance(factor, Tensor):
+        factor = factor.astype(u.dtype if u.dtype.is_float else nx.float32)
+    return u * factor
 
 
 def zero() -> Tensor:

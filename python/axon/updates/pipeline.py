@@ -20,12 +20,14 @@ Tree = Any  # nested containers of tensors
 
 class Step(NamedTuple):
     """One step of a pipeline: init is None without state; apply is (updates, state, params) -> (updates, state). A step
-    that does nothing but multiply says by what, of its state: factor. made is the call that gave it."""
+    that multiplies by a rate says by what, of its state: factor; scheduled: that changes from step to step. made is the
+    call that gave it."""
 
     text: str
     init: Callable[[Tree], Tree] | None
     apply: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
     factor: Callable[[Tree], Any] | None = None
+    scheduled: bool = False
     made: tuple[Callable[..., Update], tuple[Any, ...], dict[str, Any]] | None = None
 
 
@@ -56,9 +58,15 @@ class Update(Value):
                 states.append(new)
         return updates, tuple(reversed(states))
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether its learning rate changes from step to step by itself."""
+        return any(step.scheduled for step in self.steps)
+
     def learning_rate(self, state: tuple[Tree, ...]) -> Tensor | float | None:
-        """What the next update is multiplied by, against the gradient: the negated product of what `scale` (a number)
-        and `scale_by_schedule` (float32 [], of its count of steps) multiply by; None where the pipeline has neither.
+        """What the next update is multiplied by, against the gradient: the negated product of what `scale` (a number),
+        `scale_by_learning_rate` (float64 [], of its state) and `scale_by_schedule` (float32 [], of its count of steps)
+        multiply by; None where the pipeline has none of them.
 
         >>> from axon.updates import clip, scale, scale_by_schedule
         >>> pipeline = clip(1.0) | scale_by_schedule(lambda step: 0.5**step) | scale(-0.1)
@@ -74,8 +82,9 @@ class Update(Value):
         if not isinstance(state, tuple) or len(state) != len(wanted):
             got = f"{len(state)}" if isinstance(state, tuple) else type(state).__name__
             raise StructureError(
-                f"update: expected a tuple of {len(wanted)} states ({', '.join(wanted)}), got {got}; "
-                f"pass what this optimizer's init or last update gave"
+                f"update: expected a tuple of {len(wanted)} states ({', '.join(reversed(wanted))}), got {got}; "
+                f"pass what this optimizer's init or last update gave; one saved before learning rates were state "
+                f"takes its place among those of init"
             )
         oldest_first = iter(reversed(state))
         return [(step, () if step.init is None else next(oldest_first)) for step in self.steps]

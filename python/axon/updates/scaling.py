@@ -13,7 +13,8 @@ from .pipeline import Step, Tree, Update, combinator, stateful, stateless
 
 @combinator
 def scale(step_size: float) -> Update:
-    """Multiply updates of any shapes by a number; they keep their dtypes.
+    """Multiply updates of any shapes by a number, which is the pipeline's for good; they keep their dtypes. A rate that
+    may change is `scale_by_learning_rate`'s.
 
     >>> axon.updates.scale_by_adam(b1=0.95) | scale(-0.01)
     scale_by_adam(b1=0.95) | scale(-0.01)
@@ -37,7 +38,7 @@ def scale_by_schedule(schedule: Schedule) -> Update:
         by = of_step(schedule, count)
         return each(lambda u: times(u, by), updates), count + 1
 
-    return Update((Step("", lambda params: zero(), apply, lambda count: of_step(schedule, count)),))
+    return Update((Step("", lambda params: zero(), apply, lambda count: of_step(schedule, count), scheduled=True),))
 
 
 @combinator
