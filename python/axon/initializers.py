@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from . import nx
 from .dtypes import DType, float32
 from .errors import ShapeError
-from .names import none_of
+from .names import named
 from .nx import Tensor
 from .options import plain_options
 from .values import remembered
@@ -155,17 +155,13 @@ def normal(mean: float = 0.0, scale: float = 0.01) -> Initializer:
 def find_initializer(initializer: str | Initializer, what: str = "initializer") -> Initializer:
     """An initializer given by name (with its defaults) or as the function that a constructor gives; `what` is its name
     in the error's text. ValueError for anything else, such as a constructor that was not called."""
-    constructors = {name: globals()[name] for name in __all__}
-    named = [name for name in __all__ if name != "full"]  # which has no default
-    if isinstance(initializer, str) and initializer in named:
-        return _default(initializer)
-    if initializer in constructors.values():
+    if initializer in [globals()[name] for name in __all__]:
         name = initializer.__name__  # type: ignore[union-attr]
         raise ValueError(f"{what}: expected a function that {name} makes, got {name} itself; write {name}(...)")
-    if not callable(initializer):
-        more = ", or a function (shape, dtype, key) -> tensor such as he_normal()"
-        raise ValueError(none_of(what, named, initializer, more))
-    return initializer
+    rows = {name: name for name in __all__ if name != "full"}  # which has no default
+    more = ", or a function (shape, dtype, key) -> tensor such as he_normal()"
+    found = named(what, rows, initializer, more)
+    return _default(found) if isinstance(found, str) else found
 
 
 @cache

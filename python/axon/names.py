@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,6 +121,20 @@ def none_of(name: str, known: Iterable[str], got: object, more: str = "") -> str
     return f"{name}: expected one of {', '.join(known)}{more}, got {got!r}" + (
         f"; did you mean {near}?" if near else ""
     )
+
+
+def named(what: str, rows: Mapping[str, R], value: object, more: str = "") -> R:
+    """What stands for a value: the row of that name, or the value itself where it can be called. ValueError for another
+    name and for what is neither; `more` says in its text what else than a name is taken.
+
+    >>> named("loss", {"half": 0.5}, "half"), named("loss", {}, len)
+    (0.5, <built-in function len>)
+    """
+    if isinstance(value, str) and value in rows:
+        return rows[value]
+    if not callable(value):
+        raise ValueError(none_of(what, rows, value, more))
+    return cast(R, value)
 
 
 def misuse(

@@ -115,3 +115,33 @@ def test_one_iterator_does_not_feed_training_and_validation() -> None:
     with pytest.raises(ValueError, match="run: expected data of its own beside that of validate, got one list_it"):
         trainer(progress=False).validate(both).run(both, **EVALUATE)
     assert len(list(both)) == len(BATCHES)
+
+
+class Shuffled:
+    """A loader of another library: it is no sequence and no iterable, and orders its batches by the epoch's number."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        self.asked.append(number)
+        order = np.random.default_rng(number).permutation(len(X))
+        for i in range(0, len(X), 10):
+            yield X[order[i : i + 10]], Y[order[i : i + 10]]
+
+
+@pytest.mark.parametrize("form", [lambda: Shuffled(), lambda: Shuffled])
+@pytest.mark.parametrize("at", [3, 7, 10])
+def test_any_loader_gives_the_epochs_by_number(form: Any, at: int) -> None:
+    """So that a run that goes on within an epoch has the batches of one that never stopped."""
+    straight = trainer(progress=False).run(form(), epochs=3, **EVALUATE)
+    stopping = trainer(progress=False).handle(
+        "iteration_completed", lambda s: s.halt(), when=lambda s: s.step_count == at
+    )
+    rest = trainer(progress=False).run(
+        form(), epochs=3, state=stopping.run(form(), epochs=3, **EVALUATE).last, **EVALUATE
+    )
+    assert same(rest, straight) and straight.history[0]["loss"] != straight.history[1]["loss"]
+    loader = Shuffled()
+    trainer(LOOSE, progress=False).validate(loader).run(loader, epochs=2, **EVALUATE)
+    assert loader.asked == [1, 1, 0, 2, 0]  # the first for the template; validation's is always epoch 0

@@ -1,4 +1,8 @@
-"""Where a loop's batches come from: data of any form, gone through once an epoch; its arrays are made here."""
+"""Where a loop's batches come from: data of any form, gone through once an epoch; its arrays are made here.
+
+Data that has `epoch(number)` is asked for each epoch's batches by its number, from 1 in training: what shuffles by it
+gives the same ones again to a run that goes on. What has `x` and `y`, too, has all its targets at hand.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,20 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from ..arrays import arrays
-from ..datasets.batches import Batches
 
 Batch = tuple[Any, Any]
-Data = Iterable[Batch] | Callable[[], Iterable[Batch]]
+
+
+class Loader(Protocol):
+    """What makes the batches of each epoch by its number: `datasets.Batches`, or another."""
+
+    def epoch(self, number: int, /) -> Iterator[Batch]: ...
+
+
+Data = Iterable[Batch] | Loader | Callable[[], Iterable[Batch] | Loader]
 Look = Callable[[Any, Any], None]  # at a batch, to refuse it
 
 AT_ONCE = 1 << 26  # bytes of targets that are looked at before the first step; more are looked at batch by batch
@@ -34,7 +45,7 @@ class Source:
         self, name: str, data: Data, look: Look | None = None, *, passes: int = 1, iterations: int | None = None
     ) -> None:
         self.name, self.data, self._look = name, data, look
-        self._once = iter(data) if isinstance(data, Iterator) else None
+        self._once = iter(data) if isinstance(data, Iterator) and not _by_number(data) else None
         self._held: list[Batch] = []  # taken from the iterator, and put back
         if not _iterates(data):
             self._check_function()
@@ -43,8 +54,8 @@ class Source:
                 f"{name}: expected data for {passes} epochs, got a {type(data).__name__}, which is used up after one; "
                 f"pass a list, or the function that makes the {type(data).__name__}, called anew each epoch"
             )
-        if look is not None and isinstance(data, Batches) and getattr(data.y, "nbytes", AT_ONCE) < AT_ONCE:
-            look(data.x, data.y)
+        if look is not None and self._at_hand and getattr(data.y, "nbytes", AT_ONCE) < AT_ONCE:  # type: ignore[union-attr]
+            look(data.x, data.y)  # type: ignore[union-attr]
             self._look = None
 
     def _check_function(self) -> None:
@@ -68,6 +79,10 @@ class Source:
         return len(self._held) + operator.length_hint(self.data)
 
     @property
+    def _at_hand(self) -> bool:
+        return _by_number(self.data) and hasattr(self.data, "x") and hasattr(self.data, "y")
+
+    @property
     def again(self) -> bool:
         """Whether data can be gone through from its beginning at any time."""
         return self._once is None
@@ -81,11 +96,11 @@ class Source:
 
     def peek(self) -> None:
         """Refuse now what the first batch would show later, where looking at it costs nothing."""
-        if isinstance(self.data, (Sequence, Batches, Iterator)) or hasattr(self.data, "__array__"):
+        if isinstance(self.data, (Sequence, Iterator)) or self._at_hand or hasattr(self.data, "__array__"):
             self.first()
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of one epoch: a batcher's in that epoch's order, else what the data iterates over. NoBatches when
+        """The batches of one epoch: by its number where data has `epoch`, else what it iterates over. NoBatches when
         there are none."""
         data = self.data
         if not _iterates(data):
@@ -95,8 +110,8 @@ class Source:
                     f"{self.name}: expected a function that makes the batches, got one that gives a "
                     f"{type(data).__name__}; yield (x, y), or return a list of them"
                 )
-        if isinstance(data, Batches):
-            data = data.epoch(number)
+        if _by_number(data):
+            data = data.epoch(number)  # type: ignore[union-attr]
         held, self._held = self._held, []
         found = chain(held, self._once or iter(data))  # type: ignore[arg-type]
         for batch in found:
@@ -123,4 +138,8 @@ class Source:
 
 def _iterates(data: Any) -> bool:
     """Whether a value, and not what it makes when called, gives batches: a class does not, though its instances may."""
-    return hasattr(type(data), "__iter__") or hasattr(type(data), "__getitem__")
+    return any(hasattr(type(data), name) for name in ("__iter__", "__getitem__", "epoch"))
+
+
+def _by_number(data: Any) -> bool:
+    return callable(getattr(type(data), "epoch", None))

@@ -9,7 +9,7 @@ from numbers import Integral
 from os import PathLike
 from typing import Any
 
-from .. import metrics as named
+from .. import metrics as axon_metrics
 from .. import nx, tree
 from ..errors import note
 from ..io import save
@@ -17,7 +17,7 @@ from ..metrics import Metric
 from ..model import Model, ModelState, init, needs_template
 from ..model.graph import check_model
 from ..model.state import check_state
-from ..names import guided, none_of
+from ..names import guided, named
 from ..nx import Tensor
 from ..targets import Check
 from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
@@ -126,7 +126,7 @@ class Loop(Value):
         >>> from axon.model import input
         >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam")
         >>> loop = loop.metric("mean_absolute_error", "error").metric(lambda y, p: nx.max(p), "highest")
-        >>> list(loop.metric(partial(named.recall, threshold=0.2), "recall at 0.2").metrics)
+        >>> list(loop.metric(partial(axon_metrics.recall, threshold=0.2), "recall at 0.2").metrics)
         ['error', 'highest', 'recall at 0.2']
         """
         name, metric = find_metric(metric, name)
@@ -363,17 +363,14 @@ def _types(value: Any) -> tuple[Any, ...]:
     return tree.structure(value), *[t.type for t in tree.leaves(value)]
 
 
-NAMES = tuple(name for name in named.__all__ if not isinstance(getattr(named, name), type))
+ROWS = {name: getattr(axon_metrics, name) for name in axon_metrics.__all__ if name != "Metric"}
 COLUMNS = ("loss", "learning_rate", "epoch", "seconds")  # of the history, beside the metrics
 
 
 def find_metric(metric: str | Measure, name: str | None = None) -> tuple[str, Measure]:
     """(name, metric) of a metric given by name, as a Metric, or as a function with a name."""
-    if isinstance(metric, str) or not callable(metric):
-        if metric not in NAMES:
-            raise ValueError(none_of("metric", NAMES, metric, " or a function"))
-        name, metric = name or metric, getattr(named, metric)
-    name = name or getattr(metric, "name", None)
+    name = name or (metric if isinstance(metric, str) else getattr(metric, "name", None))
+    metric = named("metric", ROWS, metric, " or a function")
     if name is None:
         raise ValueError(
             "metric: expected a name beside a function, got none; write (function, name=...) or {name: function}"

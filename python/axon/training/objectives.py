@@ -11,7 +11,7 @@ from .. import losses, rows
 from ..errors import note
 from ..model import Model, ModelState, forward
 from ..model.state import Tensors
-from ..names import none_of
+from ..names import named
 from ..nx import Tensor
 from ..streams import scalar
 from ..targets import asked_by, check_columns, check_end, compares_all_pairs, end_of, over_last_axis
@@ -28,17 +28,14 @@ class Evaluated(NamedTuple):
 
 def find_loss(loss: Loss) -> Callable[..., Tensor]:
     """A loss given by name (then of reduction "mean") or as a function that reduces by itself."""
-    if callable(loss):
-        return loss
-    if loss == "margin_ranking":
+    if isinstance(loss, str) and loss == "margin_ranking":
         raise ValueError(
             "loss: expected a loss of one prediction, got 'margin_ranking', which is of pairs; write "
             "lambda y, p: losses.margin_ranking(y, (p[..., 0], p[..., 1]), reduction='mean')"
         )
-    named = [name for name in losses.__all__ if name != "margin_ranking"]
-    if loss not in named:
-        raise ValueError(none_of("loss", named, loss, " or a function"))
-    return partial(getattr(losses, loss), reduction="mean")
+    rows = {name: partial(getattr(losses, name), reduction="mean") for name in losses.__all__}
+    del rows["margin_ranking"]
+    return named("loss", rows, loss, " or a function")
 
 
 def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:

@@ -10,7 +10,7 @@ from .. import nx, optimizers, tree
 from ..defn import Definition, jit, value_and_grad
 from ..model import Model, init
 from ..model.state import check_state
-from ..names import none_of
+from ..names import named
 from ..nx import Tensor
 from ..streams import scalar
 from ..updates import Update, apply_updates
@@ -30,9 +30,7 @@ class TrainState(NamedTuple):
 def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
     """An optimizer given by name (with its defaults), as an Update, or as a pair (init, update)."""
     if isinstance(optimizer, str):
-        if optimizer not in optimizers.__all__:
-            raise ValueError(none_of("optimizer", optimizers.__all__, optimizer))
-        return getattr(optimizers, optimizer)()
+        return named("optimizer", {name: getattr(optimizers, name) for name in optimizers.__all__}, optimizer)()
     if not isinstance(optimizer, Update) and not _is_pair(optimizer):
         got = getattr(optimizer, "__name__", repr(optimizer))
         raise TypeError(
