@@ -124,6 +124,10 @@ OURS_AND_THEIRS: dict[str, tuple[Update, Any]] = {
         optimizers.yogi(OURS_FALLING, b1=0.8, b2=0.99, eps=1e-2),
         yogi_from_zero(optax.yogi(THEIR_FALLING, 0.8, 0.99, 1e-2)),
     ),
+    "apply_if_finite": (
+        updates.apply_if_finite(optimizers.adam(OURS_FALLING, b1=0.8, eps_root=0.0)),
+        optax.apply_if_finite(optax.adam(THEIR_FALLING, b1=0.8), 10),
+    ),
     "a chain": (
         updates.clip_by_global_norm(1.0) | updates.scale_by_adam() | updates.trace(decay=0.5) | updates.scale(-0.1),
         optax.chain(

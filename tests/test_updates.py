@@ -1,5 +1,6 @@
 """Updates and optimizers against optax over many steps, their state, composition and text."""
 
+import pickle
 from typing import Any
 
 import jax
@@ -322,3 +323,52 @@ def test_rates_that_are_refused(make: Any, error: type[Exception], text: str) ->
 def scale_by_adam_state() -> Any:
     """What adam's state was before its rate was part of it."""
     return updates.scale_by_adam().init({})
+
+
+def finite_and_not() -> list[Any]:
+    """Gradients, some of which hold infinite numbers and NaN: alone, and more than two in a row."""
+    made = [jax.tree.map(np.copy, g) for g in GRADIENTS[:12]]
+    for step, value in ((1, np.nan), (4, np.inf), (5, -np.inf), (6, np.nan), (7, np.nan), (9, np.inf)):
+        made[step]["a"]["kernel"][1, 2] = value
+    return made
+
+
+@pytest.mark.parametrize("compiler", ["native", "evaluate", None])
+def test_updates_that_are_not_finite_are_left_out(compiler: str | None) -> None:
+    """As optax leaves them out, until there are more than two in a row."""
+    ours = updates.apply_if_finite(optimizers.adam(0.1, eps_root=0.0), max_consecutive_errors=2)
+    theirs = optax.apply_if_finite(optax.adam(0.1), 2)
+    params, update = to_axon(PARAMS), ours.update if compiler is None else jit(ours.update, compiler=compiler)
+    state = ours.init(params)
+    their_params = jax.tree.map(lambda p: p.astype(np.float32), PARAMS)
+    their_state, their_update = theirs.init(their_params), jax.jit(theirs.update)
+    seen = []
+    for gradients in finite_and_not():
+        change, state = update(to_axon(gradients), state, params)
+        their_change, their_state = their_update(gradients, their_state, their_params)
+        seen.append(state[0].errors.item())
+        for path, mine in zip(tree.paths(change), tree.leaves(change), strict=True):
+            np.testing.assert_allclose(mine, their_change[path[0]][path[1]], rtol=2e-4, atol=2e-5)
+    assert seen == [0, 1, 0, 0, 1, 2, 3, 4, 0, 1, 0, 0] and state[0].total_errors.item() == 6
+    assert compiler is None or update.traces == 1  # type: ignore[union-attr]
+
+
+def test_what_holds_an_update_is_no_step_after_it() -> None:
+    adam, params = optimizers.adam(0.1), to_axon(PARAMS)
+    held = updates.apply_if_finite(adam, max_consecutive_errors=np.int64(3))
+    pipeline = updates.clip(1.0) | held | updates.scale(0.5)
+    assert len(held.steps) == 1 and len(pipeline.steps) == 3
+    assert repr(pipeline) == f"clip(1.0) | apply_if_finite({adam!r}, max_consecutive_errors=3) | scale(0.5)"
+    assert repr(pickle.loads(pickle.dumps(pipeline))) == repr(pipeline)
+    state = pipeline.init(params)
+    assert pipeline.learning_rate(state).item() == 0.05 and not pipeline.scheduled  # type: ignore[union-attr]
+    assert pipeline.learning_rate(updates.with_rate(state, 0.2)).item() == 0.1  # type: ignore[union-attr]
+    twice = updates.apply_if_finite(inner=updates.apply_if_finite(optimizers.sgd(COSINE)))
+    assert twice.scheduled and twice.learning_rate(twice.init(params)).item() == 0.5  # type: ignore[union-attr]
+    assert updates.apply_if_finite(updates.clip(1.0)).learning_rate(state) is None
+    with pytest.raises(TypeError, match=r"^apply_if_finite: expected an Update as inner, got adam; a constructor has"):
+        updates.apply_if_finite(optimizers.adam)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^apply_if_finite: missing a required argument: 'inner'; write apply_if_fini"):
+        updates.apply_if_finite()  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"^apply_if_finite: expected max_consecutive_errors of at least 0, got -1"):
+        updates.apply_if_finite(adam, max_consecutive_errors=-1)

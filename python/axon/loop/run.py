@@ -146,8 +146,8 @@ class Runner:
 
     def measured(self, step: StepState) -> dict[str, float]:
         """What history and the progress line show of a step's state."""
-        shown = step.rate is not None and self.scheduled
-        return {**read(step.totals), **({"learning_rate": float(step.rate)} if shown else {})}
+        rate = {} if step.rate is None or not self.scheduled else {"learning_rate": float(step.rate)}
+        return {**read(step.totals), **rate}
 
 
 def attach(error: BaseException, reached: State) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, NamedTuple, ParamSpec, cast
 
 from .. import tree
 from ..errors import StructureError
@@ -123,14 +124,39 @@ def combinator(make: Callable[P, Update]) -> Callable[..., Update]:
         before = Update()
         if args and isinstance(args[0], Update):
             before, args = args[0], args[1:]
-        args, options = tuple(map(plain, args)), {name: plain(value) for name, value in options.items()}
-        made = guide(*args, **options)
-        if len(made.steps) == 1:
-            step = made.steps[0]._replace(text=_call(make.__name__, args, options), made=(construct, args, options))
-            made = Update((step,))
-        return before | made
+        return before | _as_called(construct, guide, args, options)
 
     return construct
+
+
+def wrapper(make: Callable[P, Update]) -> Callable[P, Update]:
+    """Let a constructor take an update that its own holds as its first argument, which is then no pipeline before it:
+    that is joined by `|` alone. Numbers and printing are as a combinator's. TypeError when it is no Update."""
+    guide = plain_options(make)
+    (first, *_) = inspect.signature(make).parameters
+
+    @functools.wraps(make)
+    def construct(*args: Any, **options: Any) -> Update:
+        inner = args[0] if args else options.get(first, Update())  # where it is missing the guide says so
+        if not isinstance(inner, Update):
+            got = getattr(inner, "__name__", repr(inner))
+            raise TypeError(
+                f"{make.__name__}: expected an Update as {first}, got {got}; a constructor has to be called: "
+                f"{make.__name__}(optimizers.adam())"
+            )
+        return _as_called(construct, guide, args, options)
+
+    return cast(Callable[P, Update], construct)
+
+
+def _as_called(construct: Any, guide: Callable[..., Update], args: Any, options: Any) -> Update:
+    """The update of a call, which is printed and pickled as that."""
+    args, options = tuple(map(plain, args)), {name: plain(value) for name, value in options.items()}
+    made = guide(*args, **options)
+    if len(made.steps) != 1:
+        return made
+    text = _call(construct.__name__, args, options)
+    return Update((made.steps[0]._replace(text=text, made=(construct, args, options)),))
 
 
 def _call(name: str, args: Any, options: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def scale_by_learning_rate(learning_rate: LearningRate, *, shrink: bool = False)
     def apply(updates: Tree, state: RateState, params: Tree) -> tuple[Tree, RateState]:
         rate = _own(state).learning_rate
         if not shrink:
-            return each(lambda u: times(u, -rate), updates), following(state)
+            return each(lambda u: -times(u, rate), updates), following(state)  # -rate would be a kernel of its own
         root = nx.sqrt(1 + rate * rate)
         lost = -rate * rate / (root * (1 + root))  # 1 / root - 1, without the difference of nearly equal numbers
         return each(lambda u, p: times(u, -rate / root) + times(p, lost), updates, params), following(state)
