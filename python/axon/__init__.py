@@ -42,6 +42,8 @@ from .model import build as build
 from .model import celu as celu
 from .model import compile as compile
 from .model import concatenate as concatenate
+from .model import constant as constant
+from .model import container as container
 from .model import conv as conv
 from .model import conv_transpose as conv_transpose
 from .model import dense as dense

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 from . import activations, losses, metrics
 from .graph.trace import trace
+from .layers import is_ours
 from .model import Model, needs_template
-from .model.shapes import infer
+from .model.shapes import output
 from .nx import Tensor
 from .values import named
 
@@ -185,9 +186,8 @@ _PROBABILITIES = ASKS[losses.categorical_cross_entropy].ends | ASKS[losses.binar
 
 def end_of(model: Model) -> End:
     """What is known of one layer. A function of the user's may have the name of one of ours, and mean another thing."""
-    row, shown = model.layer, f"{model.names[model]} ({model.op})"
-    module = getattr(row and row.function, "__module__", None) or ""
-    if row is None or not module.startswith("axon.") or not named(row.function):
+    row, shown = model.layer, f"{model.name} ({model.op})"
+    if not is_ours(row.function) or not named(row.function):
         return End("", shown, None)
     gives: Literal["logits", "values", "probabilities"] | None = None
     if row.gives == "logits" or model.op in _LOGITS:
@@ -199,7 +199,7 @@ def end_of(model: Model) -> End:
 
 def ends_of(model: Model) -> Iterator[End]:
     """What is known of a model's output: of its last layer, or of those whose elements that layer passes on."""
-    if model.layer is None or model.layer.gives != "elements":
+    if model.layer.gives != "elements":
         yield end_of(model)
         return
     for parent in model.parents:
@@ -211,7 +211,7 @@ def over_last_axis(model: Model) -> bool:
     axis = model.options.get("axis", -1)
     axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if axes != [-1] and not needs_template(model):
-        return axes == [len(infer(model)[model.names[model]].shape) - 1]
+        return axes == [len(output(model).shape) - 1]
     return axes == [-1]
 
 
@@ -281,8 +281,8 @@ class Check:
             return
         if self._end is None:
             model = self._model
-            layout = infer(model, x if needs_template(model) else None)[model.names[model]]
-            self._end = next(ends_of(model))._replace(shape=layout.shape)
+            found = output(model, x if needs_template(model) else None)
+            self._end = next(ends_of(model))._replace(shape=found.shape)
         for function in self._functions:
             check_columns(function, self._end.shape)
             name, asks, options = asked_by(function)  # type: ignore[misc]

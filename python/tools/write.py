@@ -218,7 +218,7 @@ def layer_signature(stub: Stub, name: str, method: bool) -> inspect.Signature:
     types = {k: v for other in (*TABLE.values(), row) for k, v in option_types(other).items()}  # the row's own win
     types |= dict.fromkeys(row.inputs, ("Model", model))
     types |= {"inputs": ("Model" if method else "Model | Sequence[Model]", model), "name": ("str | None", model)}
-    types |= {"activation": ("str | Callable[..., Any] | None", model)}
+    types |= {} if row.own else {"activation": ("str | Callable[..., Any] | None", model)}
     types |= {f"{row.option(p)}_initializer": ("str | Initializer | None", "axon.initializers") for p in row.parameters}
     types |= {f"use_{row.option(p)}": ("bool", model) for p in row.parameters}
     parameters = [

@@ -1,6 +1,8 @@
 """The declaration of a layer: what is read off a function and its parameters, and that every layer has one."""
 
+import inspect
 from functools import partial
+from typing import Any
 
 import axon
 import pytest
@@ -62,29 +64,64 @@ def test_a_declaration_that_does_not_fit_its_function() -> None:
             return x * 2
 
 
-def test_options_that_every_layer_has_are_taken() -> None:
-    with pytest.raises(
-        ValueError, match=r"layer gate: expected options beside activation and name, .* got activation;"
+def test_an_activation_of_a_layers_own_wins() -> None:
+    @layer()
+    def gate(x: Tensor, *, activation: str = "tanh", sharp: bool = False) -> Tensor:
+        assert isinstance(activation, str)
+        return getattr(activations, activation)(x) * (2 if sharp else 1)
+
+    x = axon.input("x", shape=(None, 2))
+    for options, expected in (
+        ({}, nx.tanh(nx.ones((1, 2)))),
+        ({"activation": "relu", "sharp": True}, nx.full((1, 2), 2)),
     ):
+        made: Any = gate(x, **options)  # type: ignore[arg-type]
+        assert [node.op for node in made.nodes] == ["input", "gate"]
+        assert axon.predict(made, axon.init(made), nx.ones((1, 2)), compiler="evaluate").tolist() == expected.tolist()
+    assert list(inspect.signature(axon.model.function("gate")).parameters) == ["x", "activation", "sharp", "name"]
+    assert axon.from_json(axon.to_json(made)).options == {"activation": "relu", "sharp": True}
+
+
+def test_a_name_is_taken() -> None:
+    with pytest.raises(ValueError, match=r"layer gate: expected options beside name, which every layer has; rename it"):
 
         @layer()
-        def gate(x: Tensor, *, activation: str = "tanh") -> Tensor:
+        def gate(x: Tensor, *, name: str = "tanh") -> Tensor:
             return x
 
-    assert "gate" not in TABLE
 
-
-def test_a_name_is_declared_once() -> None:
-    with pytest.raises(ValueError, match=r"expected a new name, got 'dense' again, which is axon.layers.dense.dense;"):
-
+def test_a_layer_of_ones_own_is_a_function_of_models_and_no_method() -> None:
+    def library(factor: float) -> Any:
         @layer()
-        def dense(x: Tensor) -> Tensor:
-            return x
+        def dense(*inputs: Tensor, plus: float = 0.0) -> Tensor:
+            return factor * sum(inputs) + plus
+
+        return dense
+
+    one, other = library(2), library(3)
+    x = axon.input("x", shape=(None, 2))
+    y: Any = other(one(x, x), plus=1.0)
+    assert list(y.names.values()) == ["x", "dense_0", "dense_1"]
+    assert axon.predict(y, axon.init(y), nx.ones((1, 2)), compiler="evaluate").tolist() == [[13.0, 13.0]]
+    assert one(nx.ones(2), nx.ones(2)).tolist() == [4.0, 4.0] and one([x, x]).parents == (x, x)
+    assert x.dense(3).layer is TABLE["dense"]
+    made = x.dense(3, activation=one)
+    assert made.layer is one.row and made.layer.function is not one  # type: ignore[attr-defined]
+
+    @layer(kernel=Parameter(lambda x, units: (x.shape[-1], units)))
+    def mixing(x: Tensor, kernel: Tensor) -> Tensor:
+        return x @ kernel
+
+    assert axon.init(mixing(x, 4, name="m"), compiler="evaluate")["m"]["kernel"].shape == (2, 4)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match=r"no method is called 'mixing'; .*mixing is a function of models: write "):
+        x.mixing(4)
+    with pytest.raises(
+        TypeError, match=r"mixing: expected models, got Tensor; for tensors: from .*test_declare import"
+    ):
+        axon.model.function("mixing")(nx.ones(2), 4)
 
 
-def test_a_declaration_that_is_run_again_replaces_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers.declare, "TABLE", table := dict(TABLE))
-    monkeypatch.setattr(layers, "TABLE", table)
+def test_a_declaration_that_is_run_again_replaces_the_first() -> None:
     x = axon.input("x", shape=(None, 2))
     for factor in (2, 3):
 
@@ -92,7 +129,7 @@ def test_a_declaration_that_is_run_again_replaces_the_first(monkeypatch: pytest.
         def affine(x: Tensor) -> Tensor:
             return x * factor  # noqa: B023
 
-        made = x.affine()
+        made = affine(x)
         assert axon.predict(made, axon.init(made), nx.ones((1, 2)), compiler="evaluate").tolist() == [[factor, factor]]
 
 

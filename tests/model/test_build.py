@@ -201,8 +201,7 @@ def test_state_that_was_not_declared_so_is_refused(new: Any) -> None:
     def counting(x: nx.Tensor, count: nx.Tensor) -> layers.Stateful:
         return layers.Stateful(x, new)
 
-    made = model.function("counting")(input("x", shape=(None, 4)))
-    del layers.TABLE["counting"]
+    made: Any = counting(input("x", shape=(None, 4)))  # type: ignore[arg-type]
     with pytest.raises(
         ShapeError, match=r"layer counting_0 .*: expected the state that .* \(count float32\[\]\), got "
     ):
@@ -245,7 +244,7 @@ def test_errors_of_ones_own_layer_keep_their_type() -> None:
     assert "in layer nx_0 (nx, made at" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize("result", [1.0, (nx.ones(1), nx.ones(1)), None, np.ones(3)])
+@pytest.mark.parametrize("result", [1.0, None, np.ones(3), (), {}])
 def test_a_layer_that_gives_no_tensor_is_blamed_itself(result: object) -> None:
     with pytest.raises(TypeError, match=f"expected a tensor .*, got {type(result).__name__}; return one") as caught:
         model.build(input("x", shape=(None, 4)).nx(lambda x: result, name="mine").relu())

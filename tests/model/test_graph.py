@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from axon import activations, initializers, layers, model, nx
 from axon.model import Model, dense, flatten, from_json, input, relu, to_json
-from axon.model.graph import model_function
+from axon.model.making import function_of
 from axon.model.unknown import no_layer
 
 
@@ -68,7 +68,7 @@ def test_deep_models_need_no_recursion() -> None:
     x = input("x", shape=(None, 3))
     for _ in range(3000):
         x = x.relu()
-    assert x.names[x] == "relu_2999"
+    assert x.name == "relu_2999"
 
 
 def test_wrong_options_are_named_with_the_right_ones() -> None:
@@ -138,7 +138,7 @@ def test_first_options_without_a_value_are_given_by_position(by_position: Any, o
 def test_an_option_that_must_be_given_may_follow_one_that_need_not() -> None:
     def mine(*, size: Any = None, rate: Any) -> None: ...
 
-    made = model_function(layers.describe(mine))
+    made = function_of(layers.describe(mine))
     assert str(inspect.signature(made)) == "(size=None, *, rate, activation=None, name=None)"
 
 

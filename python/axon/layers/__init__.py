@@ -14,6 +14,7 @@ from .conv import conv_transpose as conv_transpose
 from .conv import depthwise_conv as depthwise_conv
 from .conv import separable_conv2d as separable_conv2d
 from .conv import separable_conv3d as separable_conv3d
+from .declare import OWN as OWN
 from .declare import REQUIRED as REQUIRED
 from .declare import TABLE as TABLE
 from .declare import Layer as Layer
@@ -22,6 +23,8 @@ from .declare import Parameter as Parameter
 from .declare import Spec as Spec
 from .declare import Stateful as Stateful
 from .declare import describe as describe
+from .declare import find as find
+from .declare import is_ours as is_ours
 from .declare import layer as layer
 from .declare import trains as trains
 from .dense import dense as dense

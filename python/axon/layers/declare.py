@@ -1,11 +1,13 @@
 """How a layer is declared: a plain numerical function over (inputs, parameters, options), and beside it what its
-parameters look like. From this one declaration the model has its function and its method."""
+parameters look like. From this one declaration models have a function and, for the layers of this package, a method."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from importlib import import_module
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -22,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Mode = Literal["train", "inference"]
 Gives = Literal["elements", "logits"]  # elements of its inputs, or means of them; values of any size
 REQUIRED = inspect.Parameter.empty
+_SINGLE = re.compile(r"([\w.]+\.)?Tensor( \| None)?")  # an annotation of one tensor
 
 
 def trains(name: str, mode: Mode) -> bool:
@@ -32,9 +35,10 @@ def trains(name: str, mode: Mode) -> bool:
 
 
 class Stateful(NamedTuple):
-    """What a layer with state gives in training: its output, and the state to keep for the next step."""
+    """What a layer with state gives in training: its output (a tensor, or several as `results` has them), and the state
+    to keep for the next step."""
 
-    output: Tensor
+    output: Any
     state: Mapping[str, Tensor]
 
 
@@ -77,6 +81,8 @@ class Layer(Value):
 
     `inputs` are the names of the tensors that come from other layers (`variadic`: any number of them). `building` are
     options that only shape parameters, `options` those that the numerical function takes; each with its default.
+    `results` are those of a layer that gives several: the containers that its function returns, with anything as
+    leaves, or a function that makes these of the options it names; None where that is known by running it alone.
     """
 
     name: str
@@ -89,11 +95,36 @@ class Layer(Value):
     optional: frozenset[str]  # parameters that may be left out
     takes_mode: bool
     gives: Gives | None = None  # what is known of its output, None where nothing is
+    results: Any = None
+    single: frozenset[str] = frozenset()  # inputs annotated as one tensor; others may be containers of several
 
     def __reduce__(self) -> Any:
-        if TABLE.get(self.name) is self:
-            return _of_table, (self.name, self.function.__module__)
+        if self.is_declared:
+            return _declared, (self.key, self.function.__module__)
         return super().__reduce__()
+
+    @property
+    def key(self) -> str:
+        """What it is found by: one of ours by name, another by where it is declared. So two libraries may each have an
+        `attention`."""
+        return self.name if is_ours(self.function) else _origin(self.function)
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it is found by its key: it was declared, and nothing else by that name since then."""
+        return (TABLE if is_ours(self.function) else OWN).get(self.key) is self
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Names of options that every layer has, which this one gives a meaning of its own."""
+        return frozenset({"activation"} & {*self.building, *self.options})
+
+    def structure(self, options: Mapping[str, Any]) -> Any:
+        """The containers of a node's results, as far as the row says."""
+        if not callable(self.results):
+            return self.results
+        known = {**self.building, **self.options, **options}
+        return self.results(**{k: known[k] for k in inspect.signature(self.results).parameters})
 
     def option(self, name: str) -> str:
         """What a parameter is called in options."""
@@ -126,26 +157,45 @@ class Layer(Value):
         return self.function(*inputs, *tensors, **chosen)
 
 
-TABLE: dict[str, Layer] = {}  # every layer by name, in order of declaration
+TABLE: dict[str, Layer] = {}  # the layers of this package by name, in order of declaration: models have them as methods
+OWN: dict[str, Layer] = {}  # the layers of others, by module and name
 
 
-def _of_table(name: str, module: str) -> Layer:
+def is_ours(function: Callable[..., Any]) -> bool:
+    """Whether a function is of this library."""
+    return (getattr(function, "__module__", None) or "").startswith("axon.")
+
+
+def find(name: str) -> Layer | None:
+    """The layer of a name: one of ours, or another's by its key, or by the last part of that if no other has it. None
+    where there is none."""
+    found = [row for key, row in OWN.items() if key.rpartition(".")[2] == name]
+    return TABLE.get(name) or OWN.get(name) or (found[0] if len(found) == 1 else None)
+
+
+def _declared(key: str, module: str) -> Layer:
     """The row of a layer that a module declares."""
     import_module(module)
-    if name not in TABLE:
-        raise ValueError(f"layer: expected {module} to declare {name!r}, got a module that does not; it has changed")
-    return TABLE[name]
+    row = TABLE.get(key) or OWN.get(key)
+    if row is None:
+        raise ValueError(f"layer: expected {module} to declare {key!r}, got a module that does not; it has changed")
+    return row
 
 
-def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F], F]:
+def layer(gives: Gives | None = None, /, *, results: Any = None, **parameters: Parameter) -> Callable[[F], F]:
     """Declare the function below as a layer with these parameters; it stays a function over tensors, whose options are
-    looked at as `plain_options` does.
+    looked at as `plain_options` does. Given models, a function of your own makes a layer of them, of its name; methods
+    of models are the layers of this package alone.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
-    where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`.
+    where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`. An
+    option `activation` is the layer's own, in the place of the one that every layer has.
+    An input is one tensor where it is annotated so; others may be containers of them. `results` says which tuples,
+    lists and dicts a function returns that returns several tensors (`results=("sequence", ("cell", "hidden"))`, or a
+    function of options that gives such), so that parts of its model are known before shapes are; it may be left out.
     `gives` says what a loss may take the output for: "elements" of the inputs or means of them (flatten, pools), which
     mean what these meant; or "logits", as of any layer with trained parameters.
-    ValueError for a name that another function has, and for an option called activation or name.
+    ValueError for an option called name, which every layer has.
 
     >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
     ... def shift_all(x, shift):
@@ -162,31 +212,44 @@ def layer(gives: Gives | None = None, /, **parameters: Parameter) -> Callable[[F
     def declare(function: F) -> F:
         signature = inspect.signature(function).parameters.values()
         function = plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY])  # type: ignore[assignment]
-        found = describe(function, parameters, gives)
-        taken = {"activation", "name"} & {*found.options, *found.building}
-        if taken:
-            raise ValueError(
-                f"layer {found.name}: expected options beside activation and name, which every layer has, got "
-                f"{' and '.join(sorted(taken))}; rename it"
-            )
-        known = TABLE.get(found.name)
-        if known is not None and _origin(known.function) != _origin(function):  # the same: a notebook cell run again
-            raise ValueError(
-                f"layer: expected a new name, got {found.name!r} again, which is {_origin(known.function)}; "
-                f"rename the function"
-            )
-        TABLE[found.name] = found
-        return function
+        found = describe(function, parameters, gives, results)
+        if "name" in {*found.options, *found.building}:
+            raise ValueError(f"layer {found.name}: expected options beside name, which every layer has; rename it")
+        ours = is_ours(function)
+        (TABLE if ours else OWN)[found.key] = found
+        return function if ours else _of_models_too(found)  # type: ignore[return-value]
 
     return declare
 
 
+def _of_models_too(row: Layer) -> Callable[..., Any]:
+    """A row's function which, given what makes layers (a model) among its arguments, makes one."""
+
+    @wraps(row.function)
+    def run(*args: Any, **options: Any) -> Any:
+        given = args[0] if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        for value in given:
+            if hasattr(type(value), "function_of"):
+                return type(value).function_of(row)(*args, **options)
+        return row.function(*args, **options)
+
+    run.row = row  # type: ignore[attr-defined]
+    return run
+
+
+def _shown(annotation: Any) -> str:
+    return str(getattr(annotation, "__name__", annotation))
+
+
 def _origin(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def describe(
-    function: Callable[..., Any], parameters: Mapping[str, Parameter] | None = None, gives: Gives | None = None
+    function: Callable[..., Any],
+    parameters: Mapping[str, Parameter] | None = None,
+    gives: Gives | None = None,
+    results: Any = None,
 ) -> Layer:
     """The row of a function, by its signature."""
     parameters = parameters or {}
@@ -209,5 +272,8 @@ def describe(
         raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
     may_lack = [p.name for p in positional if p.default is None or str(p.annotation).endswith("| None")]
     optional = frozenset(may_lack) & parameters.keys()
+    single = frozenset(p.name for p in signature if _SINGLE.fullmatch(_shown(p.annotation)))
     name = getattr(function, "__name__", type(function).__name__).strip("<>")  # a partial has none
-    return Layer(name, function, inputs, variadic, parameters, building, options, optional, takes_mode, gives)
+    return Layer(
+        name, function, inputs, variadic, parameters, building, options, optional, takes_mode, gives, results, single
+    )

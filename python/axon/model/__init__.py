@@ -13,8 +13,11 @@ from .build import init as init
 from .build import predict as predict
 from .display import table as table
 from .graph import Model as Model
-from .graph import function as function
-from .graph import input as input
+from .graph import Node as Node
+from .making import constant as constant
+from .making import container as container
+from .making import function as function
+from .making import input as input
 from .serialize import from_json as from_json
 from .serialize import to_json as to_json
 from .shapes import needs_template as needs_template

@@ -24,7 +24,7 @@ from .state import ModelState, Tensors, check_state
 class Prediction(NamedTuple):
     """What predict gives in training: the output, and the new state of the layers that have one."""
 
-    output: Tensor
+    output: Any
     state: Tensors
 
 
@@ -41,7 +41,8 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
     init_fn(template=None, key=nx.random.key(0)) -> ModelState. The template (inputs, or their types) is needed only
     where an input's shape is unknown apart from the batch.
     predict_fn(state, inputs) -> output, or with mode "train" Prediction(output, new layer states). `inputs` is one
-    tensor, a tuple in the order of the model's inputs, or a dict by name.
+    tensor, a tuple in the order of the model's inputs, or a dict by name; output one tensor, or what a container or a
+    layer of several results gives.
     ShapeError names the layer that does not fit, and the line that made it; ValueError an unknown mode, TypeError what
     is no Model.
 
@@ -97,9 +98,9 @@ def init(model: Model, template: Any = None, *, key: Tensor | None = None, compi
     return _built(model, compiler).init(template, key)
 
 
-def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Tensor:
-    """The model's output for inference; `inputs` as for `build`'s predict_fn, in the shapes the model declares, or
-    lists of numbers.
+def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | None = None) -> Any:
+    """The model's output for inference (of a container: tuples and dicts of tensors); `inputs` as for `build`'s
+    predict_fn, in the shapes the model declares, or lists of numbers.
 
     TypeError unless `model` is a Model and `state` a ModelState, and for inputs that are no arrays, such as batches;
     ValueError, ShapeError or DTypeError name an input that does not fit.

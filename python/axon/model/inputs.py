@@ -10,7 +10,7 @@ from .. import nx
 from ..dtypes import DType
 from ..errors import DTypeError, ShapeError
 from ..nx import Tensor, TensorType
-from .graph import Model, Shape
+from .graph import Model, Node, Shape
 
 
 def by_name(model: Model, inputs: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def checked(model: Model, inputs: Any) -> dict[str, Tensor]:
     return found
 
 
-def check_shape(node: Model, name: str, type_: TensorType) -> None:
+def check_shape(node: Node, name: str, type_: TensorType) -> None:
     """Refuse an input whose shape is not the declared one."""
     shape: Shape | None = node.options["shape"]
     if shape is None:

@@ -13,24 +13,28 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from .. import initializers, layers
+from .. import initializers, layers, nx
 from ..dtypes import DType
 from ..names import none_of
+from ..nx import Tensor
 from ..options import plain
 from ..values import Made
-from .graph import Model, check_model, function, in_table, input, numbered
-from .run import place
+from .graph import Model, check_model, in_table, numbered, place
+from .making import constant, contained, function_of, input
 from .shapes import infer, needs_template
+from .sources import SOURCES
 from .unknown import no_layer
 
-_HEAD = {"format": "axon model", "version": 1}
+_HEAD = {"format": "axon model", "version": 1}  # what it could not hold before is refused by the versions before
 _DEEPEST = 8  # lists in lists
 _LARGEST = 2**63  # whole numbers are below
+_MAKERS = {"input": input, "constant": constant, "container": contained}  # of what is in no table
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 
 def to_json(model: Model) -> str:
-    """The model as JSON, a line a layer: its op, the numbers of the layers it reads, its options, its name if given.
+    """The model as JSON, a line a layer: its op, the numbers of the layers it reads (of a part: a list of that number
+    and the part's place), its options, its name if given.
 
     `from_json` makes the model again, with the same names and parameters, so that a trained state fits; `axon.io.save`
     saves that. TypeError for what is no Model; ValueError names the layer that is a function of your own, and the
@@ -54,8 +58,11 @@ def to_json(model: Model) -> str:
             )
         options = {option: _data(f"{where}: {option}", value) for option, value in node.options.items()}
         name = {"name": node.given_name} if node.given_name else {}
-        rows.append("\n  " + json.dumps({"op": node.op, "inputs": parents, "options": options, **name}))
-    return json.dumps({**_HEAD, "layers": []}).replace("[]", f"[{','.join(rows)}\n]")
+        op = node.op if node.op in _MAKERS else node.layer.key
+        read = [[number, *path] if path else number for number, *path in parents]
+        rows.append("\n  " + json.dumps({"op": op, "inputs": read, "options": options, **name}))
+    path = {"output": model.path} if model.path else {}
+    return json.dumps({**_HEAD, "layers": [], **path}).replace("[]", f"[{','.join(rows)}\n]", 1)
 
 
 def from_json(text: str) -> Model:
@@ -72,12 +79,13 @@ def from_json(text: str) -> Model:
     if not isinstance(text, str):
         raise TypeError(f"from_json: expected text, got {type(text).__name__}; pass what to_json gave")
     made: list[Model] = []
-    for row in _rows(_parsed(text)):
+    found = _parsed(text)
+    for row in _rows(found):
         made.append(_layer(f"from_json: layer {len(made)}", row, made))
-    model = made[-1]
-    unread = set(made).difference(model.nodes)
-    if unread:
-        first = next(number for number, node in enumerate(made) if node in unread)
+    model = _part("from_json: output", made[-1], found.get("output", []))
+    read = set(model.nodes)
+    first = next((number for number, layer in enumerate(made) if layer.node not in read), None)
+    if first is not None:
         raise ValueError(f"from_json: expected layers that lead to the last one, got layer {first} too; remove it")
     _told("from_json", lambda: model.names if needs_template(model) else infer(model))
     return model
@@ -85,9 +93,12 @@ def from_json(text: str) -> Model:
 
 def _data(where: str, value: Any, depth: int = _DEEPEST) -> Any:
     """What JSON has for an option."""
-    value = plain(value)
     if isinstance(value, DType):
         return value.name
+    if isinstance(value, Tensor):
+        numbers = [_checked(where, number) for number in value.reshape((-1,)).tolist()]
+        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": numbers}
+    value = plain(value)
     if isinstance(value, (list, tuple)) and depth:
         return [_data(where, item, depth - 1) for item in value]
     if isinstance(value, Made) and getattr(initializers, value.call[0].__name__, None) is value.call[0] and depth:
@@ -137,7 +148,8 @@ def _rows(found: Any) -> Sequence[Any]:
         if isinstance(found, dict) and found.get(field, known) != known:
             got = _shown(found[field])
             raise ValueError(f"from_json: expected {field} {_shown(known)}, got {got}; use the axon that wrote it")
-    _check_fields("from_json", found, {"format": str, "version": int, "layers": list})
+    fields = {"format": str, "version": int, "layers": list, "output": list}
+    _check_fields("from_json", found, fields, optional=["output"])
     if not found["layers"]:
         raise ValueError("from_json: expected layers, got none; the last one gives the model's output")
     return found["layers"]
@@ -162,24 +174,38 @@ def _layer(where: str, found: Any, before: Sequence[Model]) -> Model:
     _check_fields(where, found, {"op": str, "inputs": list, "options": dict, "name": str}, optional=["name"])
     op, numbers = found["op"], found["inputs"]
     where = f"{where} ({_shown(found.get('name', op))[1:-1]})"
-    row = None if op == "input" else layers.TABLE.get(op)
-    if row is None and op != "input":
+    row = SOURCES.get(op) or layers.find(op)
+    if row is None:
         raise ValueError(f"{where}: {no_layer(op, layers.TABLE)}; your own are known once their module is imported")
-    for number in numbers:
-        if type(number) is not int or not 0 <= number < len(before):
-            raise ValueError(f"{where}: expected inputs among the {len(before)} layers before, got {_shown(number)}")
-    wanted = 0 if row is None else max(len(numbers), 1) if row.variadic else len(row.inputs)
+    parents = [_parent(where, number, before) for number in numbers]
+    wanted = max(len(numbers), 1) if row.variadic else len(row.inputs)
     if len(numbers) != wanted:
         raise ValueError(f"{where}: expected {wanted} inputs, got {len(numbers)}; say which layers it reads")
-    if row is None:
-        _check_fields(f"{where}: options", found["options"], {"shape": object, "dtype": object})
-    beside = {"activation", "name"} & found["options"].keys()
+    if op in SOURCES:
+        _check_fields(f"{where}: options", found["options"], dict.fromkeys(row.options, object))
+    beside = ({"activation", "name"} - row.own) & found["options"].keys()
     if beside:
         raise ValueError(f"{where}: expected options, got {min(beside)}; an activation is a layer, a name a field")
     options = {option: _option(f"{where}: {option}", value) for option, value in found["options"].items()}
-    make = input if row is None else function(op)
-    parents = [before[number] for number in numbers]
+    make = _MAKERS.get(op) or function_of(row)
     return _told(where, lambda: make(*parents, **options, name=found.get("name")))
+
+
+def _parent(where: str, found: Any, before: Sequence[Model]) -> Model:
+    """What a row reads: one of the layers before by its number, or by a list of that and the place of a part."""
+    number, *path = found if isinstance(found, list) and found else [found]
+    if type(number) is not int or not 0 <= number < len(before):
+        raise ValueError(f"{where}: expected inputs among the {len(before)} layers before, got {_shown(number)}")
+    return _part(where, before[number], path)
+
+
+def _part(where: str, model: Model, path: Sequence[Any]) -> Model:
+    """A part of what a layer gives."""
+    for key in path:
+        if type(key) not in (int, str):
+            raise ValueError(f"{where}: expected numbers and names as the place of a part, got {_shown(key)}")
+        model = _told(where, lambda model=model, key=key: model[key])
+    return model
 
 
 def _option(where: str, value: Any, depth: int = _DEEPEST) -> Any:
@@ -192,6 +218,10 @@ def _option(where: str, value: Any, depth: int = _DEEPEST) -> Any:
         if name not in initializers.__all__:
             raise ValueError(none_of(f"{where}: initializer", initializers.__all__, name))
         return _told(where, lambda: _initializer(name, **arguments))
+    if isinstance(value, dict) and "values" in value:
+        _check_fields(where, value, {"dtype": str, "shape": list, "values": list})
+        numbers = [_option(where, number, 0) for number in value["values"]]
+        return _told(where, lambda: nx.tensor(numbers, value["dtype"]).reshape(tuple(value["shape"])))
     if isinstance(value, (list, dict)):
         raise ValueError(f"{where}: expected a number, a name or a list of such, got {_shown(value)}; mend the text")
     return _checked(where, value)

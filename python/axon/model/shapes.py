@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .. import nx
+from .. import nx, tree
 from ..arrays import arrays
 from ..dtypes import DType
 from ..errors import AxonError, ShapeError
 from ..graph.trace import trace
 from ..layers import Spec
 from ..nx import Tensor, TensorType
-from .graph import Model, Shape
+from .graph import Model, Shape, place
 from .inputs import by_name, check_shape
-from .run import place, run
+from .parts import pick
+from .run import run
 
 BATCHES = (2, 3)  # what an unknown batch is tried with; axes that differ depend on it
 
 
-class Layout(NamedTuple):
-    """What is known of one layer without running it. Axes of `shape` that depend on an unknown batch are None."""
+@tree.atom
+class Result(NamedTuple):
+    """What is known of a tensor without running the model. Axes of `shape` that depend on an unknown batch are None."""
 
     shape: Shape
     dtype: DType
+
+
+class Layout(NamedTuple):
+    """What is known of one layer without running it: its output (a Result, or containers of such), its parameters."""
+
+    output: Any
     parameters: dict[str, Spec]
 
 
@@ -64,9 +72,22 @@ def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
     if template is not None:
         return _inferred(model, arrays("template", template))
-    if "_layouts" not in model.__dict__:  # kept by the model itself, which never changes
-        model.__dict__["_layouts"] = _inferred(model, None)
-    return model.__dict__["_layouts"]
+    kept = model.node.__dict__  # by the node, which never changes
+    return kept.get("_layouts") or kept.setdefault("_layouts", _inferred(model, None))
+
+
+def results(model: Model) -> Any:
+    """What a model gives, as far as it is known without a template: containers with Results, or what the layer's row
+    has, as leaves; `...` where nothing is known."""
+    known = model.layer.structure(model.options)
+    if known is None:
+        known = ... if needs_template(model) else infer(model)[model.name].output
+    return pick(known, model.path, place(model.node, model.name))
+
+
+def output(model: Model, template: Any = None) -> Any:
+    """The Result of a model, or containers of such. Raises what `infer` raises."""
+    return pick(infer(model, template)[model.name].output, model.path, place(model.node, model.name))
 
 
 def _inferred(model: Model, template: Any) -> dict[str, Layout]:
@@ -87,14 +108,19 @@ def _inferred(model: Model, template: Any) -> dict[str, Layout]:
                 f"{_fixed(one)} and {_fixed(other)} for batches of {BATCHES}; an input's first axis is its batch: "
                 f"declare the others behind it, or fix its size"
             )
-        shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape))
-        found[name] = one._replace(shape=shape)
+        found[name] = one._replace(output=tree.map(_either, one.output, other.output))
     return found
+
+
+def _either(one: Result, other: Result) -> Result:
+    """What is known of a result for all batches, where it is known for two."""
+    return one._replace(shape=tuple(a if a == b else None for a, b in zip(one.shape, other.shape)))
 
 
 def _fixed(layout: Layout) -> dict[str, Any]:
     """What of a layer must be the same for all batches."""
-    return {"rank": len(layout.shape), **{name: spec.shape for name, spec in layout.parameters.items()}}
+    rank = tree.map(lambda result: len(result.shape), layout.output)
+    return {"rank": rank, **{name: spec.shape for name, spec in layout.parameters.items()}}
 
 
 def _layouts(model: Model, types: Mapping[str, TensorType]) -> dict[str, Layout]:
@@ -107,9 +133,9 @@ def _layouts(model: Model, types: Mapping[str, TensorType]) -> dict[str, Layout]
     layouts: dict[str, Layout] = {}
 
     def walk(inputs: Mapping[str, Tensor]) -> tuple[()]:
-        for node, value in run(model, inputs, fetch, "inference").values.items():
-            name = model.names[node]
-            layouts[name] = Layout(value.shape, value.dtype, found.get(name, {}))
+        for layer, value in run(model, inputs, fetch, "inference").values.items():
+            name = model.names[layer.node]
+            layouts[name] = Layout(tree.map(lambda t: Result(t.shape, t.dtype), value), found.get(name, {}))
         return ()
 
     trace(walk, (dict(types),))

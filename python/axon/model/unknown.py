@@ -32,13 +32,18 @@ _INSTEAD = {
 }
 
 
-def no_layer(name: str, known: Iterable[str]) -> str:
-    """The text of an error for a layer of this name.
+def no_layer(name: str, known: Iterable[str], own: Iterable[str] = ()) -> str:
+    """The text of an error for a layer of this name. `own` are the keys of layers that users declared.
 
     >>> no_layer("lstm", ["dense"])
     "no layer is called 'lstm' yet; write one with axon.layers.layer"
     """
     known = list(known)
+    if "." in name:
+        return f"no layer is called {name!r}"
+    alike = [key for key in own if key.rpartition(".")[2] == name]
+    if alike:
+        return f"no method is called {name!r}; {' and '.join(alike)} is a function of models: write {name}(model)"
     plain = re.sub(r"_|[123]d", "", name.lower())
     if plain in {missing.replace("_", "") for missing in _MISSING.difference(known)}:
         return f"no layer is called {name!r} yet; write one with axon.layers.layer"
