@@ -156,7 +156,9 @@ def test_containers_are_outputs_and_inputs() -> None:
     found = predicted(model)
     assert tree.paths(found) == [("a",), ("b", 0), ("b", 1, "cell"), ("b", 1, "hidden")] and type(found["b"]) is tuple
     assert model["a"] is sequence and model["b"][0] == carry["cell"] and model["b"][1]["hidden"] == carry["hidden"]
-    assert [model["b"][i] for i in range(2)] == list(model["b"])
+    assert list(model["b"]) == [carry["cell"], carry]
+    other = container({"own": (x, x.relu()), "rest": input("y", shape=(None, 2))})
+    assert list(other["own"].inputs) == ["x"] and tree.leaves({"m": other}) == [other]
     with pytest.raises(KeyError, match=r"layer all \(container, made at .*\): expected one of a, b, got 'c'"):
         model["c"]
     given = container((x, x.relu()))
@@ -265,7 +267,7 @@ def several() -> dict[str, Model]:
         "a part": carry["hidden"],
         "of parts": WEIGHED(carry, sequence).dense(2, activation="relu"),
         "container": container({"a": [sequence, carry["cell"]], "b": {"c": carry}, "initializer": x.dense(1)}),
-        "part of a container": Model(container([x, (x, carry)]).node, (1,)),
+        "part of a container": container([x, (x, carry)])[1],
         "constants": axon.add(x, constant([0.1, 1e-30, 3.0, -0.0]), constant(np.float64(1 / 3)), constant(X[:1] > 0)),
         "no elements": x.concatenate(constant(nx.zeros((0, 4), "float16")), axis=0),
         "counted": container(tuple(SHARES(x, count=3))),

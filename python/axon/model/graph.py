@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from .. import layers
+from .. import layers, tree
 from ..layers import Layer
 from ..values import Value, refuse_unnamed
 from .parts import Path, counted, is_several, key_of, show
@@ -30,6 +30,7 @@ Shape = tuple[int | None, ...]
 OWN = "write model.nx(lambda x: ...) with the numbers and tensors inside"
 
 
+@tree.atom
 @dataclass(frozen=True, eq=False, repr=False)
 class Node(Value):
     """One layer of a model, and the models that it reads."""
@@ -49,6 +50,7 @@ class Node(Value):
         return f"<Node {self.given_name or ''}({self.op}, made at {self.source})>"
 
 
+@tree.atom
 @dataclass(frozen=True, repr=False)
 class Model(Value, Methods):
     """What one layer gives, or a part of that, and, through the layer's parents, all that leads to it.
@@ -140,9 +142,7 @@ class Model(Value, Methods):
 
         known, where = results(self), place(self.node, self.name) + show(self.path)
         path = (*self.path, key_of(known, key, where))
-        if self.node.layer is CONTAINER and path in self.options["paths"]:
-            return self.parents[self.options["paths"].index(path)]
-        return Model(self.node, path)
+        return _inside(self, path) if self.layer is CONTAINER else Model(self.node, path)
 
     def __iter__(self) -> Iterator[Model]:
         from .shapes import results
@@ -218,6 +218,15 @@ class Model(Value, Methods):
         from .display import table
 
         return table(self)
+
+
+def _inside(container: Model, path: Path) -> Model:
+    """The model at a path of a container, or a container of those below it, which knows nothing of the others."""
+    from .making import contained
+
+    found = zip(container.options["paths"], container.parents)
+    below = {inner[len(path) :]: model for inner, model in found if inner[: len(path)] == path}
+    return below[()] if () in below else contained(*below.values(), paths=list(below))
 
 
 Place = tuple[int | str, ...]  # the number of a layer, then a path into what it gives
