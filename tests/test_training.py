@@ -12,7 +12,7 @@ import pytest
 from axon import losses, model, nx, optimizers, training, tree, updates
 from axon.defn import grad
 from axon.errors import DonationError, DTypeError, ShapeError
-from axon.model import Model, input
+from axon.model import Model, container, input
 
 EVALUATE = {"compiler": "evaluate"}
 RNG = np.random.default_rng(0)
@@ -281,3 +281,78 @@ def test_a_step_takes_a_train_state(wrong: Any, text: str) -> None:
     init_fn, step_fn = training.step(mlp(), "categorical_cross_entropy", "sgd", **EVALUATE)
     with pytest.raises(TypeError, match=f"^{text}"):
         step_fn(wrong(init_fn()), X, Y)
+
+
+def two_outputs() -> Model:
+    hidden = input("x", shape=(None, 5)).dense(8, activation="tanh")
+    return container({"value": hidden.dense(1), "label": hidden.dense(3, activation="softmax")})
+
+
+VALUE = X.sum(1, keepdims=True)
+MSE, CCE = (partial(f, reduction="mean") for f in (losses.mean_squared_error, losses.categorical_cross_entropy))
+BY_HAND: Any = lambda y, p: MSE(y["value"], p["value"]) + 0.5 * CCE(y["label"], p["label"])  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        BY_HAND,
+        {"value": "mean_squared_error", "label": ("categorical_cross_entropy", 0.5)},
+        {"label": (CCE, 0.5), "value": MSE},
+        [("mean_squared_error", 1), ("categorical_cross_entropy", 0.5)],
+    ],
+)
+def test_losses_of_several_outputs_are_summed(loss: Any) -> None:
+    m, y = two_outputs(), {"value": VALUE, "label": Y}
+    if isinstance(loss, list):
+        m, y = container(tuple(m[key] for key in ("value", "label"))), (VALUE, Y)  # type: ignore[assignment]
+    init_fn, step_fn = training.step(m, loss, optimizers.adam(0.05), **EVALUATE)
+    state = init_fn()
+    p = model.predict(m, state.model, X, **EVALUATE)
+    value, label = (p["value"], p["label"]) if isinstance(p, dict) else p
+    expected = np.mean((value.numpy() - VALUE) ** 2) - 0.5 * np.mean(np.log(label.numpy()[np.arange(16), Y]))
+    state, first = step_fn(state, X, y)
+    np.testing.assert_allclose(first, expected, rtol=1e-5)
+    for _ in range(30):
+        state, last = step_fn(state, X, y)
+    assert last.item() < 0.5 * first.item()
+
+
+def test_a_loss_of_several_outputs_works_from_logits() -> None:
+    logits = input("x", shape=(None, 2)).nx(lambda x: 300 * x)
+    m = container((logits.softmax(), logits.dense(1)))
+    assert training.logits_of(m, training.find_loss(["categorical_cross_entropy", "huber"])) == {0: logits, 1: None}
+    _, step_fn = training.step(m, [("categorical_cross_entropy", 2.0), ("huber", 0.0)], "sgd", **EVALUATE)
+    state = training.TrainState(model.init(m, **EVALUATE).freeze(), ())
+    y = (np.array([1]), np.zeros((1, 1), np.float32))
+    assert step_fn(state, np.array([[1.0, 0.0]], np.float32), y)[1].item() == 600
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "text"),
+    [
+        ("mean_squared_error", None, "mean_squared_error: expected one output, got value, label; give"),
+        ({"value": "mse"}, None, "loss: expected one of .* got 'mse'"),
+        ({"value": "huber", "labels": "huber"}, None, "loss labels: layer .*: expected one of value, label"),
+        (["huber", "huber"], None, "loss 0: layer container_0 .*: expected one of value, label"),
+        ({"label": "hinge", "value": "categorical_cross_entropy"}, None, "categorical_.*: expected a model that"),
+        ({}, None, "loss: expected a loss for each output, got none"),
+        ({"value": "huber"}, VALUE, "loss: expected targets value, one for each loss, got Tensor"),
+        ({"value": "huber"}, {"label": Y}, "loss: expected targets value, one for each loss, got label"),
+        ({"value": "huber"}, (VALUE,), "loss: expected targets value, one for each loss, got 0"),
+    ],
+)  # fmt: skip
+def test_losses_that_do_not_fit_several_outputs(loss: Any, y: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        init_fn, step_fn = training.step(two_outputs(), loss, "sgd", **EVALUATE)
+        step_fn(init_fn(), X, {"value": VALUE, "label": Y} if y is None else y)
+
+
+def test_losses_by_number_are_as_many_as_outputs() -> None:
+    both = two_outputs()
+    m = container((both["value"], both["label"]))
+    init_fn, step_fn = training.step(m, ["huber"], "sgd", **EVALUATE)
+    with pytest.raises(ValueError, match="loss: expected outputs 0, one for each loss, got 0, 1"):
+        step_fn(init_fn(), X, (VALUE,))
+    init_fn, step_fn = training.step(two_outputs(), {"value": "huber"}, "sgd", **EVALUATE)
+    assert step_fn(init_fn(), X, {"value": VALUE, "label": Y})[1].item() > 0, "by name some may be left out"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import nx
+from . import nx, tree
 from .errors import DTypeError, ShapeError
 from .nx import Tensor
 from .values import Value, named
@@ -90,9 +90,10 @@ def scalar(name: str, value: Any) -> Tensor:
     return number
 
 
-def examples(y_pred: Tensor) -> int:
-    """How many examples a prediction is of: the size of its first axis."""
-    return y_pred.shape[0] if y_pred.shape else 1
+def examples(y_pred: Any) -> int:
+    """How many examples a prediction is of: the size of its first axis, or of that of the first of several outputs."""
+    first = tree.leaves(y_pred)[0]
+    return first.shape[0] if first.shape else 1
 
 
 def as_metric(metric: Callable[..., Any], name: str) -> Metric:

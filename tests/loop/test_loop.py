@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import losses, metrics, model, nx, tree
+from axon import losses, metrics, model, nx, optimizers, tree
 from axon.datasets import batches
 from axon.io import load
-from axon.loop import early_stop, evaluate
+from axon.loop import Loop, early_stop, evaluate
 from axon.model import input
 
 from .trainers import EVALUATE, X, Y, data, mlp, trainer
@@ -260,3 +260,24 @@ def test_native_trains_as_evaluate_does() -> None:
     )
     for a, b in zip(tree.leaves(one.state), tree.leaves(two.state), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_model_of_several_outputs_is_trained_and_measured() -> None:
+    x = input("x", shape=(None, 4))
+    m = model.container({"mean": x.dense(1), "sign": x.dense(1, activation="sigmoid")})
+    given = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    y = {"mean": given.sum(1, keepdims=True), "sign": (given[:, :1] > 0).astype(np.float32)}
+    pairs = [({"x": given[i : i + 20]}, tree.map(lambda part: part[i : i + 20], y)) for i in (0, 20, 40, 60)]  # noqa: B023
+    loss: Any = {"mean": "mean_squared_error", "sign": ("binary_cross_entropy", 0.1)}
+    error: Any = lambda y, p: nx.mean(nx.abs(y["mean"] - p["mean"]))  # noqa: E731
+    loop = Loop.trainer(m, loss, optimizers.adam(0.03), progress=False).metric(error, "error").metric(hits, "hits")
+    result = loop.validate(pairs[:1]).run(pairs, epochs=60, **EVALUATE)
+    first, last = result.history[0], result.history[-1]
+    assert last["loss"] < 0.5 * first["loss"] and last["hits"] > 0.9 and last["validation_error"] < first["error"]
+    found = evaluate(m, result.state, pairs, loss=loss, metrics={"error": error}, **EVALUATE)
+    p = model.predict(m, result.state, given, **EVALUATE)
+    np.testing.assert_allclose(found["error"], np.abs(p["mean"].numpy() - y["mean"]).mean(), rtol=1e-5)
+
+
+def hits(y: Any, p: Any) -> nx.Tensor:
+    return metrics.accuracy(y["sign"], p["sign"])

@@ -1,13 +1,14 @@
-"""Objectives: what a train step differentiates. A model and a loss give one, from logits where the loss can work so."""
+"""Objectives: what a train step differentiates. A model and a loss give one, from logits where the loss can work so; of
+several outputs the loss is one function of all, or a sum of one for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from .. import losses, rows
+from .. import losses, rows, tree
 from ..errors import note
 from ..model import Model, ModelState, forward
 from ..model.state import Tensors
@@ -15,19 +16,25 @@ from ..names import named
 from ..nx import Tensor
 from ..streams import scalar
 from ..targets import asked_by, check_columns, check_end, compares_all_pairs, end_of, over_last_axis
+from .terms import Several, several
 
-Loss = str | Callable[..., Tensor]  # of (y_true, y_pred)
+One = str | Callable[..., Tensor]  # of (y_true, y_pred)
+Weighted = One | tuple[One, float]
+Loss = One | tuple[Weighted, ...] | list[Weighted] | Mapping[str, Weighted]  # one, or one for each of several outputs
 
 
 class Evaluated(NamedTuple):
     """What one pass over a batch gives beside the loss."""
 
-    y_pred: Tensor
+    y_pred: Any
     state: Tensors
 
 
 def find_loss(loss: Loss) -> Callable[..., Tensor]:
-    """A loss given by name (then of reduction "mean") or as a function that reduces by itself."""
+    """A loss given by name (then of reduction "mean") or as a function that reduces by itself; or a tuple, list or dict
+    of such, one for each output, each alone or beside its weight."""
+    if isinstance(loss, (tuple, list, Mapping)):
+        return several(loss, find_loss)
     if isinstance(loss, str) and loss == "margin_ranking":
         raise ValueError(
             "loss: expected a loss of one prediction, got 'margin_ranking', which is of pairs; write "
@@ -38,10 +45,12 @@ def find_loss(loss: Loss) -> Callable[..., Tensor]:
     return named("loss", rows, loss, " or a function")
 
 
-def logits_of(model: Model, loss: Callable[..., Tensor]) -> Model | None:
+def logits_of(model: Model, loss: Callable[..., Tensor]) -> Any:
     """The layer before the model's last one, where the loss can work from it: cross-entropy after softmax or sigmoid
-    takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told.
-    ValueError where the model ends in what the loss cannot mean."""
+    takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told. A dict
+    has that of each of several outputs. ValueError where the model ends in what the loss cannot mean."""
+    if isinstance(loss, Several):
+        return {key: logits_of(_output(model, key), one) for key, (one, _) in loss.terms.items()}
     check_end(model, loss)
     asked = asked_by(loss)
     if asked is None or "from_logits" in asked.options:
@@ -57,17 +66,49 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
     logits = logits_of(model, function)
     told: list[str] = []
 
-    def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Evaluated]:
-        done = forward(model, replace(rest, parameters=parameters), x, mode)
-        y_pred = done.values[model]
-        check_columns(function, y_pred.shape)
-        value = function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
+    def tell(function: Callable[..., Tensor], y: Any, y_pred: Tensor) -> None:
         if mode == "train" and not told and compares_all_pairs(function, y, y_pred):
             told.append(
                 f"loss: expected y_true and y_pred of one shape, got {y.type} and {y_pred.type}, which broadcast: each "
                 f"target is compared with every prediction; write y_true.reshape({rows.any_batch(y_pred.shape)})"
             )
             note(told[0])
-        return scalar("loss", value), Evaluated(y_pred, done.state)
+
+    def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Evaluated]:
+        done = forward(model, replace(rest, parameters=parameters), x, mode)
+
+        def value(function: Callable[..., Tensor], logits: Model | None, y: Any, y_pred: Any) -> Tensor:
+            if isinstance(y_pred, Tensor):
+                check_columns(function, y_pred.shape)
+                tell(function, y, y_pred)
+            else:
+                _refuse_several(function, y_pred)
+            return function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
+
+        y_pred = done.values[model]
+        if isinstance(function, Several):
+            found = function.summed(y, y_pred, lambda key, one, true, pred: value(one, logits[key], true, pred))
+        else:
+            found = value(function, logits, y, y_pred)
+        return scalar("loss", found), Evaluated(y_pred, done.state)
 
     return evaluate
+
+
+def _output(model: Model, key: int | str) -> Model:
+    """The output that a loss is of. ValueError where the model has none such."""
+    try:
+        return model[key]
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"loss {key}: {error.args[0]}") from None
+
+
+def _refuse_several(loss: Any, y_pred: Any) -> None:
+    """Refuse several outputs where a loss of ours takes one; a function of the user's may take all of them."""
+    plain = loss.func if isinstance(loss, partial) else loss
+    if getattr(plain, "__module__", "") == losses.__name__:
+        got = ", ".join(map(tree.show, tree.paths(y_pred)))
+        raise ValueError(
+            f"{plain.__name__}: expected one output, got {got}; give a loss for each in a tuple or dict, or a function "
+            f"(y_true, y_pred) of all"
+        )
