@@ -136,6 +136,12 @@ EXAMPLES: Mapping[str, Sequence[tuple[Sequence[Shape | Fixed], dict[str, Any]]]]
         ([(2, 9, 4), (2, 4, 6)], {"groups": 2, "strides": 2, "kernel_shape": (3, 2, 6)}),
         ([(1, 5, 1), (1, 7, 2)], {"padding": [(-1, 1)], "input_dilation": 2, "kernel_shape": (3, 1, 2)}),
     ],
+    "sort": [
+        ([s], {"axis": a, "descending": d})
+        for s, a, d in [
+            ((7,), 0, False), ((3, 5), 0, True), ((2, 3, 17), 1, False), ((67,), -1, True), ((0, 2), 0, True),
+        ]
+    ],
     "literal": [([], {"value": v}) for v in (0, 1, 7)],
     "iota": [([], {"shape": s, "axis": a}) for s, a in [((5,), 0), ((2, 3), 0), ((2, 3), -1), ((0,), 0), ((2, 67), 1)]],
 }  # fmt: skip
@@ -230,9 +236,9 @@ def sample(
 
 def cases(op: Op, dtype: DType, *, special: bool = True) -> Iterator[Case]:
     """The calls that a row is tried with in a dtype; the same at every run. special: with infinities, NaN and the
-    ends of integer ranges; only elementwise rows and reductions that choose are given them."""
+    ends of integer ranges; only elementwise rows, and rows that choose or order, are given them."""
     rng = np.random.default_rng(zlib.crc32(f"{op.name} {dtype}".encode()))
-    odd = special and (op.kind.pointwise or (op.combine is not None and op.combine.further != ""))
+    odd = special and (op.kind.pointwise or op.name == "sort" or (op.combine is not None and op.combine.further != ""))
     for shapes, attrs in _layouts(op):
         args = [
             rng.integers(s.low, s.high, s.shape).astype(s.dtype)

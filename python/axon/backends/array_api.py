@@ -17,7 +17,7 @@ import numpy as np
 from ..dtypes import DType, bool_, float32
 from ..errors import AxonError
 from ..nx.core.backend import running, unwatched
-from ..nx.core.op import Op
+from ..nx.core.op import Op, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..runtime import array_maker, computing
 
@@ -106,10 +106,10 @@ class ArrayBackend:
         return carry
 
     def _expanded(
-        self, expand: Callable[..., Tensor], args: Sequence[Tensor], attrs: Mapping[str, Any], out: Any
+        self, expand: Callable[..., Any], args: Sequence[Tensor], attrs: Mapping[str, Any], out: Any
     ) -> tuple[Any, ...]:
         with running(self), unwatched():
-            return (expand(*args, **attrs).data,)
+            return tuple([t.data for t in results_of(expand(*args, **attrs))])
 
     def _function(self, op: Op) -> Callable[..., Any]:
         """A row over arrays: (*arrays, **attributes) -> an array, or several."""

@@ -15,6 +15,7 @@ from ..dtypes import float32
 from ..graph.expr import CALL, Builder, Graph, Node, Value, rewrite
 from ..graph.trace import Trace
 from ..nx.core.backend import recording
+from ..nx.core.op import results_of
 from ..nx.core.tensor import Tensor, TensorType
 from .fusion.index import strides
 
@@ -43,7 +44,7 @@ def windows(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Val
     trace = Trace(builder)
     with recording(trace):
         made = node.op.expand(*(Tensor(v.type, trace, v) for v in inputs), **node.attrs)
-    return [made.data]
+    return [t.data for t in results_of(made)]
 
 
 def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:

@@ -160,12 +160,18 @@ class Builder:
             self._interned[key] = found
         return found
 
-    def apply(self, name: str, *inputs: Value, **attrs: Any) -> Value:
+    def results(self, name: str, *inputs: Value, **attrs: Any) -> tuple[Value, ...]:
         """A node by op name, types inferred by its row: how passes write expressions. Operands must have the dtypes
         and (elementwise) the shape that the row gives."""
         op = TABLE[name]
         settled = op.infer([v.type for v in inputs], attrs)
-        return Value(self.node(op, inputs, settled.attrs, settled.out), 0)
+        node = self.node(op, inputs, settled.attrs, settled.out)
+        return tuple([Value(node, i) for i in range(len(settled.out))])
+
+    def apply(self, name: str, *inputs: Value, **attrs: Any) -> Value:
+        """The value of a row of one result, as `results`."""
+        (value,) = self.results(name, *inputs, **attrs)
+        return value
 
 
 def rewrite(

@@ -155,6 +155,8 @@ from .rows.reductions import min as min
 from .rows.reductions import prod as prod
 from .rows.reductions import sum as sum
 from .rows.sequencing import after as after
+from .rows.sorting import argsort as argsort
+from .rows.sorting import sort as sort
 from .rows.transcendental import acos as acos
 from .rows.transcendental import acosh as acosh
 from .rows.transcendental import asin as asin

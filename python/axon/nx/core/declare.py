@@ -141,7 +141,7 @@ def _is_operand(name: str, value: Any) -> bool:
     return isinstance(value, _OPERANDS) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
 
 
-DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]
+DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType | tuple[DType, ...]]]
 ShapeRule = Callable[..., tuple[Shape, Names, Mapping[str, Any]]]
 
 
@@ -151,13 +151,15 @@ def operand_types(operands: Sequence[Given]) -> list[TensorType]:
 
 
 def settle(name: str, dtype_rule: DTypeRule, shape_rule: ShapeRule) -> Callable[..., Inference]:
-    """An infer function out of a dtype rule and a shape rule (rules.py has both)."""
+    """An infer function out of a dtype rule and a shape rule (rules.py has both). Where the one gives several dtypes,
+    the row has as many results, all of the shape that the other gives."""
 
     def infer(operands: Sequence[Given], attrs: dict[str, Any]) -> Inference:
         dtypes, out = dtype_rule(name, [o.dtype if isinstance(o, TensorType) else o for o in operands])
         shape, names, normal = shape_rule(name, operand_types(operands), **attrs)
         sized(name, shape)
-        return Inference(dtypes, (TensorType(out, shape, names),), normal)
+        results = out if isinstance(out, tuple) else (out,)
+        return Inference(dtypes, tuple([TensorType(d, shape, names) for d in results]), normal)
 
     return infer
 

@@ -60,7 +60,8 @@ class Op:
     kind: Kind
     infer: Callable[[Sequence[Given], dict[str, Any]], Inference]
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
-    vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand
+    vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand; of
+    # several results g and y are tuples
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
     combine: Combine | None = None  # reductions
@@ -68,7 +69,8 @@ class Op:
         None  # movement, gather: (types, out, **attrs) -> a tuple of Index an operand
     )
     extern: str | None = None  # contraction, library: symbol of the runtime's library step
-    expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose
+    expand: Callable[..., Any] | None = None  # window: (*operands, **attrs) in terms of simpler rows, for decompose;
+    # it gives what the row gives, a tensor or a tuple of them
     outside: Callable[..., str | None] | None = None  # (*operands, **attrs) -> what their values must not be, as a text
     by_value: bool = False  # comparisons: a Python int that the dtype it meets cannot hold is beyond all that it holds
     cost: int = 1  # to repeat it for an element: 0 free (casts), 1 cheap, 8 a division or transcendental
@@ -95,6 +97,11 @@ def find(name: str) -> Op:
 def describe(operands: Sequence[Given]) -> str:
     """Operand types as error texts show them: `float32[3,4] and float32[5,6]`."""
     return " and ".join(str(o) if isinstance(o, TensorType) else o.__name__ for o in operands)
+
+
+def results_of(made: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a row gives, as a tuple."""
+    return made if isinstance(made, tuple) else (made,)
 
 
 def sized(name: str, shape: Shape) -> Shape:

@@ -1,25 +1,26 @@
 """Dtype rules and shape rules: what a row takes and what it gives. All errors are raised here, before any backend.
 
-A dtype rule is (op name, operand dtypes) -> (dtypes operands are cast to, result dtype); bool, int or float stand for
-Python scalars. A shape rule is (op name, operand types, **attrs) -> (shape, names, attrs in normal form): axes
-non-negative, shapes resolved, everything hashable.
+A dtype rule is (op name, operand dtypes) -> (dtypes operands are cast to, result dtype, or a tuple of them); bool, int
+or float stand for Python scalars. A shape rule is (op name, operand types, **attrs) -> (shape, names, attrs in normal
+form): axes non-negative, shapes resolved, everything hashable.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
 from .attributes import axes, each, opaque
-from .declare import DTypeRule, declaring
-from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, MOVEMENT, REDUCTION, SEQUENCING, WINDOW
+from .declare import declaring
+from .kinds import CONTRACTION, ELEMENTWISE, INDEXING, LIBRARY, MOVEMENT, REDUCTION, SEQUENCING, WINDOW
 from .op import describe, sized
 from .tensor import Names, Shape, TensorType
 
 Settled = tuple[Shape, Names, Mapping[str, Any]]
+OneDType = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]  # a dtype rule of one result
 
 KINDS = {"b": "bool", "i": "signed", "u": "unsigned", "f": "floating"}
 
@@ -27,7 +28,7 @@ KINDS = {"b": "bool", "i": "signed", "u": "unsigned", "f": "floating"}
 # Dtypes
 
 
-def promoting(kinds: str, *, out: DType | None = None, instead: str = "") -> DTypeRule:
+def promoting(kinds: str, *, out: DType | None = None, instead: str = "") -> OneDType:
     """A rule: operands are cast to their common dtype, whose kind must be one of `kinds`; the result is of dtype `out`,
     or of theirs."""
 
@@ -106,6 +107,12 @@ def accumulating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DTy
     elif common.kind == "u":
         common = uint64 if common is uint64 else uint32
     return (common,) * len(operands), common
+
+
+def with_positions(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], tuple[DType, ...]]:
+    """Takes any dtype; the results are of the common dtype, and int32."""
+    common = common_dtype(name, operands)
+    return (common,) * len(operands), (common, int32)
 
 
 def indexed(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
@@ -298,6 +305,7 @@ reduction = declaring(REDUCTION, shape=reducing, attributes={"axis": axes, "keep
 movement = declaring(MOVEMENT, dtype=anything)
 indexing = declaring(INDEXING, dtype=indexed)
 contraction = declaring(CONTRACTION, dtype=numeric)
+library = declaring(LIBRARY)
 window = declaring(
     WINDOW,
     dtype=numeric,
