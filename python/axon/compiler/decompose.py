@@ -120,7 +120,7 @@ def dot_axes(
 
 def scattered(node: Node) -> bool:
     """Whether a dot has an operand whose axes do not merge."""
-    if node.op.extern != "gemm":
+    if "contract" not in node.attrs:
         return False
     shapes = [v.type.shape for v in node.inputs]
     groups = [(s, dot_axes(s, c, b)) for s, c, b in zip(shapes, node.attrs["contract"], node.attrs["batch"])]
