@@ -149,13 +149,15 @@ def most(family: Family, names: Collection[str]) -> bool:
 
 def of_targets() -> list[str]:
     """The places of a new target: the file of the rows, the files of a target's own (what rows are made of), whoever
-    outside imports one of these or a row, or has a row's name as text, and headers that ask which target they are
-    compiled for. The device that is taken unless one is given is no place."""
+    outside imports one of these or a row, or has a row's name as text, the headers of a target's own, and others that
+    ask which target they are compiled for. The device that is taken unless one is given is no place."""
     home, own = Path(target.__file__).parent, own_modules()
     inside = {home / "target.py", *(home / f"{name}.py" for name in own)}
     names = [path for path in ROOT.glob("python/axon/**/*.py") if path not in inside and names_target(path.read_text())]
-    asking = [p for p in ROOT.glob("csrc/**/*.h") if re.search(r"#\s*(el)?if.*AXON_CUDA", p.read_text())]
-    found = [home / "target.py", *(home / f"{name.partition('_')[0]}_*" for name in own), *names, *asking]
+    words = "|".join(t.name.upper() for t in target.TARGETS)
+    asking = [p for p in ROOT.glob("csrc/**/*.h") if re.search(rf"#\s*(el)?if.*({words})(?!\w*_H\b)", p.read_text())]
+    headers = ROOT / "csrc" / "kernels" / "target_*"
+    found = [home / "target.py", *(home / f"{name.partition('_')[0]}_*" for name in own), *names, headers, *asking]
     return sorted({str(path.relative_to(ROOT)) for path in found})
 
 

@@ -1,24 +1,15 @@
 // A target's lane types: W values side by side, and the few helpers every scalar op is written with.
-// Compiled by g++ for 16 lanes (AVX-512), 8 (AVX2, or plain loops elsewhere) and 1, and by NVRTC for 1 lane with AXON_CUDA
-// defined. Includes nothing. Kernels and scalar.h use only what this file and lanes_<target>.h define.
+// AXON_TARGET names the header of the target's own words: how many lanes there are (AXON_LANES), what functions and loops are
+// marked with, what its compiler calls the functions that round correctly (AXON_MATH) and asking for memory early
+// (AXON_PREFETCH), and whether it has a libm (AXON_OWN_LIBM) and warps (AXON_WARP) of its own. Includes nothing else. Kernels
+// and scalar.h use only what this file and those it includes define.
 #ifndef AXON_LANES_H
 #define AXON_LANES_H
 
-#ifdef AXON_CUDA
-#define AXON_LANES 1
-#define AXON_FN static __device__ __forceinline__
-#define AXON_SLOW static __device__ __noinline__
-#define AXON_UNROLL _Pragma("unroll")
-#else
-#ifndef AXON_LANES
-#define AXON_LANES 8
+#ifndef AXON_TARGET
+#define AXON_TARGET "target_cpu.h"
 #endif
-#define AXON_FN static inline __attribute__((always_inline))
-#define AXON_INLINE inline __attribute__((always_inline))
-#define AXON_SLOW static __attribute__((noinline, cold, unused))
-#define AXON_CALL static __attribute__((noinline, unused))
-#define AXON_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include AXON_TARGET
 
 namespace axon {
 

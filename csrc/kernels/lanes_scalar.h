@@ -27,33 +27,23 @@ template <class V> AXON_FN auto wrapping(V x) {
   else return static_cast<uint32>(x);
 }
 
-#ifdef AXON_CUDA
-AXON_FN uint32 bits(float x) { return __float_as_uint(x); }
-AXON_FN uint64 bits(double x) { return static_cast<uint64>(__double_as_longlong(x)); }
-AXON_FN float from_bits(uint32 x) { return __uint_as_float(x); }
-AXON_FN double from_bits(uint64 x) { return __longlong_as_double(static_cast<long long>(x)); }
-#define AXON_BUILTIN(name) ::name
-#else
 AXON_FN uint32 bits(float x) { return __builtin_bit_cast(uint32, x); }
 AXON_FN uint64 bits(double x) { return __builtin_bit_cast(uint64, x); }
 AXON_FN float from_bits(uint32 x) { return __builtin_bit_cast(float, x); }
 AXON_FN double from_bits(uint64 x) { return __builtin_bit_cast(double, x); }
-#define AXON_BUILTIN(name) __builtin_##name
-#endif
 
-AXON_FN float fma(float a, float b, float c) { return AXON_BUILTIN(fmaf)(a, b, c); }
-AXON_FN double fma(double a, double b, double c) { return AXON_BUILTIN(fma)(a, b, c); }
-AXON_FN float sqrt(float x) { return AXON_BUILTIN(sqrtf)(x); }
-AXON_FN double sqrt(double x) { return AXON_BUILTIN(sqrt)(x); }
-AXON_FN float floor(float x) { return AXON_BUILTIN(floorf)(x); }
-AXON_FN double floor(double x) { return AXON_BUILTIN(floor)(x); }
-AXON_FN float ceil(float x) { return AXON_BUILTIN(ceilf)(x); }
-AXON_FN double ceil(double x) { return AXON_BUILTIN(ceil)(x); }
-AXON_FN float trunc(float x) { return AXON_BUILTIN(truncf)(x); }
-AXON_FN double trunc(double x) { return AXON_BUILTIN(trunc)(x); }
-AXON_FN float round(float x) { return AXON_BUILTIN(rintf)(x); }
-AXON_FN double round(double x) { return AXON_BUILTIN(rint)(x); }
-#undef AXON_BUILTIN
+AXON_FN float fma(float a, float b, float c) { return AXON_MATH(fmaf)(a, b, c); }
+AXON_FN double fma(double a, double b, double c) { return AXON_MATH(fma)(a, b, c); }
+AXON_FN float sqrt(float x) { return AXON_MATH(sqrtf)(x); }
+AXON_FN double sqrt(double x) { return AXON_MATH(sqrt)(x); }
+AXON_FN float floor(float x) { return AXON_MATH(floorf)(x); }
+AXON_FN double floor(double x) { return AXON_MATH(floor)(x); }
+AXON_FN float ceil(float x) { return AXON_MATH(ceilf)(x); }
+AXON_FN double ceil(double x) { return AXON_MATH(ceil)(x); }
+AXON_FN float trunc(float x) { return AXON_MATH(truncf)(x); }
+AXON_FN double trunc(double x) { return AXON_MATH(trunc)(x); }
+AXON_FN float round(float x) { return AXON_MATH(rintf)(x); }
+AXON_FN double round(double x) { return AXON_MATH(rint)(x); }
 
 // Lane i of x, for what goes a lane at a time.
 template <class V> AXON_FN V get(V x, int) { return x; }

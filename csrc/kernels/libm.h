@@ -1,5 +1,5 @@
-// float64 transcendentals: the C library's on the CPU, a lane at a time (declared here; nothing is included), and the
-// device's own on CUDA.
+// float64 transcendentals: those that the target's compiler knows, or the C library's, a lane at a time (declared here;
+// nothing is included).
 #ifndef AXON_LIBM_H
 #define AXON_LIBM_H
 
@@ -8,7 +8,7 @@
   ONE(tan) ONE(asin) ONE(acos) ONE(atan) ONE(sinh) ONE(cosh) ONE(tanh) ONE(asinh) ONE(acosh) \
   ONE(atanh) ONE(erf) ONE(erfc) ONE(cbrt) TWO(pow) TWO(atan2) TWO(hypot) TWO(fmod)
 
-#ifndef AXON_CUDA
+#ifndef AXON_OWN_LIBM
 extern "C" {
 #define AXON_ONE(f) double f(double) noexcept;
 #define AXON_TWO(f) double f(double, double) noexcept;
@@ -20,7 +20,7 @@ AXON_LIBM_LIST(AXON_ONE, AXON_TWO)
 
 namespace axon {
 
-#ifdef AXON_CUDA
+#ifdef AXON_OWN_LIBM
 #define AXON_ONE(f) AXON_FN F64 f(F64 x) { return ::f(x); }
 #define AXON_TWO(f) AXON_FN F64 f(F64 x, F64 y) { return ::f(x, y); }
 #else

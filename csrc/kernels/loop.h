@@ -88,18 +88,16 @@ AXON_FN guard guard_of(int64 index, int64 low, int64 div, int64 length) {
   return {inside, inside ? q : 0};
 }
 
-#ifndef AXON_CUDA
 // Asks for the memory of a vector that will be read, or written (T not const) soon. How far ahead: so many elements of a
 // stream, so many rows of a column.
 template <class T> constexpr int64 STREAM_AHEAD = 2048 / sizeof(T);
 constexpr int64 ROWS_AHEAD = 4;
 template <class T> AXON_FN void soon(const T* p) {
-  for (unsigned k = 0; k < W * sizeof(T); k += 64) __builtin_prefetch(reinterpret_cast<const char*>(p) + k);
+  for (unsigned k = 0; k < W * sizeof(T); k += 64) AXON_PREFETCH(reinterpret_cast<const char*>(p) + k);
 }
 template <class T> AXON_FN void soon(T* p) {
-  for (unsigned k = 0; k < W * sizeof(T); k += 64) __builtin_prefetch(reinterpret_cast<const char*>(p) + k, 1);
+  for (unsigned k = 0; k < W * sizeof(T); k += 64) AXON_PREFETCH(reinterpret_cast<const char*>(p) + k, 1);
 }
-#endif
 
 // Memory for count values off the front of scratch; 64-byte aligned, as scratch is.
 template <class T> AXON_FN T* take(char*& scratch, int64 count) {

@@ -8,9 +8,9 @@
 
 namespace axon {
 
-// Lane l of the result is lane l + h of x (beyond the last one, anything); and lane 0 of x in every lane. On CUDA the lanes
-// of a row are the threads of a warp.
-#ifdef AXON_CUDA
+// Lane l of the result is lane l + h of x (beyond the last one, anything); and lane 0 of x in every lane. The lanes of a row
+// may be the threads of a warp.
+#ifdef AXON_WARP
 template <class V> AXON_FN auto shuffled(V x) {
   if constexpr (sizeof(V) < 4) return static_cast<int32>(x);
   else return x;
@@ -103,7 +103,7 @@ template <class F> AXON_SLOW void carry(F* a, F* stack, int64 span, int64 spans,
 }
 
 // Folds the 64 lanes of a row, l with l + 32, + 16, ..., + 1; every lane of the result is the whole. Uses a up.
-#ifdef AXON_CUDA
+#ifdef AXON_WARP
 template <class F> AXON_FN F halve(F* a) {
   F x = F::combine(a[0], a[1]);
   for (int h = 16; h > 0; h /= 2) x = F::combine(x, F::rotated(x, h));

@@ -3,16 +3,11 @@
 #include <math.h>
 #include <ucontext.h>
 
-#define AXON_CUDA
+#define AXON_TARGET "target_cuda.h"
 #define __global__
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
-
-static inline unsigned __float_as_uint(float x) { return __builtin_bit_cast(unsigned, x); }
-static inline float __uint_as_float(unsigned x) { return __builtin_bit_cast(float, x); }
-static inline long long __double_as_longlong(double x) { return __builtin_bit_cast(long long, x); }
-static inline double __longlong_as_double(long long x) { return __builtin_bit_cast(double, x); }
 
 static struct { unsigned x; } threadIdx, blockIdx, blockDim, gridDim;
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .kernel_tools import HEADERS
 
-OPTIONS = "-std=c++20 -arch=sm_90 --fmad=false --prec-div=true --prec-sqrt=true --ftz=false -DAXON_CUDA".split()
+OPTIONS = "-std=c++20 -arch=sm_90 --fmad=false --prec-div=true --prec-sqrt=true --ftz=false".split()
+OPTIONS.append('-DAXON_TARGET="target_cuda.h"')
 
 
 @cache

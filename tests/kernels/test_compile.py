@@ -69,7 +69,7 @@ def cuda_source() -> str:
             f"  store(static_cast<decltype(y)*>(out) + i, y);\n}}\n"
         )
 
-    text = ['#define AXON_CUDA\n#include "scalar.h"\nusing namespace axon;\n']
+    text = ['#define AXON_TARGET "target_cuda.h"\n#include "scalar.h"\nusing namespace axon;\n']
     for name, arity, dtypes in ops():
         text += [kernel(f"{name}_{t}", inputs(arity, dtypes, t), f"axon::{name}") for t in CLASSES[dtypes]]
     types = (*CLASSES["any"], "f16", "bf16")
