@@ -5,7 +5,7 @@
 
 #include "bench/bench.h"
 #include "runtime/baseline.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 #include "runtime/saved.h"
 
 namespace {

@@ -10,7 +10,7 @@
 #include "bindings/tile.h"
 #include "runtime/allocator.h"
 #include "runtime/features.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 #include "runtime/saved.h"
 #include "tiles/interpret.h"
 

@@ -6,7 +6,7 @@
 
 #include "bindings/buffer.h"
 #include "bindings/program.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 #include "tiles/tiles.h"
 
 namespace py = pybind11;

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cpu/features.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 

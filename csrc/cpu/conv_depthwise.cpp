@@ -10,7 +10,7 @@
 #include "cpu/conv_gather.h"
 #include "runtime/features.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

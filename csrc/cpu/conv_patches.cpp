@@ -9,7 +9,7 @@
 #include "cpu/copy.h"
 #include "cpu/gemm_tile.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "cpu/conv.h"
 #include "cpu/onednn.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu::onednn {
 

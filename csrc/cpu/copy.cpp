@@ -6,7 +6,7 @@
 
 #include "cpu/arguments.h"
 #include "cpu/transpose.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

@@ -13,7 +13,7 @@
 #include "cpu/gemm.h"
 #include "cpu/transpose.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says it of its own AVX-512 intrinsics
 

@@ -6,7 +6,7 @@
 #include "cpu/gemm.h"
 #include "cpu/gemm_tile.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

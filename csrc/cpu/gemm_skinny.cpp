@@ -6,7 +6,7 @@
 #include "cpu/gemm.h"
 #include "cpu/vector.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

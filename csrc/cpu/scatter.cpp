@@ -8,7 +8,7 @@
 #include "cpu/arguments.h"
 #include "cpu/vector.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon::cpu {
 namespace {

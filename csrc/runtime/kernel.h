@@ -35,7 +35,7 @@ class Kernel {
 
   axon_kernel function() const { return function_.load(std::memory_order_acquire); }
 
-  // From the next region on, this handle calls what `other` calls now. Both must compute the same bits.
+  // From the next step on, this handle calls what `other` calls now. Both must compute the same bits.
   void swap(const Kernel& other) {
     const Origin origin = other.origin();
     std::lock_guard lock(mutex_);

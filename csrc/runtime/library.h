@@ -9,7 +9,7 @@
 // A step object belongs to one context: it is made before the context's first run and run by one thread at a time, so
 // it may hold primitives. Memory that it works in is Scratch, which its constructor asks for. Both functions report
 // trouble by throwing std::exception. The runtime gives a running step all threads to itself (OpenMP regions inside are
-// fine, so are axon::parallel regions).
+// fine, so is axon::parallel).
 #pragma once
 #include <cstddef>
 #include <cstdint>

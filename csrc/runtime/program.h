@@ -1,116 +1,17 @@
-// A Program is a flat list of steps over numbered slots of memory (docs/design/runtime.md). It knows no op.
-// A Description is plain data, as the compiler writes it; a Program is a description that was checked and laid out, and
-// may be run by several threads at once, each with a Context of its own.
+// A Program is a Description that was checked and laid out. Several threads may run it at once, each with a Context of its
+// own.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <stdexcept>
-#include <string>
-#include <variant>
 #include <vector>
 
 #include "runtime/allocator.h"
-#include "runtime/kernel.h"
+#include "runtime/description.h"
 #include "runtime/library.h"
 
 namespace axon {
-
-struct Slot {
-  enum class Kind : int32_t { input, output, arena, slice };
-  Kind kind;
-  int64_t a;  // input, output: position; arena: offset; slice: parent slot
-  int64_t b;  // output: the input whose memory it may take over, or -1; slice: bytes an iteration
-  int64_t nbytes;
-};
-
-// Where a step's operands lie in a context's table of pointers; set by Program.
-using TableOffset = int32_t;
-
-struct KernelCall {
-  std::vector<int32_t> slots;
-  std::vector<int64_t> ints;
-  std::vector<uint64_t> literals;
-  int64_t units;
-  TableOffset operands = 0;
-};
-
-struct KernelStep {
-  std::shared_ptr<Kernel> kernel;
-  std::vector<KernelCall> calls;  // one region over the sum of their units
-  int64_t grain;
-  int64_t scratch;  // bytes a thread
-  std::string label;
-  // The `along` steps after this one, kernels of one call each as this one is, have units that can be cut into `parts` equal
-  // parts, each of which needs nothing but the same part of the others: a thread may take a part through all of them.
-  int64_t parts = 1, along = 0;
-  std::vector<int64_t> ends = {};  // running sums of the calls' units; set by Program
-};
-
-struct LibraryStepCall {
-  std::string symbol;
-  std::vector<int32_t> slots;
-  std::vector<int64_t> ints;
-  std::vector<double> floats;
-  std::string label;
-  TableOffset operands = 0;
-  size_t object = 0;  // its place among a context's library objects; set by Program
-};
-
-struct HostStep {
-  std::function<void(char* const* operands)> function;
-  std::vector<int32_t> slots;
-  std::string label;
-  TableOffset operands = 0;
-};
-
-constexpr int kDeepest = 200;  // steps within steps
-
-struct Step;
-using Steps = std::vector<Step>;
-
-struct Move {
-  int32_t destination, source;
-};
-
-struct Moves {
-  std::vector<Move> list;
-  bool staged = false;  // a source may share memory with a later move's destination; set by Program
-};
-
-struct WhileStep {
-  Steps condition;
-  int32_t predicate;
-  Steps body;
-  Moves moves;
-};
-
-struct CondStep {
-  int32_t index;
-  std::vector<Steps> branches;
-};
-
-struct ScanStep {
-  int64_t length;
-  bool reverse;
-  Steps body;
-  Moves moves;
-  std::vector<int32_t> slices;  // the slice slots that this scan moves along
-};
-
-struct Step {
-  std::variant<KernelStep, LibraryStepCall, HostStep, WhileStep, CondStep, ScanStep> kind;
-};
-
-struct Description {
-  std::vector<Slot> slots;
-  Steps steps;
-  int64_t arena_bytes = 0;
-  int32_t inputs = 0, outputs = 0;
-  std::string label;
-};
 
 // What one run needs for itself. Made for a number of threads, which a set_threads or a fork outdates.
 struct Context {

@@ -7,7 +7,7 @@
 #include <deque>
 
 #include "runtime/program.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon {
 namespace {
@@ -21,14 +21,14 @@ int64_t nanoseconds(clockid_t clock) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-// One region over the units of all calls of a kernel step.
-struct KernelRegion {
+// One loop over the units of all calls of a kernel step.
+struct KernelLoop {
   const KernelStep& step;
   axon_kernel function;
   const Context& context;
   std::atomic<int> status{0};
 
-  KernelRegion(const KernelStep& of, axon_kernel with, const Context& in) : step(of), function(with), context(in) {}
+  KernelLoop(const KernelStep& of, axon_kernel with, const Context& in) : step(of), function(with), context(in) {}
 
   void operator()(int64_t begin, int64_t end, int thread) noexcept {
     char* scratch = context.scratch + thread * context.scratch_stride;
@@ -87,14 +87,14 @@ class Run {
 
   void run_kind(const KernelStep& step) {
     if (step.ends.empty()) return;
-    KernelRegion region{step, step.kernel->function(), context_};
-    parallel(step.ends.back(), step.grain, context_.threads, region);
-    check(region);
+    KernelLoop loop{step, step.kernel->function(), context_};
+    parallel(step.ends.back(), step.grain, context_.threads, loop);
+    check(loop);
   }
 
-  static void check(const KernelRegion& region) {
-    if (const int status = region.status.load(std::memory_order_relaxed); status != 0)
-      throw std::runtime_error(region.step.label + ": kernel returned status " + std::to_string(status));
+  static void check(const KernelLoop& loop) {
+    if (const int status = loop.status.load(std::memory_order_relaxed); status != 0)
+      throw std::runtime_error(loop.step.label + ": kernel returned status " + std::to_string(status));
   }
 
   // Whether no thread waits long for others that have a part more: for a sixth of the time at most.
@@ -104,19 +104,19 @@ class Run {
   }
 
   void part_by_part(const Steps& steps, size_t i, const KernelStep& first) {
-    std::deque<KernelRegion> regions;
+    std::deque<KernelLoop> loops;
     for (size_t k = i; k <= i + static_cast<size_t>(first.along); ++k) {
       const auto& step = std::get<KernelStep>(steps[k].kind);
-      regions.emplace_back(step, step.kernel->function(), context_);
+      loops.emplace_back(step, step.kernel->function(), context_);
     }
     parallel(first.parts, 1, context_.threads, [&](int64_t begin, int64_t end, int thread) noexcept {
       for (int64_t part = begin; part < end; ++part)
-        for (KernelRegion& region : regions) {
-          const int64_t each = region.step.ends.back() / first.parts;
-          region(part * each, (part + 1) * each, thread);
+        for (KernelLoop& loop : loops) {
+          const int64_t each = loop.step.ends.back() / first.parts;
+          loop(part * each, (part + 1) * each, thread);
         }
     });
-    for (const KernelRegion& region : regions) check(region);
+    for (const KernelLoop& loop : loops) check(loop);
   }
 
   void run_kind(const LibraryStepCall& step) {

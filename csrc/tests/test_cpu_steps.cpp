@@ -6,7 +6,7 @@
 
 #include "runtime/allocator.h"
 #include "runtime/library.h"
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 #include "test.h"
 
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <thread>
 
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 #include "test.h"
 
 using namespace axon;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 namespace axon {
 namespace {

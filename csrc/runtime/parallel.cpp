@@ -1,4 +1,4 @@
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -16,9 +16,9 @@ namespace {
 std::atomic<int> thread_count{1};
 std::atomic<int> thread_limit{1};
 std::atomic<uint64_t> generation{1};
-std::atomic<int64_t> alone_until{0};  // see run_region
+std::atomic<int64_t> alone_until{0};  // see run_loop
 alignas(std::mutex) unsigned char pool_storage[sizeof(std::mutex)];
-thread_local int holding = 0;          // this thread owns the pool: depth of AllThreads and regions
+thread_local int holding = 0;          // this thread owns the pool: depth of AllThreads and loops
 thread_local bool workers_ready = false;
 
 std::mutex& pool() { return *std::launder(reinterpret_cast<std::mutex*>(pool_storage)); }
@@ -48,16 +48,16 @@ int64_t now_ns() {
 // Four pieces a thread even out what the system takes away, at a claim of some 20 ns each.
 constexpr int64_t kPieces = 4, kMostPieces = 1024;
 
-// Each thread begins with pieces of its own, and a caller's regions go through them back and forth: what a thread touched
-// last in one region is in its cache, and is what it begins with in the next. Then it takes what others have left.
-struct Region {
+// Each thread begins with pieces of its own, and a caller's loops go through them back and forth: what a thread touched
+// last in one loop is in its cache, and is what it begins with in the next. Then it takes what others have left.
+struct Loop {
   int64_t units, pieces;
   bool back;
-  RegionBody body;
+  LoopBody body;
   void* data;
   std::array<std::atomic<bool>, kMostPieces> claimed;
 
-  Region(int64_t units, int64_t pieces, bool back, RegionBody body, void* data)
+  Loop(int64_t units, int64_t pieces, bool back, LoopBody body, void* data)
       : units(units), pieces(pieces), back(back), body(body), data(data) {
     for (int64_t k = 0; k < pieces; ++k) claimed[static_cast<size_t>(k)].store(false, std::memory_order_relaxed);
   }
@@ -75,28 +75,28 @@ struct Region {
   }
 };
 
-// A region begins and ends only when every thread has arrived, even one that comes too late to claim anything. Where other
+// A loop begins and ends only when every thread has arrived, even one that comes too late to claim anything. Where other
 // processes take the cores, those waits are time slices of the system, and a hundred times the work. So when the caller
 // waited longer than it worked, and longer than kLate, it works alone for kAlone times as long and then tries again:
 // trying costs one part in kAlone.
 constexpr int64_t kLate = 200'000, kAlone = 20;
 
-void run_region(Region& region, int team) noexcept {
+void run_loop(Loop& loop, int team) noexcept {
   const int64_t start = now_ns();
   int64_t worked = 0;
 #pragma omp parallel num_threads(team)
   {
     const int thread = omp_get_thread_num();
     const int64_t begin = thread == 0 ? now_ns() : 0;
-    region.work(thread, omp_get_num_threads());
+    loop.work(thread, omp_get_num_threads());
     if (thread == 0) worked = now_ns() - begin;
   }
   const int64_t end = now_ns(), waited = end - start - worked;
   if (waited > kLate + worked) alone_until.store(end + kAlone * waited, std::memory_order_relaxed);
 }
 
-// Workers inherit the floating-point mode of whoever made the pool. Regions of ours set it each time; a library's
-// regions do not, so the workers of this thread's pool get the default for good before the first library step.
+// Workers inherit the floating-point mode of whoever made the pool. Loops of ours set it each time; a library's
+// do not, so the workers of this thread's pool get the default for good before the first library step.
 void prepare_workers() {
   if (workers_ready || threads() == 1) return;
 #pragma omp parallel num_threads(threads())
@@ -117,7 +117,7 @@ void set_threads(int count) {
 
 uint64_t threads_generation() { return generation.load(std::memory_order_relaxed); }
 
-void parallel(int64_t units, int64_t grain, int limit, RegionBody body, void* data) noexcept {
+void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data) noexcept {
   if (units <= 0) return;
   const int team_limit = std::min(limit, threads());
   const int64_t pieces = std::min({units / std::max<int64_t>(grain, 1), team_limit * kPieces, kMostPieces});
@@ -128,15 +128,15 @@ void parallel(int64_t units, int64_t grain, int limit, RegionBody body, void* da
   }
   thread_local bool back = false;
   back = !back;
-  Region region(units, pieces, back, body, data);
+  Loop loop(units, pieces, back, body, data);
   const bool together = team_limit > 1 && now_ns() >= alone_until.load(std::memory_order_relaxed) &&
                         (holding > 0 || pool().try_lock());
   if (!together) {
-    region.work(0, 1);
+    loop.work(0, 1);
     return;
   }
   ++holding;
-  run_region(region, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
+  run_loop(loop, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
   if (--holding == 0) pool().unlock();
 }
 
@@ -145,7 +145,7 @@ AllThreads::AllThreads()
   if (outermost_) pool().lock();
   ++holding;
   if (callers_threads_ != threads()) omp_set_num_threads(threads());
-  // Zero levels keep a library that asks for more threads than the default on one; one level is a plain region.
+  // Zero levels keep a library that asks for more threads than the default on one; one level is a plain one.
   omp_set_max_active_levels(threads() == 1 ? 0 : 1);
   prepare_workers();
 }

@@ -1,4 +1,4 @@
-#include "runtime/regions.h"
+#include "runtime/parallel.h"
 
 #include <omp.h>
 
@@ -32,7 +32,7 @@ bool covers_once(int64_t units, int64_t grain, int limit) {
 
 }  // namespace
 
-TEST("a region covers its units once, whatever the grain and the number of threads") {
+TEST("a loop covers its units once, whatever the grain and the number of threads") {
   for (int count : {1, 2, 16}) {
     const Threads threads(count);
     for (int64_t units : {0, 1, 2, 7, 1000})
@@ -41,7 +41,7 @@ TEST("a region covers its units once, whatever the grain and the number of threa
   }
 }
 
-TEST("a caller's regions go back and forth over their pieces") {
+TEST("a caller's loops go back and forth over their pieces") {
   const Threads threads(1);
   const auto begins = [] {
     std::vector<int64_t> seen;
@@ -54,7 +54,7 @@ TEST("a caller's regions go back and forth over their pieces") {
   CHECK(forth == back && forth == begins());
 }
 
-TEST("callers at once each cover their own region") {
+TEST("callers at once each cover their own loop") {
   const Threads threads(2);
   std::atomic<int> wrong{0};
   std::vector<std::thread> callers;
@@ -66,7 +66,7 @@ TEST("callers at once each cover their own region") {
   CHECK(wrong == 0);
 }
 
-TEST("regions and claims on all threads nest") {
+TEST("loops and claims on all threads nest") {
   const Threads threads(2);
   const axon::AllThreads outer;
   const axon::AllThreads inner;
@@ -96,7 +96,7 @@ TEST("one caller at a time holds all threads") {
   CHECK(most == 1);
 }
 
-TEST("a region has the default floating-point mode and gives the caller's back") {
+TEST("a loop has the default floating-point mode and gives the caller's back") {
   const Threads threads(2);
   const unsigned caller = __builtin_ia32_stmxcsr(), flushing = caller | 0x8040;
   __builtin_ia32_ldmxcsr(flushing);

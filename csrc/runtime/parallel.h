@@ -1,17 +1,17 @@
-// Parallel regions over libgomp, the one thread pool that oneDNN and other libraries of the process also use.
+// Parallel loops over libgomp, the one thread pool that oneDNN and other libraries of the process also use.
 //
 //   axon::parallel(units, grain, axon::threads(), [&](int64_t begin, int64_t end, int thread) noexcept { ... });
 //
 // The body is called with pieces of [0, units) that do not overlap and cover it. Pieces are claimed, not assigned, so a
-// thread that the system does not run holds nothing back but the end of the region. Only one caller at a time gets
-// the threads: any other runs its whole region itself. The cut never changes a result, so neither shows.
+// thread that the system does not run holds nothing back but the end of the loop. Only one caller at a time gets
+// the threads: any other runs its whole loop itself. The cut never changes a result, so neither shows.
 #pragma once
 #include <cstdint>
 #include <type_traits>
 
 namespace axon {
 
-// How many threads a region may use: read once at start from OMP_NUM_THREADS or the CPUs this process may run on; 1 in
+// How many threads a loop may use: read once at start from OMP_NUM_THREADS or the CPUs this process may run on; 1 in
 // a child process after fork, where libgomp's pool is gone. Setting it goes no further than OMP_THREAD_LIMIT and that 1.
 int threads();
 void set_threads(int count);
@@ -19,10 +19,10 @@ void set_threads(int count);
 // Changes with the number of threads and after fork; what was planned for a number of threads is remade then.
 uint64_t threads_generation();
 
-using RegionBody = void (*)(void* data, int64_t begin, int64_t end, int thread) noexcept;
+using LoopBody = void (*)(void* data, int64_t begin, int64_t end, int thread) noexcept;
 
 // At least `grain` units a piece; `thread` is in [0, limit). Work below two grains stays on the calling thread.
-void parallel(int64_t units, int64_t grain, int limit, RegionBody body, void* data) noexcept;
+void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data) noexcept;
 
 template <class Body>
 void parallel(int64_t units, int64_t grain, int limit, Body&& body) noexcept {
