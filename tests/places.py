@@ -43,8 +43,8 @@ def families() -> list[Family]:
     def of_kind(*kinds: str) -> list[str]:
         return [op.name for op in TABLE.values() if getattr(op.kind, "name", op.kind) in kinds]
 
-    short = {d.name: f"{'bf' if d.name == 'bfloat16' else d.kind}{8 * d.itemsize}" for d in dtypes.ALL}
-    spelled = {**{v: k for k, v in short.items()}, "bool_": "bool", "boolean": "bool"}
+    spelled = {d.short: d.name for d in dtypes.ALL} | {"bool_": "bool", "b8": "bool"}
+    floats, halves = ([d.name for d in dtypes.ALL if getattr(d, f"is_{part}")] for part in ("float", "half"))
     parametric = [name for name in layers.TABLE if name not in axon.activations.__all__]
     symbols, regions = {op.extern for op in TABLE.values() if op.extern}, {*regions_made()}
     return [
@@ -53,7 +53,7 @@ def families() -> list[Family]:
         Family("a reduction", of_kind("reduction")),
         Family("a library op", symbols, symbols),
         Family("a region kind", regions, regions - {"while"}),  # which is a word of C++, and of kernels
-        Family("a dtype", [d.name for d in dtypes.ALL], (), spelled, [[d.name for d in dtypes.ALL if d.is_float]]),
+        Family("a dtype", [d.name for d in dtypes.ALL], (), spelled, [floats, halves]),
         Family("a layer", parametric),
         Family("an activation", axon.activations.__all__),
         Family("a loss", losses.__all__),
@@ -119,7 +119,9 @@ def of_cpp(text: str) -> Said:
     text = re.sub(r"//.*|(?s:/\*.*?\*/)", "", text)
     declared = {*re.findall(r"\b(\w+)\([^;\n]*\{", text)}
     texts = {*re.findall(r'"(\w+)"', text)}
-    return Said(frozenset(declared), frozenset(re.findall(r"(?<![\w:.>])\w+(?![\w(])", text)), frozenset(texts))
+    listed = {*re.findall(r"(?<![\w:.>])\w+(?![\w(])", text)}
+    listed |= {*re.findall(r"\b(?:[A-Z]\w*::|axon_)(\w+)", text)}  # enumerators
+    return Said(frozenset(declared), frozenset(listed), frozenset(texts))
 
 
 def places(family: Family, sources: Mapping[str, Said]) -> list[str]:

@@ -39,6 +39,7 @@ def test_what_python_speaks_of(text: str, names: set[str]) -> None:
         ('library("a")', {"a"}),
         ("template <class V> V a(V x) {", {"a"}),
         ("x = a(y) + m.b + std::c;", set()),
+        ("x == Of::a || x == axon_b", {"a", "b"}),
     ],
 )
 def test_what_cpp_speaks_of(text: str, names: set[str]) -> None:

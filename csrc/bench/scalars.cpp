@@ -12,28 +12,21 @@ namespace {
 
 constexpr int64_t kElements = 1024;
 constexpr int64_t kWidest = 8;  // bytes of an element
-#define AXON_NAME(name, type) #name,
+#define AXON_NAME(name, ...) #name,
 constexpr const char* kNames[] = {AXON_DTYPES(AXON_NAME)};
 #undef AXON_NAME
 
-// Numbers that most functions are defined for, in (0, 1) or small; halves, 0.5 in either format's bits, are near enough.
+// Numbers that most functions are defined for: floats in (0, 1), small integers, both truths.
 void fill(char* memory, uint8_t dtype, int64_t salt) {
+  std::vector<double> numbers;
   for (int64_t i = 0; i < kElements; ++i) {
     const int64_t number = (i * 7 + salt * 3) % 13 + 1;
-    const double fraction = static_cast<double>(number) / 14;
-    const auto put = [&](auto value) { std::memcpy(memory + i * static_cast<int64_t>(sizeof value), &value, sizeof value); };
-    switch (dtype) {
-      case axon_float32: put(static_cast<float>(fraction)); break;
-      case axon_float64: put(fraction); break;
-      case axon_float16: put(static_cast<uint16_t>(0x3800)); break;
-      case axon_bfloat16: put(static_cast<uint16_t>(0x3f00)); break;
-      case axon_bool: put(static_cast<uint8_t>(number & 1)); break;
-      case axon_int8: case axon_uint8: put(static_cast<uint8_t>(number)); break;
-      case axon_int16: case axon_uint16: put(static_cast<uint16_t>(number)); break;
-      case axon_int32: case axon_uint32: put(static_cast<uint32_t>(number)); break;
-      default: put(static_cast<uint64_t>(number));
-    }
+    const auto whole = static_cast<double>(dtype == axon_bool ? number & 1 : number);
+    numbers.push_back(dtype < axon_float16 ? whole : whole / 14);  // after the integers come the floats
   }
+  const uint8_t given = axon_float64;
+  const void* from = numbers.data();
+  find_tile("cast", {&given, 1}, dtype)->run(&from, memory, kElements);
 }
 
 void time_tile(const axon_tile_entry& tile) {

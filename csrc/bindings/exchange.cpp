@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/dtypes.h"
+
 namespace nb = nanobind;
 using namespace nb::literals;
 
@@ -22,11 +24,9 @@ struct DType {
   uint8_t bits;
 };
 using enum nb::dlpack::dtype_code;
-constexpr DType kDTypes[] = {
-    {"bool", Bool, 8},     {"int8", Int, 8},      {"int16", Int, 16},      {"int32", Int, 32},    {"int64", Int, 64},
-    {"uint8", UInt, 8},    {"uint16", UInt, 16},  {"uint32", UInt, 32},    {"uint64", UInt, 64},  {"float16", Float, 16},
-    {"bfloat16", Bfloat, 16}, {"float32", Float, 32}, {"float64", Float, 64}, {"complex64", Complex, 64},
-    {"complex128", Complex, 128}};
+#define AXON_DTYPE(name, code, type, kind, bytes) {#name, kind, 8 * bytes},
+constexpr DType kDTypes[] = {AXON_DTYPES(AXON_DTYPE)};
+#undef AXON_DTYPE
 
 const DType* find_dtype(nb::dlpack::dtype dtype) {
   const auto* found = std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DType& candidate) {
@@ -112,9 +112,12 @@ nb::tuple from_dlpack(nb::object object) {
     throw nb::value_error(("from_dlpack: expected memory of the CPU, got device type " +
                            std::to_string(array.device_type()) + "; copy it to the CPU first").c_str());
   const DType* dtype = find_dtype(array.dtype());
-  if (dtype == nullptr)
-    throw nb::type_error((std::string("from_dlpack: expected a dtype of axon (bool to complex128), got ") +
-                          nb::str(nb::getattr(object, "dtype", nb::str("another"))).c_str() + "; convert it first").c_str());
+  if (dtype == nullptr) {
+    const nb::str given(nb::getattr(object, "dtype", nb::str("another")));
+    PyErr_Format(nb::module_::import_("axon.errors").attr("DTypeError").ptr(),
+                 "from_dlpack: expected a dtype of axon (bool, an integer or a float), got %s; convert it first", given.c_str());
+    throw nb::python_error();
+  }
   nb::list shape, strides;
   bool dense = true, empty = false;
   int64_t last = 0, expected = 1;

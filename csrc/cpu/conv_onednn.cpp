@@ -189,12 +189,19 @@ bool kernel_gradient_is_right(const ConvShape& s) {
   return true;
 }
 
+bool has_instructions(DType dtype) {
+  switch (dtype) {
+#define AXON_CASE(name, code, type, ...) case DType::code: return cpu_has(type::instructions);
+    AXON_HALVES(AXON_CASE)
+#undef AXON_CASE
+    default: return dtype == DType::f32;
+  }
+}
+
 }  // namespace
 
 bool onednn_takes(const ConvShape& s) {
-  if (s.dtype != DType::f32 && !(s.dtype == DType::bf16 && cpu_has("avx512bf16")) &&
-      !(s.dtype == DType::f16 && cpu_has("avx512fp16")))
-    return false;
+  if (!has_instructions(s.dtype)) return false;
   if (s.direction == ConvDirection::kernel_gradient && !kernel_gradient_is_right(s)) return false;
   const auto positive = [](int64_t size) { return size > 0; };
   const auto not_negative = [](int64_t size) { return size >= 0; };

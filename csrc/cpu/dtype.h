@@ -1,66 +1,76 @@
-// Element types as library steps see them: codes of the program format, sizes, and conversion of the two half types,
-// which are stored in 16 bits and computed in float.
+// Element types as library steps see them: codes of the program format, sizes, and the half types, which are stored in 16
+// bits and computed in float.
 #pragma once
 #include <immintrin.h>
 
 #include <bit>
+#include <concepts>
 #include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+#include "kernels/dtypes.h"
 
 namespace axon::cpu {
 
-enum class DType : int64_t { boolean, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64 };
-constexpr int64_t kDTypes = 13;
+#define AXON_CODE(name, code, ...) code,
+enum class DType : int64_t { AXON_DTYPES(AXON_CODE) };
+#undef AXON_CODE
+#define AXON_SIZE(name, code, type, kind, bytes) bytes,
+constexpr int64_t kItemSizes[] = {AXON_DTYPES(AXON_SIZE)};
+#undef AXON_SIZE
+constexpr int64_t kDTypes = std::size(kItemSizes);
 
 constexpr int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // how many b hold a
 
-constexpr int64_t itemsize(DType dtype) {
-  constexpr int64_t sizes[kDTypes] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};
-  return sizes[static_cast<int64_t>(dtype)];
-}
+constexpr int64_t itemsize(DType dtype) { return kItemSizes[static_cast<int64_t>(dtype)]; }
 
-struct Half {
+struct f16 {
+  static constexpr const char* instructions = "avx512fp16";  // the CPU's, for products
   uint16_t word;
-  static Half from(float value) { return {static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT))}; }
+  static f16 from(float value) { return {static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT))}; }
+  static __m256 widen(__m128i words) { return _mm256_cvtph_ps(words); }
   explicit operator float() const { return _cvtsh_ss(word); }
 };
 
-struct BFloat {
+struct bf16 {
+  static constexpr const char* instructions = "avx512bf16";
   uint16_t word;
-  static BFloat from(float value) {
+  static bf16 from(float value) {
     const uint32_t bits = std::bit_cast<uint32_t>(value);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 0x40)};  // NaN stays NaN
     return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
   }
+  static __m256 widen(__m128i words) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(words), 16)); }
   explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(word) << 16); }
 };
 
-// What a stored type is computed in. Integers are computed modulo 2^32 or 2^64, which is right for every narrower
-// type and both signs, because the result is cut to the stored width.
-template <class Stored> struct Computed { using type = uint32_t; };
-template <> struct Computed<uint64_t> { using type = uint64_t; };
-template <> struct Computed<Half> { using type = float; };
-template <> struct Computed<BFloat> { using type = float; };
-template <> struct Computed<float> { using type = float; };
-template <> struct Computed<double> { using type = double; };
-template <class Stored> using computed = typename Computed<Stored>::type;
+template <class Stored> constexpr bool is_half = requires { Stored::instructions; };
+
+// What numbers of a type are stored as: integers of both signs share the unsigned type.
+template <class T> struct StoredAs { using type = T; };
+template <std::integral T> struct StoredAs<T> { using type = std::make_unsigned_t<T>; };
+template <> struct StoredAs<bool> { using type = uint8_t; };
+template <class T> using stored_as = typename StoredAs<T>::type;
+
+// What a stored type is computed in: halves in float, and integers modulo 2^32 or 2^64, which is right for every
+// narrower type and both signs, because the result is cut to the stored width.
+template <class Stored>
+using computed = std::conditional_t<is_half<Stored>, float,
+                                    std::conditional_t<std::integral<Stored> && sizeof(Stored) < 4, uint32_t, Stored>>;
 
 template <class Stored> computed<Stored> widen(Stored x) { return static_cast<computed<Stored>>(x); }
 template <class Stored> Stored narrow(computed<Stored> x) {
-  if constexpr (requires { Stored::from(x); }) return Stored::from(x);
+  if constexpr (is_half<Stored>) return Stored::from(x);
   else return static_cast<Stored>(x);
 }
 
-// f.template operator()<T>() with the stored type of a number; integers of both signs share the unsigned type.
+// f.template operator()<T>() with what numbers of a dtype are stored as.
 template <class F> decltype(auto) with_number(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::i8: case DType::u8: case DType::boolean: return f.template operator()<uint8_t>();
-    case DType::i16: case DType::u16: return f.template operator()<uint16_t>();
-    case DType::i32: case DType::u32: return f.template operator()<uint32_t>();
-    case DType::i64: case DType::u64: return f.template operator()<uint64_t>();
-    case DType::f16: return f.template operator()<Half>();
-    case DType::bf16: return f.template operator()<BFloat>();
-    case DType::f32: return f.template operator()<float>();
-    case DType::f64: return f.template operator()<double>();
+#define AXON_CASE(name, code, type, ...) case DType::code: return f.template operator()<stored_as<type>>();
+    AXON_DTYPES(AXON_CASE)
+#undef AXON_CASE
   }
   __builtin_unreachable();
 }

@@ -66,8 +66,8 @@ AXON_AMX void multiply_block(const uint16_t* a, const uint16_t* b, int64_t steps
 }
 
 // A row of a block, of `columns` at most 32, with the bias (or null) added.
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void round_row(BFloat* out, const float* sums,
-                                                                              const BFloat* bias, int64_t columns) {
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void round_row(bf16* out, const float* sums, const bf16* bias,
+                                                                              int64_t columns) {
   const __mmask32 mask = columns == kBlock ? ~0u : (1u << columns) - 1;
   __m512 low = _mm512_loadu_ps(sums), high = _mm512_loadu_ps(sums + 16);
   if (bias) {
@@ -227,8 +227,8 @@ class AmxGemm : public LibraryStep {
   }
 
   void finish(char* const* operands, int64_t batch, int64_t i, int64_t j, const float* sums) const {
-    BFloat* out = reinterpret_cast<BFloat*>(s_.out(operands)) + (batch * s_.m + i) * s_.n + j;
-    const BFloat* bias = s_.bias ? reinterpret_cast<const BFloat*>(operands[2]) + j : nullptr;
+    bf16* out = reinterpret_cast<bf16*>(s_.out(operands)) + (batch * s_.m + i) * s_.n + j;
+    const bf16* bias = s_.bias ? reinterpret_cast<const bf16*>(operands[2]) + j : nullptr;
     const int64_t rows = std::min(kBlock, s_.m - i), columns = std::min(kBlock, s_.n - j);
     for (int64_t r = 0; r < rows; ++r) round_row(out + r * s_.n, sums + r * kBlock, bias, columns);
   }

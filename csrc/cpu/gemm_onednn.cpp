@@ -110,8 +110,7 @@ class OneDnnGemm : public LibraryStep {
 bool onednn_takes(const GemmShape& s) {
   const bool dense = (s.a_row == 1 || s.a_col == 1) && (s.b_row == 1 || s.b_col == 1) && std::max(s.a_row, s.a_col) >= 1 &&
                      std::max(s.b_row, s.b_col) >= 1 && s.a_batch >= 0 && s.b_batch >= 0;
-  return dense && s.batch > 0 && s.m > 0 && s.n > 0 && s.k > 0 &&
-         (s.dtype == DType::f32 || s.dtype == DType::f16 || s.dtype == DType::bf16);
+  return dense && s.batch > 0 && s.m > 0 && s.n > 0 && s.k > 0 && data_type(s.dtype) != dnnl_data_type_undef;
 }
 
 std::unique_ptr<LibraryStep> onednn_gemm(const GemmShape& shape) { return std::make_unique<OneDnnGemm>(shape); }

@@ -27,7 +27,7 @@ using Attributes = Held<dnnl_primitive_attr_t, dnnl_primitive_attr_destroy>;
 
 dnnl_engine_t engine();
 
-// The data type of a dtype that oneDNN computes with.
+// The data type of a dtype that oneDNN is used for: float32 and halves; of others the undefined one.
 dnnl_data_type_t data_type(DType dtype);
 
 // Memory of these sizes and element strides, or of whatever layout the primitive likes best when strides are empty.

@@ -47,8 +47,7 @@ template <class Sum, class Stored> void add_row(Sum* sums, const Stored* updates
 }
 
 template <class Stored, class Index> class ScatterAdd : public LibraryStep {
-  static constexpr bool kHalf = std::is_same_v<Stored, Half> || std::is_same_v<Stored, BFloat>;
-  using Sum = std::conditional_t<kHalf, float, Stored>;
+  using Sum = std::conditional_t<is_half<Stored>, float, Stored>;
 
  public:
   explicit ScatterAdd(const ScatterShape& shape) : s_(shape) {
@@ -57,7 +56,7 @@ template <class Stored, class Index> class ScatterAdd : public LibraryStep {
     if (s_.outer < wanted) inner_cuts_ = std::clamp<int64_t>(s_.inner / 16, 1, wanted);
     if (s_.outer * inner_cuts_ < wanted) axis_cuts_ = std::clamp<int64_t>(s_.axis, 1, wanted / std::max<int64_t>(1, s_.outer * inner_cuts_));
     threads_ = static_cast<int>(wanted);
-    if (kHalf) sums_ = Scratch(s_.outer * s_.axis * s_.inner * static_cast<int64_t>(sizeof(Sum)));
+    if (is_half<Stored>) sums_ = Scratch(s_.outer * s_.axis * s_.inner * static_cast<int64_t>(sizeof(Sum)));
   }
 
   void run(char* const* operands) override {
@@ -78,7 +77,7 @@ template <class Stored, class Index> class ScatterAdd : public LibraryStep {
     const Stored* updates = reinterpret_cast<const Stored*>(operands[2]) + outer * s_.n * s_.inner;
     Stored* out = reinterpret_cast<Stored*>(operands[3]) + outer * s_.axis * s_.inner;
     Sum* sums;
-    if constexpr (kHalf) sums = reinterpret_cast<Sum*>(sums_.data()) + outer * s_.axis * s_.inner;
+    if constexpr (is_half<Stored>) sums = reinterpret_cast<Sum*>(sums_.data()) + outer * s_.axis * s_.inner;
     else sums = out;
 
     for (int64_t row = first; row < last; ++row)
@@ -90,7 +89,7 @@ template <class Stored, class Index> class ScatterAdd : public LibraryStep {
     for (int64_t i = 0; i < s_.n; ++i)
       if (const int64_t row = row_of(indices[i]); row >= 0)
         add_row(sums + row * s_.inner + c0, updates + i * s_.inner + c0, c1 - c0);
-    if constexpr (kHalf)
+    if constexpr (is_half<Stored>)
       for (int64_t row = first; row < last; ++row)
         for (int64_t c = row * s_.inner + c0; c < row * s_.inner + c1; ++c) out[c] = Stored::from(sums[c]);
   }

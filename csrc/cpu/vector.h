@@ -28,9 +28,7 @@ template <class Stored> inline Vector<computed<Stored>> load(const Stored* p) {
     typedef Raw narrow_vector __attribute__((vector_size(sizeof(Raw) * kLanes<T>)));
     narrow_vector raw;
     std::memcpy(&raw, p, sizeof raw);
-    if constexpr (std::is_same_v<Stored, Half>) result = _mm256_cvtph_ps(reinterpret_cast<__m128i>(raw));
-    else if constexpr (std::is_same_v<Stored, BFloat>)
-      result = reinterpret_cast<Vector<float>>(__builtin_convertvector(raw, Vector<uint32_t>) << 16);
+    if constexpr (is_half<Stored>) result = Stored::widen(reinterpret_cast<__m128i>(raw));
     else result = __builtin_convertvector(raw, Vector<uint32_t>);
   }
   return result;

@@ -1,10 +1,12 @@
 // A target's lane types: W values side by side, and the few helpers every scalar op is written with.
 // AXON_TARGET names the header of the target's own words: how many lanes there are (AXON_LANES), what functions and loops are
 // marked with, what its compiler calls the functions that round correctly (AXON_MATH) and asking for memory early
-// (AXON_PREFETCH), and whether it has a libm (AXON_OWN_LIBM) and warps (AXON_WARP) of its own. Includes nothing else. Kernels
-// and scalar.h use only what this file and those it includes define.
+// (AXON_PREFETCH), and whether it has a libm (AXON_OWN_LIBM) and warps (AXON_WARP) of its own. Includes nothing else but
+// the dtypes. Kernels and scalar.h use only what this file and those it includes define.
 #ifndef AXON_LANES_H
 #define AXON_LANES_H
+
+#include "dtypes.h"
 
 #ifndef AXON_TARGET
 #define AXON_TARGET "target_cpu.h"
@@ -13,19 +15,19 @@
 
 namespace axon {
 
-typedef signed char int8;
-typedef short int16;
-typedef int int32;
-typedef long int64;
-typedef unsigned char uint8;
-typedef unsigned short uint16;
-typedef unsigned int uint32;
-typedef unsigned long uint64;
-static_assert(sizeof(int64) == 8, "axon kernels need a 64-bit long");
+#define AXON_TYPE(name, code, type, kind, bytes) \
+  typedef type name;                             \
+  static_assert(sizeof(name) == bytes, "axon kernels need integers of these sizes");
+AXON_INTEGERS(AXON_TYPE)
+#undef AXON_TYPE
 
 // Storage types: loaded as float, stored with rounding to nearest even.
-struct f16 { uint16 word; };
-struct bf16 { uint16 word; };
+template <class T> constexpr bool is_half = false;
+#define AXON_HALF(name, code, type, ...) \
+  struct type { uint16 word; };          \
+  template <> inline constexpr bool is_half<type> = true;
+AXON_HALVES(AXON_HALF)
+#undef AXON_HALF
 
 constexpr int W = AXON_LANES;
 constexpr float INFINITE = __builtin_bit_cast(float, 0x7f800000u);
@@ -34,14 +36,16 @@ constexpr float NOT_A_NUMBER = __builtin_bit_cast(float, 0x7fc00000u);
 template <class A, class B> constexpr bool same = false;
 template <class A> constexpr bool same<A, A> = true;
 template <class T> constexpr bool is_floating = same<T, float> || same<T, double>;
-template <class T> constexpr bool is_half = same<T, f16> || same<T, bf16>;
 template <class T> constexpr bool is_signed = T(-1) < T(0);
 
-template <int bytes> struct word;
-template <> struct word<1> { typedef int8 s; typedef uint8 u; };
-template <> struct word<2> { typedef int16 s; typedef uint16 u; };
-template <> struct word<4> { typedef int32 s; typedef uint32 u; };
-template <> struct word<8> { typedef int64 s; typedef uint64 u; };
+template <int bytes, bool with_sign> struct integer_of;
+#define AXON_WORD(name, ...) template <> struct integer_of<sizeof(name), is_signed<name>> { typedef name type; };
+AXON_INTEGERS(AXON_WORD)
+#undef AXON_WORD
+template <int bytes> struct word {
+  typedef typename integer_of<bytes, true>::type s;
+  typedef typename integer_of<bytes, false>::type u;
+};
 
 // The limits of an integer type.
 template <class T> constexpr T highest = T(typename word<sizeof(T)>::u(-1) >> (is_signed<T> ? 1 : 0));

@@ -5,30 +5,34 @@
 
 namespace axon {
 
+#define AXON_HALF(name, code, type_, ...) template <> struct lanes_of<type_> { typedef lanes<float> type; };
+AXON_HALVES(AXON_HALF)
+#undef AXON_HALF
+
 // The 16-bit floats' words as floats, exactly, and floats rounded to them, to even. NaNs stay quiet NaNs.
 #if defined(__AVX512F__) && AXON_LANES == 16
-AXON_FN lanes<float> f16_to_float(lanes<uint16> h) {
+AXON_FN lanes<float> float_of(f16, lanes<uint16> h) {
   return __builtin_ia32_vcvtph2ps512_mask(reinterpret_cast<lanes<int16>>(h), lanes<float>{}, -1, 4);
 }
-AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+AXON_FN lanes<uint16> word_of(f16, lanes<float> x) {
   return reinterpret_cast<lanes<uint16>>(__builtin_ia32_vcvtps2ph512_mask(x, 0, lanes<int16>{}, -1));
 }
 #elif defined(__F16C__) && AXON_LANES == 8
-AXON_FN lanes<float> f16_to_float(lanes<uint16> h) {
+AXON_FN lanes<float> float_of(f16, lanes<uint16> h) {
   return __builtin_ia32_vcvtph2ps256(reinterpret_cast<lanes<int16>>(h));
 }
-AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+AXON_FN lanes<uint16> word_of(f16, lanes<float> x) {
   return reinterpret_cast<lanes<uint16>>(__builtin_ia32_vcvtps2ph256(x, 0));
 }
 #else
-AXON_FN lanes<float> f16_to_float(lanes<uint16> half) {
+AXON_FN lanes<float> float_of(f16, lanes<uint16> half) {
   lanes<uint32> h = convert<uint32>(half), size = (h & 0x7fffu) << 13, infinite = broadcast<uint32>(0x0f800000u);
   // The exponent is 112 too low; a product, not a sum, puts it right in denormals too.
   lanes<uint32> finite = bits(from_bits(size) * 0x1p112f);
   lanes<uint32> quiet = pick(lt(infinite, size), broadcast<uint32>(0x400000u), broadcast<uint32>(0u));
   return from_bits((h & 0x8000u) << 16 | pick(le(infinite, size), (size + 0x70000000u) | quiet, finite));
 }
-AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
+AXON_FN lanes<uint16> word_of(f16, lanes<float> x) {
   lanes<uint32> u = bits(x), size = u & 0x7fffffffu;
   lanes<uint32> normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
   lanes<uint32> tiny = bits(from_bits(size) + 0.5f) - 0x3f000000u;  // 0.5's last place is the denormals' grid
@@ -38,8 +42,8 @@ AXON_FN lanes<uint16> float_to_f16(lanes<float> x) {
   return convert<uint16>(((u >> 16) & 0x8000u) | pick(lt(broadcast<uint32>(0x7f800000u), size), nan, r));
 }
 #endif
-AXON_FN lanes<float> bf16_to_float(lanes<uint16> h) { return from_bits(convert<uint32>(h) << 16); }
-AXON_FN lanes<uint16> float_to_bf16(lanes<float> x) {
+AXON_FN lanes<float> float_of(bf16, lanes<uint16> h) { return from_bits(convert<uint32>(h) << 16); }
+AXON_FN lanes<uint16> word_of(bf16, lanes<float> x) {
   lanes<uint32> u = bits(x), rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
   auto nan = lt(broadcast<uint32>(0x7f800000u), u & 0x7fffffffu);
   return convert<uint16>(pick(nan, (u >> 16) | 0x40u, rounded));
@@ -96,8 +100,7 @@ template <class To, class V> AXON_FN lanes<To> cast(V x) {
   typedef element<V> From;
   if constexpr (same<To, From>) return x;
   else if constexpr (same<To, bool>) return lanes<bool>(ne(x, broadcast<From>(From(0))));
-  else if constexpr (same<To, f16>) return f16_to_float(float_to_f16(to_be_rounded(x)));
-  else if constexpr (same<To, bf16>) return bf16_to_float(float_to_bf16(to_be_rounded(x)));
+  else if constexpr (is_half<To>) return float_of(To(), word_of(To(), to_be_rounded(x)));
   else if constexpr (same<From, bool>) {
     if constexpr (W == 1) return convert<To>(x);
     else return convert<To>(x.m & 1);

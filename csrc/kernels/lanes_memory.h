@@ -5,22 +5,19 @@
 
 namespace axon {
 
-template <class T> struct stored_as { typedef T type; };
+template <class T, bool half = is_half<T>> struct stored_as { typedef T type; };
+template <class T> struct stored_as<T, true> { typedef decltype(T::word) type; };
 template <> struct stored_as<bool> { typedef uint8 type; };
-template <> struct stored_as<f16> { typedef uint16 type; };
-template <> struct stored_as<bf16> { typedef uint16 type; };
 template <class T> using stored = typename stored_as<T>::type;
 
 template <class T> AXON_FN lanes<T> decode(lanes<stored<T>> x) {
   if constexpr (same<T, bool>) return lanes<bool>(ne(x, broadcast<uint8>(0)));
-  else if constexpr (same<T, f16>) return f16_to_float(x);
-  else if constexpr (same<T, bf16>) return bf16_to_float(x);
+  else if constexpr (is_half<T>) return float_of(T(), x);
   else return x;
 }
 template <class T> AXON_FN lanes<stored<T>> encode(lanes<T> x) {
   if constexpr (same<T, bool>) return cast<uint8>(x);
-  else if constexpr (same<T, f16>) return float_to_f16(x);
-  else if constexpr (same<T, bf16>) return float_to_bf16(x);
+  else if constexpr (is_half<T>) return word_of(T(), x);
   else return x;
 }
 

@@ -5,8 +5,6 @@
 namespace axon {
 
 template <class T> struct lanes_of { typedef T type; };
-template <> struct lanes_of<f16> { typedef float type; };
-template <> struct lanes_of<bf16> { typedef float type; };
 template <class V> struct element_of { typedef V type; };
 
 template <class T> AXON_FN T broadcast(T value) { return value; }

@@ -13,18 +13,15 @@
 
 namespace axon {
 
-#define AXON_LANES_OF(T)                                                                                \
+#define AXON_LANES_OF(name, code, T, ...)                                                               \
   template <> struct lanes_of<T> {                                                                      \
     typedef T type __attribute__((vector_size(sizeof(T) * W)));                                         \
     typedef T unaligned __attribute__((vector_size(sizeof(T) * W), aligned(sizeof(T)), may_alias));     \
   };                                                                                                    \
   template <> struct element_of<lanes_of<T>::type> { typedef T type; };
-AXON_LANES_OF(int8) AXON_LANES_OF(int16) AXON_LANES_OF(int32) AXON_LANES_OF(int64)
-AXON_LANES_OF(uint8) AXON_LANES_OF(uint16) AXON_LANES_OF(uint32) AXON_LANES_OF(uint64)
-AXON_LANES_OF(float) AXON_LANES_OF(double)
+AXON_INTEGERS(AXON_LANES_OF)
+AXON_FLOATS(AXON_LANES_OF)
 #undef AXON_LANES_OF
-template <> struct lanes_of<f16> { typedef lanes<float> type; };
-template <> struct lanes_of<bf16> { typedef lanes<float> type; };
 
 template <class To, class V> AXON_FN lanes<To> convert(V x) { return __builtin_convertvector(x, lanes<To>); }
 

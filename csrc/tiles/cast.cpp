@@ -4,13 +4,13 @@
 namespace axon::tiles {
 
 template <class From> void append_casts_from(Table& table) {
-#define AXON_CAST(name, To) table.push_back(cast_entry<From, To>());
+#define AXON_CAST(name, code, To, ...) table.push_back(cast_entry<From, To>());
   AXON_DTYPES(AXON_CAST)
 #undef AXON_CAST
 }
 
 void append_casts(Table& table) {
-#define AXON_CASTS(name, From) append_casts_from<From>(table);
+#define AXON_CASTS(name, code, From, ...) append_casts_from<From>(table);
   AXON_DTYPES(AXON_CASTS)
 #undef AXON_CASTS
 }

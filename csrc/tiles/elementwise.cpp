@@ -92,8 +92,12 @@ Form form_of(const Axes& axes, const Strided& input, int64_t size) {
 std::optional<Elementwise> Elementwise::find(std::string_view name, std::span<const uint8_t> inputs, uint8_t output) {
   if (inputs.empty() || inputs.size() > kMostInputs) return std::nullopt;
   const auto computed = [](uint8_t dtype) -> uint8_t {
-    if (dtype == axon_float16 || dtype == axon_bfloat16) return axon_float32;
-    return dtype;
+    switch (dtype) {
+#define AXON_HALF(name, ...) case axon_##name: return axon_float32;
+      AXON_HALVES(AXON_HALF)
+#undef AXON_HALF
+      default: return dtype;
+    }
   };
   Elementwise made{};
   made.op_ = find_tile(name, inputs, output);

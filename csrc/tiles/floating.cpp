@@ -2,6 +2,7 @@
 #include "tiles/make.h"
 
 void axon::tiles::append_floating(Table& table) {
-  append<float>(table);
-  append<double>(table);
+#define AXON_APPEND(name, code, type, ...) append<type>(table);
+  AXON_FLOATS(AXON_APPEND)
+#undef AXON_APPEND
 }

@@ -16,7 +16,9 @@ void append_integer(Table&);
 void append_casts(Table&);
 
 template <class T> constexpr uint8_t code = 255;
-#define AXON_CODE_OF(name, type) template <> inline constexpr uint8_t code<type> = axon_##name;
+#define AXON_CODE_OF(name, short_name, type, kind, bytes)         \
+  template <> inline constexpr uint8_t code<type> = axon_##name; \
+  static_assert(sizeof(type) == bytes);
 AXON_DTYPES(AXON_CODE_OF)
 #undef AXON_CODE_OF
 

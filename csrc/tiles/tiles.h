@@ -8,14 +8,9 @@
 #include <span>
 #include <string_view>
 
-// The dtypes in the order of their codes: name, and the type of csrc/kernels.
-#define AXON_DTYPES(DTYPE)                                                                           \
-  DTYPE(bool, bool)                                                                                  \
-  DTYPE(int8, int8) DTYPE(int16, int16) DTYPE(int32, int32) DTYPE(int64, int64)                      \
-  DTYPE(uint8, uint8) DTYPE(uint16, uint16) DTYPE(uint32, uint32) DTYPE(uint64, uint64)              \
-  DTYPE(float16, f16) DTYPE(bfloat16, bf16) DTYPE(float32, float) DTYPE(float64, double)
+#include "kernels/dtypes.h"
 
-#define AXON_CODE(name, type) axon_##name,
+#define AXON_CODE(name, ...) axon_##name,
 enum axon_dtype : uint8_t { AXON_DTYPES(AXON_CODE) };
 #undef AXON_CODE
 
@@ -32,7 +27,9 @@ extern "C" const axon_tile_entry* axon_tiles(size_t* count);
 
 namespace axon {
 
-constexpr int64_t kItemSizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};  // by axon_dtype
+#define AXON_SIZE(name, code, type, kind, bytes) bytes,
+constexpr int64_t kItemSizes[] = {AXON_DTYPES(AXON_SIZE)};  // by axon_dtype
+#undef AXON_SIZE
 
 // The same entries in the same order; where the CPU has AVX-512, some run with 16 lanes (libaxon_avx512.so): the same bits.
 std::span<const axon_tile_entry> tile_table();

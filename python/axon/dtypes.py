@@ -12,25 +12,35 @@ if TYPE_CHECKING:
 
 
 class DType:
-    """An element type: compared by identity, printed as its name.
+    """An element type: compared by identity, printed as its name. There are those of the rows below.
 
-    `kind` is one of b (bool), i (signed), u (unsigned), f (float), c (complex); `code` is its number at the C border.
+    short: its name in files and in csrc/cpu; kind: a letter of KINDS; itemsize: in bytes; mantissa: how many bits of a
+    float follow the leading one; ctype: its type in csrc/kernels. The rest follows. code: its number at the C border.
     is_half: whether it is a storage type that is computed in float32. lowest and highest: what every value is at least
-    and at most, infinite for floats. numpy: the NumPy dtype of the same layout (bfloat16 is ml_dtypes').
+    and at most, infinite for floats. digits: the bits of the numbers up to which all integers are exact. bias: of a
+    float's exponent. eps: from 1 to the next float. numpy: the NumPy dtype of the same layout, ml_dtypes' where NumPy
+    has none.
     """
 
     __slots__ = (
-        "code", "highest", "is_float", "is_half", "is_integer", "itemsize", "kind", "lowest", "name", "numpy",
+        "bias", "code", "ctype", "digits", "eps", "highest", "is_float", "is_half", "is_integer", "itemsize", "kind",
+        "lowest", "mantissa", "name", "numpy", "short",
     )  # fmt: skip
     numpy: np.dtype
 
-    def __init__(self, name: str, kind: str, itemsize: int, code: int) -> None:
-        self.name, self.kind, self.itemsize, self.code = name, kind, itemsize, code
+    def __init__(
+        self, name: str, short: str, kind: str, itemsize: int, mantissa: int = 0, ctype: str | None = None
+    ) -> None:
+        self.name, self.short, self.kind, self.itemsize, self.mantissa = name, short, kind, itemsize, mantissa
+        self.ctype, self.code = ctype or name, -1
         self.is_float, self.is_integer = kind == "f", kind in "iu"
-        self.is_half = self.is_float and itemsize == 2
+        self.is_half = self.is_float and itemsize < 4
         bits, inf = 8 * itemsize, float("inf")
-        self.lowest: bool | int | float = {"b": False, "u": 0, "i": -(1 << bits - 1), "f": -inf}[kind]
-        self.highest: bool | int | float = {"b": True, "u": (1 << bits) - 1, "i": (1 << bits - 1) - 1, "f": inf}[kind]
+        self.digits = {"b": 1, "u": bits, "i": bits - 1, "f": mantissa + 1}[kind]
+        self.lowest: bool | int | float = {"b": False, "u": 0, "i": -(1 << self.digits), "f": -inf}[kind]
+        self.highest: bool | int | float = {"b": True, "f": inf}.get(kind, (1 << self.digits) - 1)
+        self.bias = (1 << bits - mantissa - 2) - 1 if self.is_float else 0
+        self.eps = 2.0**-mantissa if self.is_float else 0.0
 
     def __getattr__(self, name: str) -> np.dtype:
         if name != "numpy":
@@ -55,24 +65,35 @@ class DType:
         return "bool_" if self is bool_ else self.name
 
 
-bool_: Final = DType("bool", "b", 1, 0)
-int8: Final = DType("int8", "i", 1, 1)
-int16: Final = DType("int16", "i", 2, 2)
-int32: Final = DType("int32", "i", 4, 3)
-int64: Final = DType("int64", "i", 8, 4)
-uint8: Final = DType("uint8", "u", 1, 5)
-uint16: Final = DType("uint16", "u", 2, 6)
-uint32: Final = DType("uint32", "u", 4, 7)
-uint64: Final = DType("uint64", "u", 8, 8)
-float16: Final = DType("float16", "f", 2, 9)
-bfloat16: Final = DType("bfloat16", "f", 2, 10)
-float32: Final = DType("float32", "f", 4, 11)
-float64: Final = DType("float64", "f", 8, 12)
-
-ALL: Final = (
-    bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, bfloat16, float32, float64,
-)  # fmt: skip
+# The rows, in the order of AXON_DTYPES (csrc/kernels/dtypes.h), which says the same in C++.
+bool_: Final = DType("bool", "bool", "b", 1)
+int8: Final = DType("int8", "i8", "i", 1)
+int16: Final = DType("int16", "i16", "i", 2)
+int32: Final = DType("int32", "i32", "i", 4)
+int64: Final = DType("int64", "i64", "i", 8)
+uint8: Final = DType("uint8", "u8", "u", 1)
+uint16: Final = DType("uint16", "u16", "u", 2)
+uint32: Final = DType("uint32", "u32", "u", 4)
+uint64: Final = DType("uint64", "u64", "u", 8)
+float16: Final = DType("float16", "f16", "f", 2, 10, "f16")
+bfloat16: Final = DType("bfloat16", "bf16", "f", 2, 7, "bf16")
+float32: Final = DType("float32", "f32", "f", 4, 23, "float")
+float64: Final = DType("float64", "f64", "f", 8, 52, "double")
+ALL: Final = tuple(value for value in [*globals().values()] if isinstance(value, DType))
 _BY_NAME: Final = {d.name: d for d in ALL}
+for _code, _row in enumerate(ALL):
+    _row.code = _code
+
+KINDS: Final = {"b": "bool", "i": "signed", "u": "unsigned", "f": "floating"}
+CATEGORIES: Final = {  # kinds by their names in the array-API standard
+    "bool": "b",
+    "signed integer": "i",
+    "unsigned integer": "u",
+    "integral": "iu",
+    "real floating": "f",
+    "complex floating": "c",
+    "numeric": "iufc",
+}
 _RANK: Final = {"b": 0, "i": 1, "u": 1, "f": 2}
 _OF_PYTHON: Final = {bool: bool_, int: int32, float: float32}
 
@@ -82,10 +103,10 @@ DTypeLike: TypeAlias = "DType | str | type | np.dtype"
 def _numpy(dtype: DType) -> np.dtype:
     import numpy as np
 
-    if dtype is bfloat16:
+    if not hasattr(np, dtype.name):
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(getattr(ml_dtypes, dtype.name))
     return np.dtype(dtype.name)
 
 

@@ -251,12 +251,12 @@ def cases(op: Op, dtype: DType, *, special: bool = True) -> Iterator[Case]:
             yield Case(tuple(np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a for a in args), dict(attrs))
 
 
-EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+EPSILON = {d.name: d.eps for d in dtypes.ALL if d.is_float}
 
 
 def tolerance(op: Op, dtype: DType) -> float:
     """The relative error allowed in a row's results of a dtype: the row's own, or 4 units in the last place."""
-    return op.tolerance.get(dtype.name, 4 * EPSILON.get(dtype.name, 0.0))
+    return op.tolerance.get(dtype.name, 4 * dtype.eps)
 
 
 def check_grads(function: Callable[..., Tensor], *args: np.ndarray, rtol: float = 1e-6, step: float = 1e-5) -> None:

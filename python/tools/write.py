@@ -52,6 +52,15 @@ def imported(path: Path) -> Iterator[str]:
         yield from [a.asname or a.name for a in node.names] if isinstance(node, ast.ImportFrom) else []
 
 
+def dtypes(path: Path) -> Iterator[str]:
+    """The rows of dtypes.py, and the function that finds one."""
+    yield "dtype"
+    for node in body(path):
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=ast.Name(id="DType"))):
+                yield name
+
+
 def activations() -> list[str]:
     (names,) = [n.value for n in body(PACKAGE / "activations.py") if ast.unparse(n).startswith("__all__ = ")]  # type: ignore[attr-defined]
     return ast.literal_eval(names)
@@ -71,7 +80,7 @@ def exports() -> dict[Path, str]:
     of_model |= {*imported(PACKAGE / "__init__.py")} & {*imported(PACKAGE / "model" / "__init__.py")}
     wanted = {
         "": {"model": of_model},
-        "nx": by_module(PACKAGE / "nx", examples, "*.py", "rows/*.py"),
+        "nx": {".dtypes": {*dtypes(PACKAGE / "dtypes.py")}, **by_module(PACKAGE / "nx", examples, "*.py", "rows/*.py")},
         "layers": parts,
     }
     return {(path := PACKAGE / room / "__init__.py"): exporting(path, names) for room, names in wanted.items()}

@@ -192,7 +192,7 @@ def test_a_copy_takes_every_dtype(dtype: DType) -> None:
 
 
 @pytest.mark.parametrize("symbol", LIBRARY)
-@pytest.mark.parametrize("dtype", [DType("small", "f", 1, 99), DType("wide", "f", 16, 99)], ids=str)
+@pytest.mark.parametrize("dtype", [DType("small", "f8", "f", 1), DType("wide", "f128", "f", 16)], ids=str)
 def test_a_dtype_that_no_step_knows_is_left_to_the_eager_backend(symbol: str, dtype: DType) -> None:
     node = node_of(symbol, CASES[symbol][0])
     other = retyped(node, dtype)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
-from axon.compiler.simplify import RULES, simplify
+from axon.compiler.simplify import RULES, simplify, widens
 from axon.defn.evaluate import replay
-from axon.dtypes import float32
+from axon.dtypes import ALL, DType, float32
 from axon.graph.trace import trace
 from axon.nx.core.tensor import TensorType
 
@@ -60,3 +60,23 @@ def test_identities(name: str) -> None:
 
 def test_every_rule_has_a_case() -> None:
     assert {rule.__name__ for rules in RULES.values() for rule in rules} == {name.split(",")[0] for name in LEFT}
+
+
+def telling(dtype: DType) -> np.ndarray:
+    """All values of a dtype of 16 bits at most, else those that other dtypes have not."""
+    if dtype.itemsize <= 2:
+        bits = np.arange(2 if dtype.kind == "b" else 1 << 8 * dtype.itemsize).astype(f"u{dtype.itemsize}")
+        return bits.view(dtype.numpy)
+    if dtype.is_float:
+        return np.array([nx.finfo(dtype).max, nx.finfo(dtype).smallest_normal, 1 + dtype.eps], dtype.numpy)
+    return np.array([dtype.lowest, *(2**n - 1 for n in range(dtype.digits + 1))], dtype.numpy)
+
+
+@pytest.mark.parametrize("a", ALL, ids=str)
+def test_a_dtype_widens_to_those_that_hold_its_values(a: DType) -> None:
+    x = telling(a)
+    for b in (d for d in ALL if d is not a):
+        with np.errstate(all="ignore"):
+            y = x.astype(b.numpy)
+            same = (y.astype(a.numpy) == x) & ((y < 0) == (x < 0)) | (x != x)
+        assert widens(a, b) == (b.kind != "b" and (b.is_float or not a.is_float) and bool(same.all())), b

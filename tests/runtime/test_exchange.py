@@ -10,10 +10,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from axon import _core, _exchange, nx
+from axon import _core, _exchange, dtypes, nx
+from axon.errors import DTypeError
 
-DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
-          "float64", "complex64", "complex128"]  # fmt: skip
+DTYPES = [d.name for d in dtypes.ALL if hasattr(np, d.name)]  # NumPy exports what it defines
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -118,6 +118,15 @@ except TypeError as error:
 def test_a_dtype_that_cannot_be_exchanged_is_named(dtype: Any) -> None:
     with pytest.raises(TypeError, match=f"ndarray.* of dtype {np.dtype(dtype)}.*convert"):
         _exchange.from_dlpack(np.ones(3, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("function", [_exchange.from_dlpack, nx.from_dlpack])
+def test_a_dtype_that_we_have_not_is_refused(function: Any, dtype: str) -> None:
+    with pytest.raises(DTypeError, match=f"^from_dlpack: expected a dtype of axon .*, got {dtype}; convert"):
+        function(np.ones(3, dtype))
+    with pytest.raises(ValueError, match=f"unknown dtype {dtype}"):
+        _exchange.to_dlpack(_core.Buffer(16), dtype, (1,))
 
 
 def test_an_exporter_that_misbehaves_is_refused() -> None:

@@ -10,8 +10,9 @@ extern "C" __attribute__((visibility("default"))) const axon_tile_entry* axon_wi
     append<float>(t);
     append<uint32>(t);
     append<uint64>(t);
-    t.insert(t.end(), {cast_entry<f16, float>(), cast_entry<float, f16>(), cast_entry<bf16, float>(), cast_entry<float, bf16>(),
-                       cast_entry<uint64, uint32>(), cast_entry<uint32, float>()});
+#define AXON_HALF(name, code, type, ...) cast_entry<type, float>(), cast_entry<float, type>(),
+    t.insert(t.end(), {AXON_HALVES(AXON_HALF) cast_entry<uint64, uint32>(), cast_entry<uint32, float>()});
+#undef AXON_HALF
     return t;
   }();
   *count = table.size();

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, bool_, float32
+from ..dtypes import ALL, DType, bool_, float32
 from ..errors import AxonError
 from ..nx.core.backend import running, unwatched
 from ..nx.core.op import Op, results_of
 from ..nx.core.tensor import Tensor, TensorType
+from ..nx.core.types import finfo
 from ..runtime import array_maker, computing
 
 RENAMED = {  # array-API names that a namespace may know only by NumPy's older ones
@@ -26,6 +27,8 @@ RENAMED = {  # array-API names that a namespace may know only by NumPy's older o
     "atanh": "arctanh", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift",
     "bitwise_right_shift": "right_shift", "concat": "concatenate", "pow": "power",
 }  # fmt: skip
+
+HELD = min(finfo(d).max for d in ALL if d.is_float)  # every float is finite up to here
 
 
 # Name, codes of the inputs' dtypes, of the output's -> (*inputs, output): inputs broadcast to a dense output.
@@ -121,7 +124,7 @@ class ArrayBackend:
         return method or getattr(self.xp, name)
 
     def constant(self, value: bool | int | float, type: TensorType) -> Any:
-        if not type.shape and -65504 <= value <= 65504:  # what every float holds
+        if not type.shape and -HELD <= value <= HELD:
             return computing(self.xp.asarray, value, type.dtype.numpy)
         return computing(self.xp.full, type.shape, value, type.dtype.numpy)
 
@@ -164,7 +167,7 @@ def _better(op: Op, out: DType, operands: Sequence[DType]) -> bool:
 
 def _exported(array: np.ndarray) -> np.ndarray:
     """The array, or its bits where NumPy exports no memory of the dtype."""
-    return array.view(np.uint16) if array.dtype.kind == "V" else array
+    return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
 
 
 def numpy_backend(scalars: Scalars | None = None, compiler: str | None = None) -> ArrayBackend:

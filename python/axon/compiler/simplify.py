@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType
+from ..dtypes import DType, bool_
 from ..graph.expr import Builder, Graph, Node, Value, rewrite
 from .decompose import dot_axes, dot_over, merges
 
@@ -97,12 +97,8 @@ def cast(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | Non
 def widens(a: DType, b: DType) -> bool:
     """Whether every value of dtype a is exact in b."""
     if a.is_float:
-        return b.is_float and b.itemsize > a.itemsize
-    if b.is_half or b.kind == "b":
-        return False
-    bits = {"float32": 24, "float64": 53}[b.name] if b.is_float else 8 * b.itemsize - (b.kind == "i")
-    have = 1 if a.kind == "b" else 8 * a.itemsize - (a.kind == "i")
-    return bits >= have and (a.kind != "i" or b.kind != "u")
+        return b.is_float and b.digits >= a.digits and b.bias >= a.bias
+    return b is not bool_ and b.digits >= a.digits and (a.kind != "i" or b.kind != "u")
 
 
 def same_shape(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -147,7 +143,7 @@ def permuted_operand(builder: Builder, node: Node, inputs: tuple[Value, ...]) ->
 def folded(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Arithmetic and comparison of literals is a literal, rounded as the op rounds."""
     have, out = inputs[0].type.dtype, node.types[0]
-    if have.name not in ("float32", "float64"):
+    if not have.is_float or have.is_half:
         return None
     numbers = []
     for value in inputs:

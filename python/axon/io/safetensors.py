@@ -21,12 +21,7 @@ from .. import dtypes, nx, tree
 from ..errors import DTypeError, StructureError
 from ..nx import Tensor, TensorType
 
-# What the format calls our dtypes.
-_DTYPES = {
-    "BOOL": dtypes.bool_, "I8": dtypes.int8, "I16": dtypes.int16, "I32": dtypes.int32, "I64": dtypes.int64,
-    "U8": dtypes.uint8, "U16": dtypes.uint16, "U32": dtypes.uint32, "U64": dtypes.uint64, "F16": dtypes.float16,
-    "BF16": dtypes.bfloat16, "F32": dtypes.float32, "F64": dtypes.float64,
-}  # fmt: skip
+_DTYPES = {d.short.upper(): d for d in dtypes.ALL}  # by what the format calls them
 
 
 def save(path: str | PathLike[str], tensors: Any, metadata: Mapping[str, str] | None = None) -> None:

@@ -22,7 +22,7 @@ from .core.functions import function, programmed
 from .core.number import Number, is_known
 from .core.rules import broadcast_shapes, elementwise, integer, shape_of
 from .core.tensor import Shape, Tensor, TensorType
-from .core.types import LAYOUT, finfo
+from .core.types import finfo
 from .creation import asarray, iota, tensor
 from .layout import stack, unstack
 from .rows import special
@@ -201,7 +201,7 @@ def _known(*values: Any) -> tuple[Any, ...] | None:
 
 def _unit(key: Tensor, shape: Shape, work: DType) -> Tensor:
     """The multiples of 2**-23 in [0, 1), of 2**-52 in float64, each as probable as the others."""
-    word, mantissa = uint64 if work is float64 else uint32, LAYOUT[work.name][0]
+    word, mantissa = uint64 if work is float64 else uint32, work.mantissa
     return astype(bitwise_right_shift(_bits(key, shape, word), 8 * word.itemsize - mantissa), work) * 2.0**-mantissa
 
 

@@ -3,7 +3,11 @@
 import itertools
 import operator
 import pickle
+import re
+import subprocess
+from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from axon import dtypes, nx, testing
@@ -58,6 +62,37 @@ def test_names_and_numpy(name):
     assert pickle.loads(pickle.dumps(d)) is d
     assert d.itemsize == d.numpy.itemsize
     assert d.computed_in is (nx.float32 if name in ("float16", "bfloat16") else d)
+
+
+@pytest.mark.parametrize("d", dtypes.ALL, ids=str)
+def test_what_follows_from_a_row(d):
+    if d.is_float:
+        info = ml_dtypes.finfo(d.numpy)
+        assert (d.mantissa, d.digits, d.bias, d.eps) == (info.nmant, info.nmant + 1, info.maxexp - 1, float(info.eps))
+        assert (-d.highest, d.lowest) == (-np.inf, -np.inf)
+        assert nx.finfo(d)[1:5] == tuple(float(v) for v in (info.eps, info.max, info.min, info.smallest_normal))
+    else:
+        low, high = (0, 1) if d is nx.bool else (np.iinfo(d.numpy).min, np.iinfo(d.numpy).max)
+        assert (d.mantissa, d.digits, d.lowest, d.highest) == (0, int(high).bit_length(), low, high)
+    exact = 2**d.digits - 1  # the largest integer up to which all are held
+    assert int(np.array(exact).astype(d.numpy)) == exact
+
+
+def test_the_rows_of_cpp_are_those_of_python():
+    header = Path(__file__).parents[3] / "csrc" / "kernels" / "dtypes.h"
+    text = f'#include "{header}"\n#define ROW(...) [__VA_ARGS__]\nAXON_DTYPES(ROW) | AXON_HALVES(ROW)'
+    made = subprocess.run(["g++", "-E", "-P", "-x", "c++", "-"], input=text, capture_output=True, text=True, check=True)
+    found, halves = (re.findall(r"\[(.+?), (.+?), (.+?), (.+?), (.+?)\]", part) for part in made.stdout.split("|"))
+    kinds = {"Bool": "b", "Int": "i", "UInt": "u", "Float": "f", "Bfloat": "f"}
+    assert [(name, short, kinds[kind], int(size)) for name, short, _, kind, size in found] == [
+        (d.name, "b8" if d is nx.bool else d.short, d.kind, d.itemsize) for d in dtypes.ALL
+    ]
+    assert [d.code for d in dtypes.ALL] == [*range(len(found))]
+    # Integers are called by their names, which lanes.h declares to be of these types.
+    assert [d.name if d.is_integer else ctype for d, (_, _, ctype, *_) in zip(dtypes.ALL, found)] == [
+        d.ctype for d in dtypes.ALL
+    ]
+    assert [name for name, *_ in halves] == [d.name for d in dtypes.ALL if d.is_half]
 
 
 def test_unknown_dtypes_are_named():

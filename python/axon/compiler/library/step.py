@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...dtypes import DType
+from ...dtypes import ALL, DType, bool_
 from ...graph.expr import Node
 
 Ints = Sequence[int]
@@ -44,12 +44,12 @@ class Library:
     moved: Callable[[Ints], int] | None = None  # bytes that it reads and writes; its operands' unless given
 
 
-NUMBERS = range(1, 13)  # codes of what csrc/cpu computes with (`with_number` of dtype.h): int8 to float64
+NUMBERS = {d for d in ALL if d is not bool_}  # what csrc/cpu computes with (`with_number` of dtype.h)
 
 
 def same_number(*dtypes: DType) -> bool:
     """Whether all dtypes are one, and a number."""
-    return len(set(dtypes)) == 1 and dtypes[0].code in NUMBERS
+    return len(set(dtypes)) == 1 and dtypes[0] in NUMBERS
 
 
 def label(node: Node) -> str:

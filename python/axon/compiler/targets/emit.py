@@ -11,17 +11,10 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ...dtypes import DType, bfloat16, bool_, float16, float32, float64
+from ...dtypes import DType, bool_, float32
 from ...nx.core.combine import COMBINES
 from ...nx.core.op import TABLE
 from ..kernels.kernel import For, Instr, Kernel, Reduce, Stmt, Tree
-
-CTYPES = {bool_: "bool", float16: "f16", bfloat16: "bf16", float32: "float", float64: "double"}
-
-
-def ctype(dtype: DType) -> str:
-    """The element type's name in csrc/kernels/lanes.h."""
-    return CTYPES.get(dtype, dtype.name)
 
 
 def constant(value: bool | int | float, dtype: DType) -> str:
@@ -29,7 +22,7 @@ def constant(value: bool | int | float, dtype: DType) -> str:
     if dtype is bool_:
         return str(bool(value)).lower()
     if dtype.is_integer:
-        return f"lowest<{ctype(dtype)}>" if value == dtype.lowest else f"{ctype(dtype)}({value}u)"
+        return f"lowest<{dtype.ctype}>" if value == dtype.lowest else f"{dtype.ctype}({value}u)"
     suffix = "f" if dtype is float32 else ""
     if math.isinf(value):
         return ("-" if value < 0 else "") + "INFINITE"
@@ -110,10 +103,10 @@ class Emitter:
         """Base addresses and literals as locals; the formats say where a pointer and a literal's slot are."""
         for slot, k in enumerate(self.kernel.pointers):
             operand = self.kernel.operands[k]
-            type_ = ("const " if operand.space == "in" else "") + ctype(operand.dtype)
+            type_ = ("const " if operand.space == "in" else "") + operand.dtype.ctype
             self.line(f"{type_}* const b{k} = reinterpret_cast<{type_}*>({pointer.format(slot=slot, k=k)}) + o{k};")
         for k, dtype in enumerate(self.kernel.literals):
-            self.line(f"const auto c{k} = literal<{ctype(dtype)}>({literal.format(k=k)});")
+            self.line(f"const auto c{k} = literal<{dtype.ctype}>({literal.format(k=k)});")
 
     def opening(self) -> None:
         """The text before the function: the header, and a fold type F<first result> for every reduction. Equal ones are
@@ -124,7 +117,7 @@ class Emitter:
         self.line(f"namespace {self.symbol}_ {{")
         self.line("using namespace axon;")
         for r in folds:
-            how, type_ = COMBINES[r.combine], ctype(r.dtypes[0])
+            how, type_ = COMBINES[r.combine], r.dtypes[0].ctype
             start = constant(how.identity(r.dtypes[0]), r.dtypes[0])
             head, given = (r.combine.upper(), start) if how.index else ("FOLD", f"{r.combine}, {start}")
             name, same = r.results[0], known.setdefault(f"{head} {type_} {given}", r.results[0])
@@ -208,7 +201,7 @@ class Emitter:
             if s.id not in chosen:
                 self.instr(s, True)
                 continue
-            self.line(f"lanes<{ctype(s.dtype)}> v{s.id};")
+            self.line(f"lanes<{s.dtype.ctype}> v{s.id};")
             for k, head in ((1, f"if ({self.truths[s.args[0]]})"), (2, "else")):
                 with self.block(head):
                     self.choose(instrs, sides, (s.id, k))
@@ -236,7 +229,7 @@ class Emitter:
             case "offset":
                 text = self.offset(s, inner)
             case "cast":
-                text = f"axon::cast<{ctype(s.dtype)}>({self.names[s.args[0]]})"
+                text = f"axon::cast<{s.dtype.ctype}>({self.names[s.args[0]]})"
             case _:
                 if s.op == "logical_and" and all(a in self.truths for a in s.args):
                     self.truths[s.id] = " && ".join(self.truths[a] for a in s.args)
@@ -259,7 +252,7 @@ class Emitter:
     def load(self, s: Instr, inner: bool) -> str:
         text = self.read(self.addresses[s.attr], self.moving(s, inner), self.stride(s.attr))
         conditions = [self.truths.get(a, f"front({self.names[a]})") for a in s.args]
-        return f"{' && '.join(conditions)} ? {text} : lanes<{ctype(s.dtype)}>{{}}" if conditions else text
+        return f"{' && '.join(conditions)} ? {text} : lanes<{s.dtype.ctype}>{{}}" if conditions else text
 
     def read(self, at: str, char: str, step: str) -> str:
         """A vector from an address that moves with inner as `char` says."""

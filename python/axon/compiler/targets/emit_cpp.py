@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..kernels.kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Reduce, Stmt, Tree
-from .emit import Emitter, cheap, ctype, reductions
+from .emit import Emitter, cheap, reductions
 
 # Where the accumulators of the vector at i are.
 ROW, COLUMN = "(i & (ROW_LANES - 1)) / W", "(i - low) / W"
@@ -98,7 +98,7 @@ class CppEmitter(Emitter):
         self.line("[[maybe_unused]] char* memory = scratch;")
         for k, operand in enumerate(self.kernel.operands):
             if operand.space == "scratch":
-                self.line(f"auto* const p{k} = take<{ctype(operand.dtype)}>(memory, high);")
+                self.line(f"auto* const p{k} = take<{operand.dtype.ctype}>(memory, high);")
 
     # statements
 
@@ -137,7 +137,7 @@ class CppEmitter(Emitter):
                 continue
             seen.add(s.attr)
             if not column:
-                self.line(f"soon({self.addresses[s.attr]} + i + STREAM_AHEAD<{ctype(operand.dtype)}>);")
+                self.line(f"soon({self.addresses[s.attr]} + i + STREAM_AHEAD<{operand.dtype.ctype}>);")
             elif operand.access[kernel.reduced] == "s":
                 self.line(f"soon({self.addresses[s.attr]} + i + ROWS_AHEAD * s{s.attr}_{kernel.reduced});")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ..kernels.kernel import For, Instr, Kernel, Reduce, Stmt, Tree
-from .emit import Emitter, ctype
+from .emit import Emitter
 
 
 def emit_cuda(kernel: Kernel, symbol: str) -> str:
@@ -65,7 +65,7 @@ class CudaEmitter(Emitter):
         if kept:
             self.line("char* memory = scratch + thread / 32 * scratch_bytes;")
         for k, operand in kept:
-            type_ = ctype(operand.dtype)
+            type_ = operand.dtype.ctype
             self.line(f"{type_}* const p{k} = take<{type_}>(memory, n{self.kernel.inner});")
 
     # statements

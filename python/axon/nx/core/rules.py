@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...dtypes import DType, bool_, float32, int32, int64, result_type, uint32, uint64
+from ...dtypes import ALL, CATEGORIES, KINDS, DType, bool_, float32, int32, int64, promote, result_type, uint32, uint64
 from ...errors import DTypeError, ShapeError
 from .attributes import axes, each, opaque
 from .declare import declaring
@@ -22,24 +22,24 @@ from .tensor import Names, Shape, TensorType
 Settled = tuple[Shape, Names, Mapping[str, Any]]
 OneDType = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType]]  # a dtype rule of one result
 
-KINDS = {"b": "bool", "i": "signed", "u": "unsigned", "f": "floating"}
-
 
 # Dtypes
 
 
-def promoting(kinds: str, *, out: DType | None = None, instead: str = "") -> OneDType:
-    """A rule: operands are cast to their common dtype, whose kind must be one of `kinds`; the result is of dtype `out`,
-    or of theirs."""
+def promoting(*categories: str, out: DType | None = None, instead: str = "") -> OneDType:
+    """A rule: operands are cast to their common dtype, which must be of one of these categories; the result is of dtype
+    `out`, or of theirs."""
+    kinds = "".join(CATEGORIES[c] for c in categories)
+    named = [KINDS[k] for k in dict.fromkeys(d.kind for d in ALL) if k in kinds]
 
     def rule(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
         common = common_dtype(name, operands)
         if common.kind not in kinds:
-            allowed = ", ".join(KINDS[k] for k in kinds)
+            allowed = ", ".join(named)
             raise DTypeError(f"{name}: expected dtypes of kind {allowed}, got {_listed(operands)}; {instead}")
         return (common,) * len(operands), out or common
 
-    takes = "any dtype" if kinds == "biuf" else " or ".join(KINDS[k] for k in kinds) + " dtypes"
+    takes = "any dtype" if all(d.kind in kinds for d in ALL) else " or ".join(named) + " dtypes"
     rule.__doc__ = f"Takes {takes}; the result is {out or 'of the common dtype'}."
     return rule
 
@@ -57,15 +57,15 @@ def _listed(operands: Sequence[DType | type]) -> str:
 
 
 _CAST = "cast with astype first"
-anything = promoting("biuf")
-numeric = promoting("iuf", instead="use the logical functions for bool, or cast with astype first")
-integral = promoting("iu", instead=_CAST)
-bitwise = promoting("biu", instead="use the logical functions, or cast with astype first")
-floats = promoting("f", instead=_CAST)
-signs = promoting("f", out=bool_, instead="compare integers with 0 instead")
-equality = promoting("biuf", out=bool_)
-ordering = promoting("iuf", out=bool_, instead=_CAST)
-position = promoting("iuf", out=int32, instead=_CAST)
+anything = promoting("bool", "numeric")
+numeric = promoting("numeric", instead="use the logical functions for bool, or cast with astype first")
+integral = promoting("integral", instead=_CAST)
+bitwise = promoting("bool", "integral", instead="use the logical functions, or cast with astype first")
+floats = promoting("real floating", instead=_CAST)
+signs = promoting("real floating", out=bool_, instead="compare integers with 0 instead")
+equality = promoting("bool", "numeric", out=bool_)
+ordering = promoting("integral", "real floating", out=bool_, instead=_CAST)
+position = promoting("integral", "real floating", out=int32, instead=_CAST)
 
 
 def floating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
@@ -102,10 +102,8 @@ def choice(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ..
 def accumulating(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
     """Takes any dtype; bool and small integers are widened to int32 (uint32 if unsigned) before they are combined."""
     common = common_dtype(name, operands)
-    if common.kind in "bi":
-        common = int64 if common is int64 else int32
-    elif common.kind == "u":
-        common = uint64 if common is uint64 else uint32
+    if not common.is_float:
+        common = promote(common, uint32 if common.kind == "u" else int32)
     return (common,) * len(operands), common
 
 
@@ -138,7 +136,7 @@ def index_dtype(dtype: DType, name: str = "indexing") -> DType:
     """The signed dtype that indices of a dtype are read in; DTypeError for uint64, which would wrap."""
     if not dtype.is_integer or dtype is uint64:
         raise DTypeError(f"{name}: expected integer indices that int64 holds, got {dtype}; cast them with astype first")
-    return int64 if dtype.itemsize == 8 or dtype is uint32 else int32
+    return int64 if dtype.digits > int32.digits else int32
 
 
 # Axes and attributes

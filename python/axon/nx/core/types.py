@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...dtypes import DType, DTypeLike, promote
+from ...dtypes import CATEGORIES, DType, DTypeLike, promote
 from ...dtypes import dtype as to_dtype
 from ...dtypes import result_type as result_of
 from ...errors import DTypeError
 from .number import scalar_type
-
-LAYOUT = {"float16": (10, 15), "bfloat16": (7, 127), "float32": (23, 127), "float64": (52, 1023)}  # mantissa bits, bias
-KINDS = {
-    "bool": "b",
-    "signed integer": "i",
-    "unsigned integer": "u",
-    "integral": "iu",
-    "real floating": "f",
-    "complex floating": "c",
-    "numeric": "iufc",
-}
 
 
 class FloatInfo(NamedTuple):
@@ -51,10 +40,8 @@ def finfo(dtype: Any, /) -> FloatInfo:
     found = _of(dtype)
     if not found.is_float:
         raise DTypeError(f"finfo: expected a floating dtype, got {found}; use iinfo for integers")
-    mantissa, bias = LAYOUT[found.name]
-    eps = 2.0**-mantissa
-    largest = (2 - eps) * 2.0**bias
-    return FloatInfo(8 * found.itemsize, eps, largest, -largest, 2.0 ** (1 - bias), found)
+    largest = (2 - found.eps) * 2.0**found.bias
+    return FloatInfo(8 * found.itemsize, found.eps, largest, -largest, 2.0 ** (1 - found.bias), found)
 
 
 def iinfo(dtype: Any, /) -> IntInfo:
@@ -82,8 +69,8 @@ def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...], /) -> boo
     """
     if isinstance(kind, tuple):
         return any(isdtype(dtype, k) for k in kind)
-    if isinstance(kind, str) and kind in KINDS:
-        return to_dtype(dtype).kind in KINDS[kind]
+    if isinstance(kind, str) and kind in CATEGORIES:
+        return to_dtype(dtype).kind in CATEGORIES[kind]
     return to_dtype(dtype) is to_dtype(kind)
 
 
