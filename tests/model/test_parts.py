@@ -109,6 +109,21 @@ def test_counts_come_from_the_row_or_from_shapes() -> None:
         predicted(parts[2].relu())
 
 
+def test_each_layer_is_run_once_for_the_parts_of_all() -> None:
+    runs: list[int] = []
+
+    def step(h: nx.Tensor, c: nx.Tensor) -> Any:
+        runs.append(0)
+        return h + c, h - c
+
+    h, c = input("h", shape=(None, 4)), input("c", shape=(None, 4))
+    for _ in range(20):
+        h, c = h.nx(step, c)
+        h = h.tanh()
+    assert len(runs) == 40, "once for each batch that is tried"
+    assert output(h).shape == (None, 4) and repr(h.nodes[-2]).startswith("<Node nx, made at ")
+
+
 @pytest.mark.parametrize(
     ("take", "error", "said"),
     [
@@ -335,5 +350,5 @@ def test_paths() -> None:
     paths, leaves = zip(*paths_of(nested))
     assert paths == (("a", 0), ("a", 1, 0), ("a", 1, 1, "b"), ("c",)) and leaves == (1, 2, 3, 4)
     assert assembled(leaves, paths) == {"a": (1, (2, {"b": 3})), "c": 4}
-    assert [pick(nested, path, "") for path in paths] == list(leaves)
+    assert [pick(nested, path, str) for path in paths] == list(leaves)
     assert layers.find("walk") is layers.OWN[f"{__name__}.walk"]

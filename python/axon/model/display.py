@@ -62,7 +62,7 @@ def _windows(node: Node, model: Model, layouts: Mapping[str, Layout]) -> str:
     if "kernel_size" not in node.options or not layouts:
         return ""
     parent = node.parents[0]
-    shape = pick(layouts[model.names[parent.node]].output, parent.path, "").shape
+    shape = pick(layouts[model.names[parent.node]].output, parent.path, node.op.__str__).shape
     channels = shape[1 if node.options.get("channels") == "first" else -1]
     return "" if len(shape) == 4 else f", {len(shape) - 2}-d over {channels} channels"
 

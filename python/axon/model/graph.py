@@ -47,7 +47,8 @@ class Node(Value):
         return self.layer.name
 
     def __repr__(self) -> str:
-        return f"<Node {self.given_name or ''}({self.op}, made at {self.source})>"
+        name = f" {self.given_name!r}" if self.given_name else ""
+        return f"<Node {self.op}{name}, made at {self.source}>"
 
 
 @tree.atom
@@ -140,24 +141,23 @@ class Model(Value, Methods):
     def __getitem__(self, key: int | str) -> Model:
         from .shapes import results
 
-        known, where = results(self), place(self.node, self.name) + show(self.path)
-        path = (*self.path, key_of(known, key, where))
+        path = (*self.path, key_of(results(self), key, where(self), self.path))
         return _inside(self, path) if self.layer is CONTAINER else Model(self.node, path)
 
     def __iter__(self) -> Iterator[Model]:
         from .shapes import results
 
-        known, where = results(self), place(self.node, self.name) + show(self.path)
+        known, which = results(self), where(self)() + show(self.path)
         if known is ...:
             raise TypeError(
-                f"{where}: expected a layer that is known to give several results, got one whose inputs' shapes are "
+                f"{which}: expected a layer that is known to give several results, got one whose inputs' shapes are "
                 f"not known; take them one by one, as model[0], or declare them: @layer(results=...)"
             )
         if isinstance(known, dict) or not is_several(known):
             got, advice = "one tensor", "a layer of your own takes it apart: model.nx(lambda x: (x[0], x[1]))"
             if is_several(known):
                 got, advice = counted(known), f"take them by name, as model[{next(iter(known))!r}]"
-            raise TypeError(f"{where}: expected several results by number, got {got}; {advice}")
+            raise TypeError(f"{which}: expected several results by number, got {got}; {advice}")
         return iter([self[number] for number in range(len(known))])
 
     def nx(self, function: Callable[..., Any], *others: Model, name: str | None = None) -> Model:
@@ -246,6 +246,11 @@ def in_table(node: Node) -> bool:
 def place(node: Node, name: str) -> str:
     """Which layer, for an error's text."""
     return f"layer {name} ({node.op}, made at {node.source})"
+
+
+def where(model: Model) -> Callable[[], str]:
+    """Which layer is the last, for an error's text, if it comes to that."""
+    return lambda: place(model.node, model.name)
 
 
 def _made_again(rows: Sequence[tuple[Any, ...]], path: Path) -> Model:

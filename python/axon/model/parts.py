@@ -3,7 +3,7 @@ has run, `...` stands for what is not known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import tree
@@ -21,37 +21,40 @@ def show(path: Path) -> str:
     return "".join(f"[{key!r}]" for key in path)
 
 
-def key_of(results: Any, key: Any, where: str) -> int | str:
-    """The key as it stands in a path: a number from 0, or a name. TypeError, IndexError or KeyError say `where` there
-    is no such part, and what there is."""
+def key_of(results: Any, key: Any, where: Callable[[], str], path: Path = ()) -> int | str:
+    """The key as it stands in a path: a number from 0, or a name. TypeError, IndexError or KeyError say where there is
+    no such part (`path`, of the layer that `where` gives), and what there is."""
     if results is ... and isinstance(key, (int, str)):
         return key
     if not is_several(results):
         raise TypeError(
-            f"{where}: expected a layer of several results, got one tensor{_of(results)}, at {show((key,))}; a layer "
-            f"of your own takes elements of it: model.nx(lambda x: x[0])"
+            f"{where()}{show(path)}: expected a layer of several results, got one tensor{_of(results)}, at "
+            f"{show((key,))}; a layer of your own takes elements of it: model.nx(lambda x: x[0])"
         )
     if isinstance(results, dict):
         if isinstance(key, str) and key in results:
             return key
-        raise KeyError(none_of(where, results, key))
+        raise KeyError(none_of(where() + show(path), results, key))
     if key in (names := getattr(results, "_fields", ())):
         return names.index(key)
     if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise TypeError(f"{where}: expected a number, 0 to {len(results) - 1}, got {key!r}; take one part at a time")
+        raise TypeError(
+            f"{where()}{show(path)}: expected a number, 0 to {len(results) - 1}, got {key!r}; take one part at a time"
+        )
     number = key.__index__()
     if not -len(results) <= number < len(results):
         raise IndexError(
-            f"{where}: expected a number from 0 to {len(results) - 1}, got {number}; it gives {counted(results)}"
+            f"{where()}{show(path)}: expected a number from 0 to {len(results) - 1}, got {number}; it gives "
+            f"{counted(results)}"
         )
     return number % len(results)
 
 
-def pick(results: Any, path: Path, where: str) -> Any:
+def pick(results: Any, path: Path, where: Callable[[], str]) -> Any:
     """The part at the end of a path. Errors as those of `key_of`."""
     for at, key in enumerate(path):
         if results is not ...:
-            results = results[key_of(results, key, where + show(path[:at]))]
+            results = results[key_of(results, key, where, path[:at])]
     return results
 
 

@@ -26,7 +26,7 @@ class Values(Mapping[Model, Any]):
 
     def __getitem__(self, model: Model) -> Any:
         found = self._found[model.node]
-        return pick(found, model.path, place(model.node, self._names[model.node])) if model.path else found
+        return pick(found, model.path, lambda: place(model.node, self._names[model.node]))
 
     def __iter__(self) -> Iterator[Model]:
         return map(Model, self._found)
@@ -42,9 +42,12 @@ class Outputs(NamedTuple):
     state: Tensors
 
 
-def run(model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode) -> Outputs:
-    """Carry out every layer of the model, each once. Meant for a trace, where what nobody reads costs nothing."""
-    found: dict[Node, Any] = {node: inputs[name] for name, node in model.inputs.items()}
+def run(
+    model: Model, inputs: Mapping[str, Tensor], fetch: Fetch, mode: Mode, known: Mapping[Node, Any] | None = None
+) -> Outputs:
+    """Carry out every layer of the model, each once, but those of which it is known what they give. Meant for a trace,
+    where what nobody reads costs nothing."""
+    found: dict[Node, Any] = {**{node: inputs[name] for name, node in model.inputs.items()}, **(known or {})}
     values = Values(model.names, found)
     state: Tensors = {}
     for node in model.nodes:

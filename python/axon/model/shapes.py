@@ -12,7 +12,7 @@ from ..errors import AxonError, ShapeError
 from ..graph.trace import trace
 from ..layers import Spec
 from ..nx import Tensor, TensorType
-from .graph import Model, Shape, place
+from .graph import Model, Node, Shape, place, where
 from .inputs import by_name, check_shape
 from .parts import pick
 from .run import run
@@ -71,9 +71,9 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
     if template is not None:
-        return _inferred(model, arrays("template", template))
+        return _inferred(model, arrays("template", template), kept=False)
     kept = model.node.__dict__  # by the node, which never changes
-    return kept.get("_layouts") or kept.setdefault("_layouts", _inferred(model, None))
+    return kept.get("_layouts") or kept.setdefault("_layouts", _inferred(model, None, kept=False))
 
 
 def results(model: Model) -> Any:
@@ -81,27 +81,27 @@ def results(model: Model) -> Any:
     has, as leaves; `...` where nothing is known."""
     known = model.layer.structure(model.options)
     if known is None:
-        known = ... if needs_template(model) else infer(model)[model.name].output
-    return pick(known, model.path, place(model.node, model.name))
+        known = ... if needs_template(model) else _inferred(model, None, kept=True)[model.name].output
+    return pick(known, model.path, where(model))
 
 
 def output(model: Model, template: Any = None) -> Any:
     """The Result of a model, or containers of such. Raises what `infer` raises."""
-    return pick(infer(model, template)[model.name].output, model.path, place(model.node, model.name))
+    return pick(infer(model, template)[model.name].output, model.path, where(model))
 
 
-def _inferred(model: Model, template: Any) -> dict[str, Layout]:
+def _inferred(model: Model, template: Any, kept: bool) -> dict[str, Layout]:
     small_types, large_types = (input_types(model, template, batch) for batch in BATCHES)
     try:
-        small = _layouts(model, small_types)
-        large = small if large_types == small_types else _layouts(model, large_types)
+        small = _layouts(model, small_types, BATCHES[0] if kept else None)
+        large = small if large_types == small_types else _layouts(model, large_types, BATCHES[1] if kept else None)
     except AxonError as error:
         raise (
             error if template is not None else type(error)(f"{error} (an unknown batch was taken as {BATCHES[0]})")
         ) from None
     found = {}
     for node, name in model.names.items():
-        one, other = small[name], large[name]
+        one, other = small[node], large[node]
         if _fixed(one) != _fixed(other):
             raise ShapeError(
                 f"{place(node, name)}: expected a rank and parameters that do not depend on the batch, got "
@@ -112,9 +112,9 @@ def _inferred(model: Model, template: Any) -> dict[str, Layout]:
     return found
 
 
-def _either(one: Result, other: Result) -> Result:
+def _either(one: TensorType, other: TensorType) -> Result:
     """What is known of a result for all batches, where it is known for two."""
-    return one._replace(shape=tuple(a if a == b else None for a, b in zip(one.shape, other.shape)))
+    return Result(tuple(a if a == b else None for a, b in zip(one.shape, other.shape)), one.dtype)
 
 
 def _fixed(layout: Layout) -> dict[str, Any]:
@@ -123,20 +123,27 @@ def _fixed(layout: Layout) -> dict[str, Any]:
     return {"rank": rank, **{name: spec.shape for name, spec in layout.parameters.items()}}
 
 
-def _layouts(model: Model, types: Mapping[str, TensorType]) -> dict[str, Layout]:
-    found: dict[str, dict[str, Spec]] = {}
+def _layouts(model: Model, types: Mapping[str, TensorType], batch: int | None) -> dict[Node, Layout]:
+    """The layout of each layer, with types as outputs, for inputs of these types. With a batch, from which all types
+    follow, they are kept by the nodes: a model that grows by parts of its layers is walked once for all parts."""
+    known: dict[Node, Layout] = {n: n.__dict__[f"_{batch}"] for n in model.nodes if f"_{batch}" in n.__dict__}
+    new = [node for node in model.nodes if node not in known]
+    edge = [node for node in dict.fromkeys(p.node for n in new for p in n.parents) if node in known]
+    specs: dict[str, dict[str, Spec]] = {}
 
-    def fetch(name: str, specs: dict[str, Spec]) -> dict[str, Tensor]:
-        found[name] = specs
-        return {p: nx.zeros(s.shape, dtype=s.dtype) for p, s in specs.items()}
+    def fetch(name: str, asked: dict[str, Spec]) -> dict[str, Tensor]:
+        specs[name] = asked
+        return {p: nx.zeros(s.shape, dtype=s.dtype) for p, s in asked.items()}
 
-    layouts: dict[str, Layout] = {}
-
-    def walk(inputs: Mapping[str, Tensor]) -> tuple[()]:
-        for layer, value in run(model, inputs, fetch, "inference").values.items():
-            name = model.names[layer.node]
-            layouts[name] = Layout(tree.map(lambda t: Result(t.shape, t.dtype), value), found.get(name, {}))
+    def walk(inputs: Mapping[str, Tensor], before: list[Any]) -> tuple[()]:
+        done = run(model, inputs, fetch, "inference", {**dict.fromkeys(known), **dict(zip(edge, before))})
+        for node in new:
+            known[node] = Layout(tree.map(lambda t: t.type, done.values[Model(node)]), specs.get(model.names[node], {}))
         return ()
 
-    trace(walk, (dict(types),))
-    return layouts
+    if new:
+        trace(walk, (dict(types), [known[node].output for node in edge]))
+    if batch is not None:
+        for node in new:
+            node.__dict__[f"_{batch}"] = known[node]
+    return known
