@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from axon import activations, initializers, layers, losses, metrics, nx, optimizers, schedules, tree, updates
 from axon.defn import jit
-from axon.model.graph import model_function
+from axon.model.making import function_of
 from axon.options import plain, plain_options
 
 KINDS: dict[str, Any] = {
@@ -66,7 +66,7 @@ FUNCTIONS: list[tuple[Any, dict[str, float]]] = [
     (lambda **o: layers.batch_norm(one, one, zero, zero, one, mode="train", **o), {"epsilon": 0.25, "momentum": 0.5}),
     (lambda **o: predicted(axon.input("x", shape=(None, 1)).leaky_relu(**o)), {"alpha": 0.5}),
     (
-        lambda **o: predicted(model_function(layers.describe(scaled))(axon.input("x", shape=(None, 1)), **o)),
+        lambda **o: predicted(function_of(layers.describe(scaled))(axon.input("x", shape=(None, 1)), **o)),
         {"by": 0.5},
     ),
 ]

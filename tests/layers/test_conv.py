@@ -264,7 +264,7 @@ WRONG: dict[str, tuple[type[Exception], str, Any]] = {
     "sizes": (ShapeError, "kernel_size as a number or 2 of them", lambda: image(8, 8, 3).depthwise_conv(2, (3, 3, 3))),
     "rank": (
         ShapeError,
-        r"separable_conv2d: expected images \[batch, height, width, channels\], got float32\[2, 8, 3\]",
+        r"layer separable_conv2d_0 .*: expected images \[batch, height, width, channels\], got float32\[2, 8, 3\]",
         lambda: image(8, 3).separable_conv2d(1, 3),
     ),
     "rank first": (

@@ -133,6 +133,44 @@ def test_a_declaration_that_is_run_again_replaces_the_first() -> None:
         assert axon.predict(made, axon.init(made), nx.ones((1, 2)), compiler="evaluate").tolist() == [[factor, factor]]
 
 
+IMAGES = nx.ones((1, 4, 4, 2))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: layers.max_pool(nx.ones(3), kernel_size=2),
+        lambda: layers.max_pool(IMAGES, kernel_size=(2, 2, 2)),
+        lambda: layers.max_pool(IMAGES, kernel_size=2, channels="middle"),  # type: ignore[arg-type]
+        lambda: layers.adaptive_avg_pool(IMAGES, output_size=9),
+        lambda: layers.flatten(nx.ones(())),
+        lambda: layers.dense(IMAGES, nx.ones((3, 1))),
+        lambda: layers.conv(IMAGES, nx.ones((3, 3, 3, 1))),
+        lambda: layers.concatenate(IMAGES, nx.ones(3)),
+        lambda: layers.add(IMAGES, nx.ones(3)),
+        lambda: layers.batch_norm(IMAGES, channels="middle"),  # type: ignore[arg-type]
+        lambda: layers.dropout(IMAGES, nx.random.key(0), rate=2.0),
+    ],
+)
+def test_errors_of_a_layer_that_is_used_alone_begin_with_its_name(call: Any) -> None:
+    name = call.__code__.co_names[1]
+    with pytest.raises((ValueError, TypeError, IndexError), match=f"^{name}: "):
+        call()
+
+
+def test_errors_of_ones_own_layer_have_its_name_where_they_are_of_tensors() -> None:
+    @layer()
+    def mine(x: Tensor, *, strict: bool = False) -> Tensor:
+        if strict:
+            raise ValueError("as it is")
+        return x + nx.ones(7)
+
+    with pytest.raises(ShapeError, match=r"^mine: add: "):
+        mine(nx.ones(3))
+    with pytest.raises(ValueError, match=r"^as it is$"):
+        mine(nx.ones(3), strict=True)
+
+
 @pytest.mark.parametrize("units", [0, -1, 2.5, "3"])
 def test_parameters_have_whole_sizes_above_zero(units: object) -> None:
     with pytest.raises(ShapeError, match=r"expected whole sizes above 0 for kernel, got \(4, "):

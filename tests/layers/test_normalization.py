@@ -292,7 +292,7 @@ REFUSED = [
     (
         lambda: build(input(shape=(None, 6)).group_norm()),
         ValueError,
-        "layer group_norm_0 .*: group_norm: expected one of num_groups",
+        "layer group_norm_0 .*: expected one of num_groups",
     ),
 ]
 

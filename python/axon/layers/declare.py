@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from .. import initializers
 from ..dtypes import DType, float32
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..initializers import Initializer
 from ..nx import Tensor, TensorType
 from ..options import plain_options
@@ -211,7 +211,7 @@ def layer(gives: Gives | None = None, /, *, results: Any = None, **parameters: P
 
     def declare(function: F) -> F:
         signature = inspect.signature(function).parameters.values()
-        function = plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY])  # type: ignore[assignment]
+        function = _naming(plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY]))  # type: ignore[assignment]
         found = describe(function, parameters, gives, results)
         if "name" in {*found.options, *found.building}:
             raise ValueError(f"layer {found.name}: expected options beside name, which every layer has; rename it")
@@ -220,6 +220,23 @@ def layer(gives: Gives | None = None, /, *, results: Any = None, **parameters: P
         return function if ours else _of_models_too(found)  # type: ignore[return-value]
 
     return declare
+
+
+def _naming(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a layer's errors begin with its name, where something that it is made of found them."""
+    name = function.__name__
+    named = (ShapeError, DTypeError, IndexError, *((ValueError, TypeError) if is_ours(function) else ()))
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except named as error:
+            if type(error) in named and not str(error).startswith(f"{name}: "):
+                error.args = (f"{name}: {error}",)
+            raise
+
+    return run
 
 
 def _of_models_too(row: Layer) -> Callable[..., Any]:

@@ -109,6 +109,6 @@ def _blaming(node: Node, name: str, ours: bool) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, AxonError) or (ours and type(error) in (ValueError, TypeError)):
-            raise type(error)(f"{place(node, name)}: {error}") from error
+            raise type(error)(f"{place(node, name)}: {str(error).removeprefix(f'{node.op}: ')}") from error
         error.add_note(f"in {place(node, name)}")
         raise
