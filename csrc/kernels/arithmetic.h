@@ -1,4 +1,5 @@
-// Arithmetic, comparisons and logic, for lanes of any type they make sense for. Integers wrap at their width.
+// Arithmetic, for lanes of any type it makes sense for. Integers wrap at their width. What a target defines itself
+// (sqrt, fma, rounding, bits) has its lines here.
 #ifndef AXON_ARITHMETIC_H
 #define AXON_ARITHMETIC_H
 
@@ -40,36 +41,6 @@ template <Real V> AXON_FN V rsqrt(V x) { return 1 / sqrt(x); }
 template <class V> AXON_FN V positive(V a) { return a; }
 template <class V> AXON_FN V square(V a) { return multiply(a, a); }
 
-template <class V> AXON_FN Mask equal(V a, V b) { return Mask(eq(a, b)); }
-template <class V> AXON_FN Mask not_equal(V a, V b) { return Mask(ne(a, b)); }
-template <class V> AXON_FN Mask less(V a, V b) { return Mask(lt(a, b)); }
-template <class V> AXON_FN Mask less_equal(V a, V b) { return Mask(le(a, b)); }
-template <class V> AXON_FN Mask greater(V a, V b) { return Mask(lt(b, a)); }
-template <class V> AXON_FN Mask greater_equal(V a, V b) { return Mask(le(b, a)); }
-template <class V> AXON_FN V where(Mask m, V a, V b) { return select(m, a, b); }
-
-#if AXON_LANES == 1
-AXON_FN bool bitwise_and(bool a, bool b) { return a && b; }
-AXON_FN bool bitwise_or(bool a, bool b) { return a || b; }
-AXON_FN bool bitwise_xor(bool a, bool b) { return a != b; }
-AXON_FN bool bitwise_invert(bool a) { return !a; }
-#else
-AXON_FN Mask equal(Mask a, Mask b) { return Mask(~(a.m ^ b.m)); }
-AXON_FN Mask not_equal(Mask a, Mask b) { return Mask(a.m ^ b.m); }
-AXON_FN Mask bitwise_and(Mask a, Mask b) { return Mask(a.m & b.m); }
-AXON_FN Mask bitwise_or(Mask a, Mask b) { return Mask(a.m | b.m); }
-AXON_FN Mask bitwise_xor(Mask a, Mask b) { return Mask(a.m ^ b.m); }
-AXON_FN Mask bitwise_invert(Mask a) { return Mask(~a.m); }
-#endif
-template <class V> AXON_FN V bitwise_and(V a, V b) { return V(a & b); }
-template <class V> AXON_FN V bitwise_or(V a, V b) { return V(a | b); }
-template <class V> AXON_FN V bitwise_xor(V a, V b) { return V(a ^ b); }
-template <class V> AXON_FN V bitwise_invert(V a) { return V(~a); }
-AXON_FN Mask logical_and(Mask a, Mask b) { return bitwise_and(a, b); }
-AXON_FN Mask logical_or(Mask a, Mask b) { return bitwise_or(a, b); }
-AXON_FN Mask logical_xor(Mask a, Mask b) { return bitwise_xor(a, b); }
-AXON_FN Mask logical_not(Mask a) { return bitwise_invert(a); }
-
 // NaN if either is; b where they are equal.
 template <class V> AXON_FN V maximum(V a, V b) {
   V larger = pick(lt(b, a), a, b);
@@ -95,7 +66,6 @@ template <class V> AXON_FN V abs(V x) {
   else return x;
 }
 template <Real V> AXON_FN V copysign(V x, V y) { return from_bits(magnitude(x) | sign_bit(y)); }
-template <Real V> AXON_FN Mask signbit(V x) { return Mask(ne(sign_bit(x), all<uint_lanes<V>>(0))); }
 
 // -1, 0 or 1; of NaN, itself.
 template <class V> AXON_FN V sign(V x) {
@@ -104,10 +74,6 @@ template <class V> AXON_FN V sign(V x) {
   else if constexpr (is_signed<element<V>>) return pick(lt(x, zero), all<V>(-1), positive_or_zero);
   else return positive_or_zero;
 }
-
-template <Real V> AXON_FN Mask isnan(V x) { return Mask(ne(x, x)); }
-template <Real V> AXON_FN Mask isinf(V x) { return Mask(eq(abs(x), all<V>(INFINITE))); }
-template <Real V> AXON_FN Mask isfinite(V x) { return Mask(lt(abs(x), all<V>(INFINITE))); }
 
 // The next value after x towards y.
 template <Real V> AXON_FN V nextafter(V x, V y) {
@@ -118,4 +84,31 @@ template <Real V> AXON_FN V nextafter(V x, V y) {
 }
 
 }  // namespace axon
+#endif
+
+#ifdef AXON_OP
+AXON_OP(add, 2, number)
+AXON_OP(subtract, 2, number)
+AXON_OP(gap, 2, floating)
+AXON_OP(multiply, 2, number)
+AXON_OP(divide, 2, floating)
+AXON_OP(negative, 1, number)
+AXON_OP(positive, 1, number)
+AXON_OP(abs, 1, number)
+AXON_OP(sign, 1, number)
+AXON_OP(square, 1, number)
+AXON_OP(reciprocal, 1, floating)
+AXON_OP(sqrt, 1, floating)
+AXON_OP(rsqrt, 1, floating)
+AXON_OP(fma, 3, floating)
+AXON_OP(floor, 1, floating)
+AXON_OP(ceil, 1, floating)
+AXON_OP(trunc, 1, floating)
+AXON_OP(round, 1, floating)
+AXON_OP(maximum, 2, number)
+AXON_OP(minimum, 2, number)
+AXON_OP(bits, 1, floating)
+AXON_OP(from_bits, 1, words)
+AXON_OP(copysign, 2, floating)
+AXON_OP(nextafter, 2, floating)
 #endif

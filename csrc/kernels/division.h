@@ -58,3 +58,8 @@ template <Real V> AXON_FN V floor_divide(V x, V y) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(floor_divide, 2, number)
+AXON_OP(remainder, 2, number)
+#endif

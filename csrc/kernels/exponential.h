@@ -114,3 +114,13 @@ AXON_FN F32 cosh(F32 x) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(exp, 1, floating)
+AXON_OP(exp2, 1, floating)
+AXON_OP(expm1, 1, floating)
+AXON_OP(sigmoid, 1, floating)
+AXON_OP(tanh, 1, floating)
+AXON_OP(sinh, 1, floating)
+AXON_OP(cosh, 1, floating)
+#endif

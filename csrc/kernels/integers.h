@@ -88,3 +88,10 @@ template <class V> AXON_FN V count_leading_zeros(V x) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(bitwise_left_shift, 2, integer)
+AXON_OP(bitwise_right_shift, 2, integer)
+AXON_OP(population_count, 1, integer)
+AXON_OP(count_leading_zeros, 1, integer)
+#endif

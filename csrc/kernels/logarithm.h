@@ -104,3 +104,14 @@ AXON_FN F32 acosh(F32 x) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(log, 1, floating)
+AXON_OP(log2, 1, floating)
+AXON_OP(log10, 1, floating)
+AXON_OP(log1p, 1, floating)
+AXON_OP(asinh, 1, floating)
+AXON_OP(acosh, 1, floating)
+AXON_OP(atanh, 1, floating)
+AXON_OP(logaddexp, 2, floating)
+#endif

@@ -46,3 +46,7 @@ AXON_FN F32 pow(F32 x, F32 y) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(pow, 2, number)
+#endif

@@ -29,3 +29,7 @@ AXON_FN U64 threefry2x32(U64 key, U64 counter) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(threefry2x32, 2, counter)
+#endif

@@ -77,3 +77,11 @@ AXON_FN F32 hypot(F32 x, F32 y) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(hypot, 2, floating)
+AXON_OP(erf, 1, floating)
+AXON_OP(cbrt, 1, floating)
+AXON_OP(erf_inv, 1, floating)
+AXON_OP(erfc, 1, floating)
+#endif

@@ -136,3 +136,13 @@ AXON_FN F32 atan2(F32 y, F32 x) {
 
 }  // namespace axon
 #endif
+
+#ifdef AXON_OP
+AXON_OP(sin, 1, floating)
+AXON_OP(cos, 1, floating)
+AXON_OP(tan, 1, floating)
+AXON_OP(asin, 1, floating)
+AXON_OP(acos, 1, floating)
+AXON_OP(atan, 1, floating)
+AXON_OP(atan2, 2, floating)
+#endif

@@ -27,8 +27,9 @@ NUMPY = {"float": "float32", "double": "float64"}
 
 
 def ops() -> list[tuple[str, int, str]]:
-    """The AXON_OP lines of scalar.h."""
-    found = re.findall(r"^AXON_OP\((\w+), (\d), (\w+)\)$", (KERNELS / "scalar.h").read_text(), re.MULTILINE)
+    """The AXON_OP lines of the headers."""
+    text = "".join(path.read_text() for path in KERNELS.glob("*.h"))
+    found = re.findall(r"^AXON_OP\((\w+), (\d), (\w+)\)$", text, re.MULTILINE)
     return [(name, int(arity), dtypes) for name, arity, dtypes in found]
 
 

@@ -15,7 +15,7 @@ from ...nx.core.op import TABLE
 from ...nx.core.tensor import TensorType
 from .kernel import For, Instr, Kernel, Operand, Reduce, Stmt, Tree
 
-HEADER = Path(__file__).parents[2] / "_kernels" / "scalar.h"
+HEADERS = Path(__file__).parents[2] / "_kernels"
 CLASSES = {
     "floating": lambda d: d.is_float,
     "integer": lambda d: d.is_integer,
@@ -36,8 +36,9 @@ def verify(kernel: Kernel) -> None:
 
 @cache
 def scalars() -> dict[str, tuple[int, str]]:
-    """Arity and class of dtypes of every scalar op, from the list in scalar.h."""
-    found = re.findall(r"^AXON_OP\((\w+), (\d), (\w+)\)", HEADER.read_text(), re.M)
+    """Arity and class of dtypes of every scalar op, from the lines at the ends of the headers of scalar.h."""
+    text = "".join(path.read_text() for path in HEADERS.glob("*.h"))
+    found = re.findall(r"^AXON_OP\((\w+), (\d), (\w+)\)", text, re.M)
     return {name: (int(arity), group) for name, arity, group in found}
 
 
