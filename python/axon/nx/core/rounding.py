@@ -1,4 +1,4 @@
-"""Rounding to bfloat16 once: NumPy and ml_dtypes go by way of float32, and Python by way of float64.
+"""Casts of arrays, rounded once: to bfloat16 NumPy and ml_dtypes go by way of float32, and Python by way of float64.
 
 A value is rounded to odd on the way: cut, with the last bit set where that is inexact. It then is on the same side of
 every midpoint of the next grid as it was.
