@@ -110,6 +110,14 @@ WRONG: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: Graph([X], [node("tanh", [X], F, F)]),
         r"expected results of types float32\[3\], got float32\[3\], float32\[3\]",
     ),
+    "a result too few": (
+        lambda: Graph([X], [node("sort", [X], F, axis=0, descending=False)]),
+        r"expected results of types float32\[3\], int32\[3\], got float32\[3\]",
+    ),
+    "results in another order": (
+        lambda: Graph([X], [node("sort", [X], TensorType(int32, (3,)), F, axis=0, descending=False)]),
+        r"expected results of types float32\[3\], int32\[3\], got int32\[3\], float32\[3\]",
+    ),
     "operands of two dtypes": (
         lambda: Graph(own := inputs(F, TensorType(float64, (3,))), [node("add", own, TensorType(float64, (3,)))]),
         r"expected operands of types float64\[3\], float64\[3\], got float32\[3\], float64\[3\]",
