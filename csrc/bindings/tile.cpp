@@ -83,7 +83,7 @@ void add_tiles(py::module_& module) {
       .def_property_readonly("index", [](const Tile& tile) { return tile.entry - tile_table().data(); });
   module.def("tile", &tile_of, py::arg("name"), py::arg("input_dtypes").noconvert(),
              py::arg("output_dtype").noconvert(),
-             "The compiled loop of a scalar over dense arrays; dtypes as numbers (bool 0 ... float64 12).");
+             "The compiled loop of a scalar over dense arrays; dtypes by their codes (csrc/kernels/dtypes.h).");
 }
 
 }  // namespace axon::python

@@ -8,6 +8,7 @@
 #include "runtime/library.h"
 #include "runtime/parallel.h"
 #include "test.h"
+#include "tiles/tiles.h"
 
 namespace {
 
@@ -77,19 +78,19 @@ TEST("gemm stays within its operands") {
   for (int trial = 0; trial < 800; ++trial) {
     const int64_t m = draw(0, 3) > 0 ? draw(0, 40) : draw(0, 4), n = draw(0, 9) > 0 ? draw(0, 70) : 1, k = draw(0, 420);
     switch (trial % 4) {
-      case 0: multiply_ones<float>("gemm", 11, m, n, k); break;
-      case 1: multiply_ones<double>("gemm", 12, m, n, k); break;
-      case 2: multiply_ones<BFloat>("gemm", 10, m, n, k % 256); break;  // 256 is the last of the integers it has
-      default: multiply_ones<int16_t>("gemm", 2, m, n, k);
+      case 0: multiply_ones<float>("gemm", axon_float32, m, n, k); break;
+      case 1: multiply_ones<double>("gemm", axon_float64, m, n, k); break;
+      case 2: multiply_ones<BFloat>("gemm", axon_bfloat16, m, n, k % 256); break;  // 256 is the last of the integers it has
+      default: multiply_ones<int16_t>("gemm", axon_int16, m, n, k);
     }
   }
-  multiply_ones<float>("gemm", 11, 130, 530, 800);
-  multiply_ones<BFloat>("gemm", 10, 300, 530, 200);
+  multiply_ones<float>("gemm", axon_float32, 130, 530, 800);
+  multiply_ones<BFloat>("gemm", axon_bfloat16, 300, 530, 200);
 }
 
 TEST("an empty product touches nothing, however large its other sizes are") {
   constexpr int64_t most = int64_t{1} << 40, many = int64_t{1} << 20;
-  for (const int64_t dtype : {11, 10, 2})  // float32, bfloat16, int16
+  for (const int64_t dtype : {axon_float32, axon_bfloat16, axon_int16})
     for (const Ints& sizes : std::vector<Ints>{{0, 33, 34, 40}, {many, most, 0, most}, {many, 0, most, most}, {0, most, 1, most}}) {
       std::vector<std::vector<uint16_t>> operands(3);
       Ints ints{dtype};
@@ -122,7 +123,7 @@ TEST("convolutions stay within their operands") {
       weights *= kernel.back();
     }
     for (int64_t direction : {0, 1, 2}) {
-      Ints ints = {11, direction, 2, batch, in, out, groups};
+      Ints ints = {axon_float32, direction, 2, batch, in, out, groups};
       for (const Ints* list : {&input, &kernel, &output, &strides, &low, &high, &input_dilation, &kernel_dilation})
         ints.insert(ints.end(), list->begin(), list->end());
       ints.push_back(0);

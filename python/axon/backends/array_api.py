@@ -103,7 +103,7 @@ class ArrayBackend:
         def carry(args: Sequence[Tensor], attrs: Mapping[str, Any], out: tuple[TensorType, ...]) -> tuple[Any, ...]:
             arrays = [x if isinstance(x := a.data, known) else self.array(x, a.type) for a in args]
             if widens:
-                arrays = [x.astype(np.float32) if a.type.dtype.is_half else x for x, a in zip(arrays, args)]
+                arrays = [x.astype(a.type.dtype.computed_in.numpy, copy=False) for x, a in zip(arrays, args)]
             return computing(results, arrays, attrs, out)
 
         return carry

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from ..dtypes import float32
 from ..graph.expr import CALL, Builder, Graph, Node, Value, rewrite
 from ..graph.trace import Trace
 from ..nx.core.backend import recording
@@ -63,13 +62,12 @@ def reductions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[
     runs = [run for run in runs if any(shape[a] != 1 for a in run)]
     if not runs and combine.index:
         return [filled(builder, 0, out)]
-    half = operand.type.dtype.is_half
-    value = builder.apply("astype", operand, dtype=float32) if half else operand
+    value = computed(builder, operand)
     for run in reversed(runs):
         attrs = {**node.attrs, "axis": tuple(run), "keepdims": False}
         kept = tuple(n for a, n in enumerate(value.type.shape) if a not in run)
-        dtype = out.dtype.computed_in if half else out.dtype
-        value = Value(builder.node(node.op, (value,), attrs, (TensorType(dtype, kept),), node.source), 0)
+        type_ = TensorType(out.dtype.computed_in, kept)
+        value = Value(builder.node(node.op, (value,), attrs, (type_,), node.source), 0)
     if value.type.dtype is not out.dtype:
         value = builder.apply("astype", value, dtype=out.dtype)
     return [value if value.type.shape == out.shape else builder.apply("reshape", value, shape=out.shape)]
@@ -81,10 +79,15 @@ def filled(builder: Builder, value: object, out: TensorType) -> Value:
     return builder.apply("broadcast_to", literal, shape=out.shape)
 
 
+def computed(builder: Builder, value: Value) -> Value:
+    """A value in the dtype that arithmetic has."""
+    dtype = value.type.dtype.computed_in
+    return value if dtype is value.type.dtype else builder.apply("astype", value, dtype=dtype)
+
+
 def halves(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
     """16-bit float arithmetic is float32 arithmetic, rounded after every op."""
-    wide = tuple(builder.apply("astype", v, dtype=float32) if v.type.dtype.is_half else v for v in inputs)
-    out = node.types[0]
+    wide, out = tuple(computed(builder, v) for v in inputs), node.types[0]
     dtype = out.dtype.computed_in
     made = Value(builder.node(node.op, wide, node.attrs, (TensorType(dtype, out.shape),), node.source), 0)
     return [builder.apply("astype", made, dtype=out.dtype) if out.dtype is not dtype else made]

@@ -20,8 +20,7 @@ def show(x: Tensor, *, bare: bool = False) -> str:
         return f"{x.type} traced"
     except DonationError:
         return f"{x.type} {x.device}"
-    if x.dtype.is_half:
-        values = values.astype("float32")
+    values = values.astype(x.dtype.computed_in.numpy, copy=False)
     if bare and not x.ndim:
         return str(values[()])
     with np.printoptions(precision=DIGITS, threshold=MANY, edgeitems=EDGE, linewidth=WIDTH, suppress=False):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...dtypes import bool_, int32, int64
+from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError, ShapeError
 from ..core.attributes import axes, opaque
 from ..core.functions import function
@@ -116,9 +117,8 @@ def _written(xp: Any, x: Any, indices: Any, updates: Any, axis: int, write: Any)
 
 
 def _scatter_add_eager(xp: Any, x: Any, indices: Any, updates: Any, axis: int) -> Any:
-    if x.dtype.itemsize == 2 and x.dtype.kind not in "iu":  # half floats are summed in float32
-        x, updates = x.astype("float32"), updates.astype("float32")
-    return _written(xp, x, indices, updates, axis, xp.add.at)
+    work = to_dtype(x.dtype).computed_in.numpy
+    return _written(xp, x.astype(work, copy=False), indices, updates.astype(work, copy=False), axis, xp.add.at)
 
 
 def _scatter_eager(xp: Any, x: Any, indices: Any, updates: Any, axis: int) -> Any:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...dtypes import DType, bool_, float32
+from ...dtypes import DType, bool_
 from ...errors import ShapeError
 from ..core.combine import MAXIMUM, MINIMUM
 from ..core.functions import function
@@ -91,7 +91,7 @@ def _expand(combine: Callable[[Tensor, Tensor], Tensor], identity: Callable[[DTy
     def expand(x: Tensor, /, *, window: Shape, strides: Shape, padding: Pairs, dilation: Shape) -> Tensor:
         dtype = x.dtype
         if dtype.is_half:
-            x = x.astype(float32)
+            x = x.astype(dtype.computed_in)
         x = pad(x, [(lo, hi, 0) for lo, hi in padding], identity(x.dtype)) if any(map(any, padding)) else x
         for a, (w, s, d) in enumerate(zip(window, strides, dilation)):
             count = (x.shape[a] - (w - 1) * d - 1) // s + 1
