@@ -6,8 +6,8 @@
 #include <cstring>
 #include <deque>
 
-#include "runtime/program.h"
 #include "runtime/parallel.h"
+#include "runtime/program.h"
 
 namespace axon {
 namespace {

@@ -194,6 +194,12 @@ def test_wrong_options(options: Any, words: str) -> None:
         jit(lambda x, y: x, **options)
 
 
+def test_unknown_options_are_refused() -> None:
+    for make in (jit, lambda f, **options: defn(**options)(f)):
+        with pytest.raises(TypeError, match=r"^jit\(\) got an unexpected keyword argument 'compiled'"):
+            make(lambda x: x, compiled="native")
+
+
 def test_unknown_compilers_and_devices() -> None:
     with pytest.raises(ValueError, match=r"compiler: expected one of .*evaluate.*, got 'none'"):
         jit(lambda x: x, compiler="none")(1)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from threading import RLock
 from types import MethodType
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 from weakref import WeakSet
 
 from .. import config, tree
@@ -30,27 +30,26 @@ _ONE = tree.structure(0)
 _definitions: WeakSet[Definition] = WeakSet()
 
 
+class Options(TypedDict, total=False):
+    """What `jit` takes beside the function."""
+
+    compiler: str | None
+    donate: Places
+    static: Places
+    max_traces: int | None
+    device: str | None
+
+
 class Definition(Value):
     """A compiled numerical definition: call it like the function it was made from. See `jit`."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        compiler: str | None = None,
-        donate: Places = (),
-        static: Places = (),
-        max_traces: int | None = None,
-        device: str | None = None,
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], **options: Unpack[Options]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.label: str = getattr(function, "__name__", type(function).__name__)
         self.traces = 0
-        self._arguments = Arguments(function, self.label, static, donate)
-        options = {"compiler": compiler, "donate": donate, "static": static, "max_traces": max_traces, "device": device}
         self._options = options  # as given
-        self._compiler, self._device, self._max_traces = compiler, device, max_traces
+        self._arguments = Arguments(function, self.label, options.get("static", ()), options.get("donate", ()))
         self._calls: dict[Any, Calls] = {}  # by the number of positional arguments and the names of the others
         self._table: Table[Entry] = Table(self.label)
         self._last: Entry | None = None
@@ -162,10 +161,10 @@ class Definition(Value):
         traced, book = self._trace(signature)
         spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
-        compiler = config.lookup("compiler", self._compiler or config.default_compiler)
+        compiler = config.lookup("compiler", self._options.get("compiler") or config.default_compiler)
         donate = (*donated, *[False] * len(traced.captured))
         executable = compiler.compile(
-            traced.graph, device=self._device, donate=donate, label=self.label, trace_seconds=spent
+            traced.graph, device=self._options.get("device"), donate=donate, label=self.label, trace_seconds=spent
         )
         return Entry(
             types=signature.types,
@@ -198,9 +197,10 @@ class Definition(Value):
         if self._last is None:
             return
         found = change(self._last.signature, signature, self._arguments)
-        if self._max_traces is not None and self.traces >= self._max_traces:
+        most = self._options.get("max_traces")
+        if most is not None and self.traces >= most:
             raise TraceError(
-                f"{self.label}: expected at most {self._max_traces} traces, got a call that needs another: "
+                f"{self.label}: expected at most {most} traces, got a call that needs another: "
                 f"{found.words}; pad or convert the arguments, or raise max_traces"
             )
         if found.kind not in self._told:
@@ -252,14 +252,7 @@ def jit(
 @overload
 def defn(function: Callable[..., Any], /) -> Definition: ...
 @overload
-def defn(
-    *,
-    compiler: str | None = None,
-    donate: Places = (),
-    static: Places = (),
-    max_traces: int | None = None,
-    device: str | None = None,
-) -> Callable[[Callable[..., Any]], Definition]: ...
+def defn(**options: Unpack[Options]) -> Callable[[Callable[..., Any]], Definition]: ...
 def defn(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """`jit` as a decorator, with or without options.
 
@@ -269,4 +262,4 @@ def defn(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     >>> softplus(nx.tensor(0.0)).dtype
     float32
     """
-    return Definition(function, **options) if function is not None else functools.partial(Definition, **options)
+    return jit(function, **options) if function is not None else functools.partial(jit, **options)
