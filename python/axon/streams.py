@@ -57,8 +57,9 @@ class Mean(NamedTuple):
     examples: Tensor
 
 
-def mean(function: Callable[..., Any], name: str) -> Metric:
-    """The metric of a function (y_true, y_pred) -> number: its mean over all examples, NaN where there were none.
+def mean(function: Callable[..., Any], name: str, count: int | None = None) -> Metric:
+    """The metric of a function (y_true, y_pred) -> number: its mean over all examples, NaN where there were none. A
+    batch has `count` examples, by default those of the last argument.
 
     >>> largest = mean(lambda y, p: nx.max(p), "largest")
     >>> state = largest.update(largest.init(), nx.zeros(3), nx.tensor([1.0, 2.0, 3.0]))
@@ -66,10 +67,10 @@ def mean(function: Callable[..., Any], name: str) -> Metric:
     4.0
     """
 
-    def update(state: Mean, y_true: Any, y_pred: Tensor, **options: Any) -> Mean:
-        count = examples(y_pred)
-        value = scalar(f"metric {name}", function(y_true, y_pred, **options))
-        return Mean(state.total + value.astype(nx.float64) * count, state.examples + count)
+    def update(state: Mean, *parts: Any, **options: Any) -> Mean:
+        weight = examples(parts[-1]) if count is None else count
+        value = scalar(f"metric {name}", function(*parts, **options))
+        return Mean(state.total + value.astype(nx.float64) * weight, state.examples + weight)
 
     return Metric(
         name,
@@ -96,13 +97,13 @@ def examples(y_pred: Any) -> int:
     return first.shape[0] if first.shape else 1
 
 
-def as_metric(metric: Callable[..., Any], name: str) -> Metric:
-    """A Metric, or a partial of one, under a name; the mean of any other function."""
+def as_metric(metric: Callable[..., Any], name: str, count: int | None = None) -> Metric:
+    """A Metric, or a partial of one, under a name; the mean of any other function over batches of `count` examples."""
     if isinstance(metric, Metric):
         return replace(metric, name=name)
     if isinstance(metric, partial) and isinstance(metric.func, Metric) and not metric.args:
         return replace(metric.func, name=name, update=partial(metric.func.update, **metric.keywords))
-    return mean(metric, name)
+    return mean(metric, name, count)
 
 
 def counted(number: int, result: Callable[..., Tensor]) -> Callable[[Callable[..., tuple[Tensor, ...]]], Metric]:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from axon import nx
 from axon.loop import log, progress, step
-from axon.model import ModelState
 
 from .trainers import EVALUATE, X, Y, data, trainer
 
@@ -28,7 +27,7 @@ def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.Mo
     monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
     reads: list[int] = []
     line = progress.Progress(1, 2, 1000, True)
-    state = step.StepState(ModelState(), (), step.no_totals({}), step.no_watch(), None)
+    state = step.StepState((), step.no_totals({}), step.no_watch(), None)
     for i in range(1, 1001):
         clock[0] += 0.001
         line.update(i, 32, state, lambda state: (reads.append(1), {"loss": 2.0})[1])

@@ -5,5 +5,6 @@ from .handlers import log as log
 from .loop import Loop as Loop
 from .loop import Result as Result
 from .loop import evaluate as evaluate
+from .pairs import Stepped as Stepped
 from .state import State as State
 from .step import StepState as StepState

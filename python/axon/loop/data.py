@@ -14,16 +14,16 @@ from typing import Any, Protocol
 
 from ..arrays import arrays
 
-Batch = tuple[Any, Any]
+Batch = tuple[Any, ...]  # (x, y), or a tree of arrays alone
 
 
 class Loader(Protocol):
     """What makes the batches of each epoch by its number: `datasets.Batches`, or another."""
 
-    def epoch(self, number: int, /) -> Iterator[Batch]: ...
+    def epoch(self, number: int, /) -> Iterator[Any]: ...
 
 
-Data = Iterable[Batch] | Loader | Callable[[], Iterable[Batch] | Loader]
+Data = Iterable[Any] | Loader | Callable[[], Iterable[Any] | Loader]
 Look = Callable[[Any, Any], None]  # at a batch, to refuse it
 
 AT_ONCE = 1 << 26  # bytes of targets that are looked at before the first step; more are looked at batch by batch
@@ -34,17 +34,25 @@ class NoBatches(ValueError):
 
 
 class Source:
-    """Data as one form: what iterates over batches (x, y), or a function that makes it anew each epoch.
+    """Data as one form: what iterates over batches, or a function that makes it anew each epoch.
 
-    `passes`: how many epochs will go through it, each to its end unless `iterations` are given. The batches of the
-    first epoch are looked at. ValueError for an iterator that is to be gone through several times, TypeError for what
-    cannot be gone through.
+    paired: batches are (x, y), and not any tree of arrays; `passes`: how many epochs will go through it, each to its
+    end unless `iterations` are given. The batches of the first epoch are looked at. ValueError for an iterator that is
+    to be gone through several times, TypeError for what cannot be gone through.
     """
 
     def __init__(
-        self, name: str, data: Data, look: Look | None = None, *, passes: int = 1, iterations: int | None = None
+        self,
+        name: str,
+        data: Data,
+        look: Look | None = None,
+        *,
+        passes: int = 1,
+        iterations: int | None = None,
+        paired: bool = True,
     ) -> None:
-        self.name, self.data, self._look = name, data, look
+        self.name, self.data, self._look, self._paired = name, data, look, paired
+        self._wanted = "batches (x, y)" if paired else "batches"
         self._once = iter(data) if isinstance(data, Iterator) and not _by_number(data) else None
         self._held: list[Batch] = []  # taken from the iterator, and put back
         if not _iterates(data):
@@ -61,7 +69,7 @@ class Source:
     def _check_function(self) -> None:
         if not callable(self.data):
             raise TypeError(
-                f"{self.name}: expected batches (x, y), got a {type(self.data).__name__}; arrays are cut into them by "
+                f"{self.name}: expected {self._wanted}, got a {type(self.data).__name__}; arrays are cut into them by "
                 f"axon.datasets.batches(x, y)"
             )
         try:
@@ -123,6 +131,9 @@ class Source:
 
     def _looked_at(self, found: Iterable[Any]) -> Iterator[Batch]:
         for batch in found:
+            if not self._paired:
+                yield (arrays(self.name, batch),)
+                continue
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
                 raise TypeError(

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import losses, tree
 from ..model import Model, ModelState, forward
 from ..training import Loss
-from .state import State
-from .step import found_bad
+
+if TYPE_CHECKING:
+    from .pairs import Pair
+    from .state import State
 
 
-def explained(model: Model, loss: Loss, state: State, batch: tuple[Any, Any] | None) -> str:
+def explained(pair: Pair, state: State, iteration: int, batch: tuple[Any, ...] | None) -> str:
     """Where it happened, what was looked at, what was found and what to do. `batch` is the one whose loss was not
-    finite; None where the data cannot be passed over again."""
+    finite, the `iteration`-th; None where the data cannot be passed over again."""
     watch = state.step.watch
-    place = f"iteration {found_bad(watch)} of epoch {state.epoch}"
-    text = f"run: the loss became infinite or NaN at {place}, where the run ends"
-    found = "" if batch is None else look(model, loss, state.step.model, *batch)
+    text = f"run: the loss became infinite or NaN at iteration {iteration} of epoch {state.epoch}, where the run ends"
+    found = "" if batch is None else pair.look(state.step.state, batch)
     if found:
         return f"{text}: {found}"
-    looked = "x and y of that batch are finite" if batch else "its batch cannot be had again to look at"
-    earlier = [h["loss"] for h in state.history if math.isfinite(h["loss"])]
+    looked = "x and y of that batch are finite" if pair.paired else "that batch is finite"
+    if not batch:
+        looked = "its batch cannot be had again to look at"
+    earlier = [h["loss"] for h in state.history if math.isfinite(h.get("loss", math.nan))]
     known = [*earlier[:1], *earlier[-1:], *filter(math.isfinite, (float(watch.first), float(watch.last)))]
     debug = "`with axon.debug():` around the run names the op that made it"
     if not known:
@@ -37,10 +40,11 @@ def explained(model: Model, loss: Loss, state: State, batch: tuple[Any, Any] | N
 
 def look(model: Model, loss: Loss, state: ModelState, x: Any, y: Any) -> str:
     """What of a batch makes a loss infinite or NaN; "" where nothing is found."""
-    return _not_finite("x", x) or _not_finite("y", y) or _out_of_range(model, loss, state, x, y)
+    return not_finite("x", x) or not_finite("y", y) or _out_of_range(model, loss, state, x, y)
 
 
-def _not_finite(name: str, part: Any) -> str:
+def not_finite(name: str, part: Any) -> str:
+    """What of a part of a batch is infinite or NaN; "" where nothing is."""
     for path, leaf in zip(tree.paths(part), tree.leaves(part)):
         values = np.atleast_1d(np.asarray(leaf)).astype(np.float64)
         nans, bad = np.isnan(values), ~np.isfinite(values)

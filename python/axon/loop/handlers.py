@@ -97,9 +97,10 @@ def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = 
     """A handler that ends the loop when a metric has not got better (lower, or higher with mode "max") more than
     `patience` times in a row.
 
-    With restore, the run ends with the weights (the ModelState) of the best epoch, also where its last epoch is reached
-    first; a copy of them is kept. It is for "epoch_completed". ValueError for another mode, a patience below 0, and
-    when it is called for a metric that the loop does not have.
+    With restore, the run ends with the weights (what the state calls `model`, a ModelState of a trainer; else all of
+    it) of the best epoch, also where its last epoch is reached first; a copy of them is kept. It is for
+    "epoch_completed". ValueError for another mode, a patience below 0, and when it is called for a metric that the loop
+    does not have.
 
     >>> from axon import Loop, input, nx
     >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
@@ -129,7 +130,7 @@ def early_stop(metric: str, *, patience: int = 3, mode: Literal["min", "max"] = 
         state = state.remember(name, (best, bad, model))
         ends = bad > patience or (state.epoch >= state.epochs and not state.mid_epoch)
         if ends and model is not None:
-            state = state._replace(step=state.step._replace(model=copy.deepcopy(model)))
+            state = state._replace(step=state.step.with_model(copy.deepcopy(model)))
         return state.halt() if bad > patience else state
 
     return handle

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import metrics as axon_metrics
 from .. import nx, tree
+from ..defn import Definition
 from ..errors import note
 from ..io import save
 from ..metrics import Metric
-from ..model import Model, ModelState, init, needs_template
+from ..model import Model, ModelState
 from ..model.graph import check_model
 from ..model.state import check_state
 from ..names import guided, named
 from ..nx import Tensor
-from ..targets import Check
-from ..training import Loss, Optimizer, find_loss, find_optimizer, logits_of
+from ..training import Loss, Optimizer, find_loss, find_optimizer, is_pair, logits_of
 from ..values import Value
 from .data import Data, Source
-from .divergence import explained, look
 from .handlers import Dispatcher, Handle, Handler, at_least
+from .pairs import Evaluator, OwnPair, Pair, Trainer, copied
 from .progress import in_words
-from .run import Runner, Steps, measure
+from .run import Runner, Validation
 from .state import Event, State, Status
-from .step import (
-    Measure,
-    Metrics,
-    first,
-    make_evaluation_step,
-    make_train_step,
-    measures,
-    no_totals,
-)
+from .step import Asked, Measure, Metrics, first, itself, make_step, measures, no_totals, of_names
+
+
+class Steps(NamedTuple):
+    """The jitted steps of a loop: its own, and that of its validation."""
+
+    train: Definition
+    evaluate: Definition | None
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a run has reached: the model's state, one dict an epoch (its metrics, the last step's learning_rate where a
-    schedule gives it), and the loop's last state, from which `run(..., state=result.last)` goes on."""
+    """What a run has reached: the model's state (of a pair of the user's: all of its state), one dict an epoch (its
+    metrics, the last step's learning_rate where a schedule gives it), and the loop's last state, from which `run(...,
+    state=result.last)` goes on."""
 
-    state: ModelState
+    state: Any
     history: tuple[dict[str, float], ...]
     last: State
 
@@ -53,6 +53,12 @@ class Result:
         """completed; halted (by a handler); interrupted (by Ctrl-C); diverged (the loss became infinite or NaN); ready
         (epochs=0: nothing was trained)."""
         return self.last.status
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last epoch's metrics."""
+        last = self.history[-1] if self.history else {}
+        return {name: value for name, value in last.items() if name not in COLUMNS or name == "loss"}
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else {}
@@ -66,7 +72,8 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Loop(Value):
-    """How a model is trained. Made by `Loop.trainer`.
+    """How a model is trained, or anything else that goes step by step. Made by `Loop.trainer`, `Loop.evaluator` or, of
+    any pair (init, step), `Loop.of`.
 
     A step is one jitted call (forward, backward, optimizer, metrics) that reads nothing back.
 
@@ -79,13 +86,49 @@ class Loop(Value):
     True
     """
 
-    model: Model
-    loss: Loss
-    optimizer: Any
-    metrics: Metrics
+    pair: Pair
+    metrics: Metrics = field(default_factory=dict)
     handlers: tuple[Handler, ...] = ()
-    validation: tuple[Data, int] | None = None
+    validation: tuple[Data, int, Loop | None] | None = None
     progress: bool = True
+
+    @property
+    def model(self) -> Model:
+        """The model of a trainer or evaluator."""
+        return self.pair.model  # type: ignore[attr-defined]
+
+    @property
+    def loss(self) -> Any:
+        """Its loss, a function."""
+        return self.pair.loss  # type: ignore[attr-defined]
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer of a trainer."""
+        return self.pair.optimizer  # type: ignore[attr-defined]
+
+    @staticmethod
+    @guided()
+    def of(init: Callable[..., Any], step: Callable[[Any, Any], Any], *, progress: bool = True) -> Loop:
+        """A loop of any pair: init() -> state, a tree of tensors, and step(batch, state) -> state, which is compiled.
+
+        An init that takes an argument gets the first batch, one called `key` the run's key. Batches are what the data
+        gives, trees of arrays of any form. The state keeps its structure, shapes and dtypes. A step with more to show
+        returns `Stepped(state, named)`. What metrics and the watch over infinite losses ("loss") need is asked by name:
+        of `named`, else of the state, an entry or a field. A state with an optimizer's in it shows its learning rate.
+        TypeError for what is no function; the first step raises StructureError or ShapeError for another state.
+
+        >>> def step(batch, state):
+        ...     return Stepped(state + nx.sum(batch), {"largest": nx.max(batch)})
+        >>> loop = Loop.of(lambda: nx.tensor(0.0), step, progress=False).metric("largest")
+        >>> result = loop.run([nx.tensor([1.0, 2.0]), nx.tensor([5.0, 0.0])])
+        >>> result.state, result.metrics
+        (float32[] 8., {'largest': 3.5})
+        """
+        for name, function in (("init", init), ("step", step)):
+            if not callable(function):
+                raise TypeError(f"of: expected a function as {name}, got {function!r}; see Loop.of")
+        return Loop(OwnPair(init, step), progress=progress)
 
     @staticmethod
     @guided(
@@ -94,8 +137,15 @@ class Loop(Value):
         validation_data=".validate(batches) after it",
         verbose="progress=",
     )
-    def trainer(model: Model, loss: Loss, optimizer: Optimizer, *, progress: bool = True) -> Loop:
-        """A loop that trains a model.
+    def trainer(
+        model: Model | tuple[Callable[..., Any], Callable[..., Tensor]],
+        loss: Loss | Optimizer,
+        optimizer: Optimizer | None = None,
+        *,
+        progress: bool = True,
+    ) -> Loop:
+        """A loop that trains a model, or the parameters of an objective: the step of `training.step`, which takes the
+        same, (model, loss, optimizer) or ((init, objective), optimizer).
 
         loss: a name (of reduction "mean") or a function (y_true, y_pred) -> number (floating, []); a model that ends in
         softmax or sigmoid is trained from its logits by the cross-entropies. optimizer: a name, an Update, or (init,
@@ -108,14 +158,48 @@ class Loop(Value):
         >>> Loop.trainer(model, "categorical_cross_entropy", "sgd").optimizer
         scale_by_learning_rate(0.01)
         """
+        if not isinstance(model, Model) and is_pair(model):
+            if loss is None or optimizer is not None:
+                raise TypeError("trainer: expected ((init, objective), optimizer), got a loss besides, or no optimizer")
+            return Loop(Trainer(model, None, find_optimizer(loss)), progress=progress)  # type: ignore[arg-type]
         check_model(model, "trainer")
-        function = find_loss(loss)
-        logits_of(model, function)  # which refuses what does not go together
-        return Loop(model, function, find_optimizer(optimizer), {}, progress=progress)
+        if optimizer is None:
+            raise TypeError("trainer: expected (model, loss, optimizer) or two pairs, got a model without an optimizer")
+        function = find_loss(loss)  # type: ignore[arg-type]
+        logits_of(model, function)  # type: ignore[arg-type]  # which refuses what does not go together
+        return Loop(Trainer(model, function, find_optimizer(optimizer)), progress=progress)  # type: ignore[arg-type]
 
-    def metric(self, metric: str | Measure, name: str | None = None) -> Loop:
+    @staticmethod
+    @guided(metrics=".metric(name) after it")
+    def evaluator(
+        model: Model | tuple[Callable[..., Any], Callable[..., Tensor]],
+        loss: Loss | None = None,
+        *,
+        progress: bool = True,
+    ) -> Loop:
+        """A loop that measures a model in inference mode, and leaves its state as it is: `run(data, state=...)`. It has
+        the events, handlers and metrics of any loop. A pair (init, objective) is measured by its objective.
+
+        loss: as for `trainer`, or none. ValueError for another loss, TypeError for another model.
+
+        >>> from axon.model import init, input
+        >>> model = input("x", shape=(None, 3)).softmax()
+        >>> loop = Loop.evaluator(model, progress=False).metric("accuracy")
+        >>> loop.run([(nx.eye(3), nx.arange(3)), (nx.eye(3)[:1], nx.tensor([2]))], state=init(model)).metrics
+        {'accuracy': 0.75}
+        """
+        if isinstance(model, Model) or not is_pair(model):
+            check_model(model, "evaluator")
+        return Loop(Evaluator(model, None if loss is None else find_loss(loss)), progress=progress)
+
+    def metric(
+        self, metric: str | Measure, name: str | None = None, *, of: str | Sequence[str] = ("y_true", "y_pred")
+    ) -> Loop:
         """Also report a metric: a name of `axon.metrics`, a Metric, or a function (y_true, y_pred) -> number (any
         dtype, []), which needs a name.
+
+        of: what a function or Metric takes, by the names that the step gives it ("batch" is the batch). A loop of a
+        pair takes any such name as the metric, too: its mean over the batches' examples.
 
         A function is compiled into the step, and what is shown is the mean of its values over the epoch's examples.
         What is no such mean, as the quotients precision and recall, is a Metric (see axon.metrics.Metric for your own),
@@ -129,10 +213,13 @@ class Loop(Value):
         >>> list(loop.metric(partial(axon_metrics.recall, threshold=0.2), "recall at 0.2").metrics)
         ['error', 'highest', 'recall at 0.2']
         """
-        name, metric = find_metric(metric, name)
+        asked = of_names(of)
+        if isinstance(metric, str) and metric not in ROWS and not self.pair.paired:
+            name, metric, asked = name or metric, itself, (metric,)
+        name, metric = find_metric(metric, name, () if self.pair.shown else ("loss",))
         if name in self.metrics:
             raise ValueError(f"metric: expected a new name, got {name!r} again; pass another name=")
-        return replace(self, metrics={**self.metrics, name: metric})
+        return replace(self, metrics={**self.metrics, name: Asked(metric, asked)})
 
     @guided()
     def handle(
@@ -166,10 +253,12 @@ class Loop(Value):
         """
         return replace(self, handlers=(*self.handlers, Handler(event, handle, every, after, before, once, when)))
 
-    def validate(self, data: Data, *, every: int = 1) -> Loop:
+    def validate(self, data: Data, *, every: int = 1, by: Loop | None = None) -> Loop:
         """After every `every`-th epoch also measure loss and metrics on other data, as validation_<name>.
 
-        data: as for `run`. ValueError when `every` is below 1.
+        data: as for `run`. by: the loop that measures, with its own metrics and handlers; it begins with the state that
+        a result would have. Without it a trainer's model is evaluated, and measured as in training. ValueError when
+        `every` is below 1, and for a pair of the user's without `by`.
 
         >>> from axon.model import input
         >>> data = [(nx.ones((4, 2)), nx.ones((4, 1)))]
@@ -178,7 +267,9 @@ class Loop(Value):
         ['epoch', 'loss', 'validation_loss', 'seconds']
         """
         at_least(1, "validate: expected every", every)
-        return replace(self, validation=(data, every))
+        if by is None and self.pair.evaluator is None:
+            raise ValueError("validate: expected a loop that measures, got none; write by=Loop.of(init, step)")
+        return replace(self, validation=(data, every, by))
 
     @guided(
         "run(batches(x, y), epochs=..., ...)",
@@ -196,19 +287,20 @@ class Loop(Value):
         *,
         epochs: int = 1,
         iterations: int | None = None,
-        state: ModelState | State | None = None,
+        state: Any = None,
         key: Tensor | None = None,
         compiler: str | None = None,
     ) -> Result:
-        """Train on batches (x, y), going through `data` once an epoch (`iterations` batches at most) until there were
-        `epochs`, those of a State to go on from included.
+        """Train on batches (x, y), or run another pair's steps, going through `data` once an epoch (`iterations`
+        batches at most) until there were `epochs`, those of a State to go on from included.
 
-        data: what iterates over batches (a list, `datasets.batches`), or a function without arguments that makes it
-        (a generator function, called anew each epoch); an iterator serves one epoch, or several of `iterations`. The
-        run ends with what it has reached when there is no batch left for an epoch. x and y have the shapes that model
-        and loss take, as arrays of any library or lists of numbers; in the first epoch the values of targets are looked
-        at for what a named loss or metric cannot take. state: where to begin (a ModelState: a new optimizer, and
-        schedules from their start), or a run's last State to go on from; else the model is initialized with `key`.
+        data: what iterates over batches (a list, `datasets.batches`), or a function without arguments that makes it (a
+        generator function, called anew each epoch); an iterator serves one epoch, or several of `iterations`. The run
+        ends with what it has reached when there is no batch left for an epoch. x and y have the shapes that model and
+        loss take, as arrays of any library or lists of numbers; in the first epoch the values of targets are looked at
+        for what a named loss or metric cannot take. state: where to begin (a ModelState: a new optimizer, and schedules
+        from their start; a pair's state, or what training.step gives, as a whole), or a run's last State to go on from;
+        else the model is initialized with `key`.
 
         A run that goes on is as one that never stopped, also within an epoch: the batches that were trained on are
         skipped, so data must give the same ones again; an iterator cannot, and is refused there. Ctrl-C ends the run
@@ -229,23 +321,16 @@ class Loop(Value):
         >>> len(loop.run(data, epochs=4, state=half.last).history)
         4
         """
+        return self._run("run", data, epochs, iterations, state, key, compiler)
+
+    def _run(
+        self, name: str, data: Data, epochs: int, iterations: int | None, state: Any, key: Any, compiler: str | None
+    ) -> Result:
         at_least(1, "run: expected iterations", iterations)
         check_epochs(epochs)
-        check = Check(self.model, (find_loss(self.loss), *self.metrics.values()))
         before = state.epoch - state.mid_epoch if isinstance(state, State) else 0  # epochs that are over
-        source = Source("run", data, check, passes=epochs - before, iterations=iterations)
-        validation = None
-        if self.validation is not None:
-            given, every = self.validation
-            if given is data and isinstance(data, Iterator):
-                raise ValueError(
-                    f"run: expected data of its own beside that of validate, got one {type(data).__name__} as both, "
-                    f"whose batches either would take from the other; make two"
-                )
-            passes = epochs // every - before // every
-            validation = Source("validate", given, check, passes=passes), every
-            if passes > 0:
-                validation[0].peek()  # before an epoch is trained
+        source = self._source(name, data, passes=epochs - before, iterations=iterations)
+        validation = self._validation(data, before, epochs, compiler)
         now = self._begun(source, epochs, state, key, compiler)
         if before >= epochs:
             if before:
@@ -253,33 +338,70 @@ class Loop(Value):
                 note(f"{text}: nothing is left")
             last = now._replace(status="completed" if before else "ready")
         else:
-            last = Runner(
-                steps=self.steps(compiler),
-                data=source,
-                iterations=iterations,
-                validation=validation,
-                fire=Dispatcher(self.handlers),
-                progress=self.progress,
-                metrics=measures(self.metrics),
-                explain=partial(explained, self.model, self.loss),
-                look=partial(look, self.model, self.loss),
-                scheduled=getattr(self.optimizer, "scheduled", False),
-                reached=now,
-            ).all()
-        return Result(last.step.model, last.history, last)
+            last = self._runner(source, now, compiler, iterations, validation).all()
+        return Result(self.pair.result(last.step.state), last.history, last)
+
+    def _source(self, name: str, data: Data, passes: int = 1, iterations: int | None = None) -> Source:
+        asking = [asked.metric for asked in self.metrics.values() if asked.of == Asked(itself).of]
+        look = self.pair.check(asking)
+        return Source(name, data, look, passes=passes, iterations=iterations, paired=self.pair.paired)
+
+    def _runner(
+        self, source: Source, now: State, compiler: str | None, iterations: int | None = None, validation: Any = None
+    ) -> Runner:
+        return Runner(
+            pair=self.pair,
+            steps=self.steps(compiler).train,
+            data=source,
+            iterations=iterations,
+            validation=validation,
+            fire=Dispatcher(self.handlers),
+            progress=self.progress,
+            metrics=measures(self.pair, self.metrics),
+            reached=now,
+        )
+
+    def _validation(self, data: Data, before: int, epochs: int, compiler: str | None) -> tuple[Validation, int] | None:
+        """What measures a state on the data of `validate`, and every how many epochs."""
+        if self.validation is None:
+            return None
+        given, every, _ = self.validation
+        if given is data and isinstance(data, Iterator):
+            raise ValueError(
+                f"run: expected data of its own beside that of validate, got one {type(data).__name__} as both, "
+                f"whose batches either would take from the other; make two"
+            )
+        loop = self._validating
+        assert loop is not None  # as `validate` saw to
+        passes = epochs // every - before // every
+        source = loop._source("validate", given, passes=passes)
+        if passes > 0:
+            source.peek()  # before an epoch is trained
+
+        def measure(state: Any, interrupted: Callable[[], bool]) -> dict[str, float]:
+            step = first(loop.pair, loop.pair.given(state, compiler), loop.metrics)
+            last = loop._runner(source, State(0, 1, 0, step), compiler).epochs(interrupted)
+            return Result(None, last.history, last).metrics
+
+        return measure, every
+
+    @cached_property
+    def _validating(self) -> Loop | None:
+        """The loop that validates, where there can be one."""
+        by = None if self.validation is None else self.validation[2]
+        if by is not None:
+            return replace(by, progress=False)
+        evaluator = self.pair.evaluator
+        return None if evaluator is None else Loop(evaluator, self.metrics, progress=False)
 
     def _begun(self, source: Source, epochs: int, state: Any, key: Tensor | None, compiler: str | None) -> State:
         """The state that a run begins with, for steps to use up."""
+        pair = self.pair
         if not isinstance(state, State):
-            if state is None:
-                template = source.first()[0] if needs_template(self.model) else None
-                model = init(self.model, template, key=key, compiler=compiler)
-            else:
-                check_state(state, "run")
-                _check_weights(state)
-                model = _copied(state)
-            return State(0, epochs, 0, first(model, self.optimizer, self.metrics, compiler))
-        _check_weights(state.step.model)
+            begun = pair.begin(source.first, key, compiler) if state is None else pair.given(state, compiler)
+            _check_weights(pair.weights(begun))
+            return State(0, epochs, 0, first(pair, begun, self.metrics))
+        _check_weights(pair.weights(state.step.state))
         if state.mid_epoch:
             leave = "leave the rest of the epoch by state._replace(mid_epoch=False)"
             if not source.again:
@@ -288,23 +410,22 @@ class Loop(Value):
                     f"{state.epoch}, got {source.data!r}; pass a list, axon.datasets.batches(x, y) or a function that "
                     f"makes it, or {leave}"
                 )
-            wanted, got = (_types(t) for t in (no_totals(measures(self.metrics)), state.step.totals))
+            measured = measures(pair, self.metrics)
+            wanted, got = (_types(t) for t in (no_totals(measured), state.step.totals))
             if wanted != got:
                 names = ", ".join(state.step.totals.states)
                 raise ValueError(
                     f"run: expected the metrics {names}, as the state is within epoch {state.epoch}, got a loop with "
-                    f"{', '.join(('loss', *self.metrics))}; go on with the same, or {leave}"
+                    f"{', '.join(measured)}; go on with the same, or {leave}"
                 )
-        return state._replace(epochs=epochs, status="running", step=_copied(state.step))
+        return state._replace(epochs=epochs, status="running", step=copied(state.step))
 
     def steps(self, compiler: str | None = None) -> Steps:
         """The jitted steps, made once and kept by the loop."""
         kept: dict[str | None, Steps] = self.__dict__.setdefault("_kept", {})
         if compiler not in kept:
-            kept[compiler] = Steps(
-                make_train_step(self.model, self.loss, self.optimizer, self.metrics, compiler),
-                make_evaluation_step(self.model, self.loss, self.metrics, compiler),
-            )
+            own = make_step(self.pair, self.metrics, compiler)
+            kept[compiler] = Steps(own, self._validating.steps(compiler).train if self._validating else None)
         return kept[compiler]
 
 
@@ -333,9 +454,11 @@ def evaluate(
     asked = (metrics,) if isinstance(metrics, (str, Metric)) else metrics
     pairs: Any = asked.items() if isinstance(asked, Mapping) else [(None, metric) for metric in asked]
     found = dict(find_metric(metric, name) for name, metric in pairs)
-    source = Source("evaluate", data, Check(model, (*([] if loss is None else [find_loss(loss)]), *found.values())))
-    step = make_evaluation_step(model, loss, found, compiler)
-    return measure(step, state, source, found if loss is None else measures(found))
+    loop = replace(Loop.evaluator(model, loss, progress=False), metrics={n: Asked(m) for n, m in found.items()})
+    result = loop._run("evaluate", data, 1, None, state, None, compiler)
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    return result.metrics
 
 
 def check_epochs(epochs: Any) -> None:
@@ -344,19 +467,14 @@ def check_epochs(epochs: Any) -> None:
         raise ValueError(f"run: expected a whole number of epochs, got {epochs!r}; 1 goes through the data once")
 
 
-def _check_weights(state: ModelState) -> None:
+def _check_weights(weights: Any) -> None:
     """Refuse weights of which no step makes numbers again, as a run that diverged leaves them."""
-    for path, weight in zip(tree.paths(state.parameters), tree.leaves(state.parameters)):
+    for path, weight in zip(tree.paths(weights), tree.leaves(weights)):
         if weight.dtype.is_float and nx.any(nx.isnan(weight)):
             raise ValueError(
                 f"run: expected weights that are numbers in the state, got NaN in {tree.show(path)}, as a run that "
                 f"diverged leaves them; begin without state, or with one from before"
             )
-
-
-def _copied(state: Any) -> Any:
-    """A state for steps to use up, while the user keeps the one given."""
-    return tree.map(lambda t: nx.asarray(t, copy=True), state)
 
 
 def _types(value: Any) -> tuple[Any, ...]:
@@ -367,14 +485,15 @@ ROWS = {name: getattr(axon_metrics, name) for name in axon_metrics.__all__ if na
 COLUMNS = ("loss", "learning_rate", "epoch", "seconds")  # of the history, beside the metrics
 
 
-def find_metric(metric: str | Measure, name: str | None = None) -> tuple[str, Measure]:
-    """(name, metric) of a metric given by name, as a Metric, or as a function with a name."""
+def find_metric(metric: str | Measure, name: str | None = None, free: Sequence[str] = ()) -> tuple[str, Measure]:
+    """(name, metric) of a metric given by name, as a Metric, or as a function with a name; `free`: columns of the
+    history that the loop does not fill itself."""
     name = name or (metric if isinstance(metric, str) else getattr(metric, "name", None))
     metric = named("metric", ROWS, metric, " or a function")
     if name is None:
         raise ValueError(
             "metric: expected a name beside a function, got none; write (function, name=...) or {name: function}"
         )
-    if name in COLUMNS or name.startswith("validation_"):
+    if name in {*COLUMNS} - {*free} or name.startswith("validation_"):
         raise ValueError(f"metric: expected a new name, got {name!r}, which the history has; pass another name=")
     return name, metric  # type: ignore[return-value]

@@ -10,67 +10,66 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..defn import Definition
 from ..errors import NonFiniteError, note
-from ..model import ModelState
 from .data import Batch, NoBatches, Source
+from .divergence import explained
 from .handlers import Dispatcher
+from .pairs import Pair
 from .progress import Progress, own_line_for_errors
 from .state import State
-from .step import Metrics, StepState, Totals, found_bad, no_totals, no_watch, read
+from .step import Metrics, StepState, found_bad, no_totals, no_watch, read
 
-
-class Steps(NamedTuple):
-    """The jitted steps of a loop."""
-
-    train: Definition  # (StepState, x, y) -> StepState
-    evaluate: Definition  # (Totals, ModelState, x, y) -> Totals
+Validation = Callable[[Any, Callable[[], bool]], dict[str, float]]  # of a state: its metrics, until interrupted
 
 
 @dataclass
 class Runner:
     """A run under way: what stays the same while it goes on, and the last state from which another run could."""
 
-    steps: Steps
+    pair: Pair
+    steps: Definition  # (StepState, *batch) -> StepState
     data: Source
     iterations: int | None  # at most so many batches an epoch
-    validation: tuple[Source, int] | None  # data, every how many epochs
+    validation: tuple[Validation, int] | None  # and every how many epochs
     fire: Dispatcher
     progress: bool
     metrics: Metrics  # the loss among them
-    explain: Callable[[State, Batch | None], str]  # what made the loss infinite or NaN
-    look: Callable[[ModelState, Any, Any], str]  # what of a batch may have done so
-    scheduled: bool  # the learning rate changes by itself
     reached: State
 
     def all(self) -> State:
         """Run the epochs that are left."""
-        began, epoch = self.reached.step_count, self.reached.epoch
+        began = self.reached.step_count
         try:
             with own_line_for_errors(self.progress), interrupts() as interrupted:
-                now = self.fire("started", self.reached)
-                while now.status == "running" and now.epoch + (not now.mid_epoch) <= now.epochs:
-                    try:
-                        now = _obeyed(self.epoch(now, interrupted), interrupted)
-                    except NoBatches as error:
-                        if now.epoch == epoch:
-                            raise
-                        now = _ended(now, error)
-                    self.reached = now
-                if now.status == "running":
-                    now = self.fire("completed", now._replace(status="completed"))
-                elif now.status in ("halted", "diverged"):
-                    now = self.fire("halted", now)
-                return now
+                return self.epochs(interrupted)
         except BaseException as error:
-            if self.reached.step_count > began:
+            if self.pair.trains and self.reached.step_count > began:
                 attach(error, self.reached)
             raise
+
+    def epochs(self, interrupted: Callable[[], bool]) -> State:
+        """The same, by whoever asks for interrupts."""
+        epoch = self.reached.epoch
+        now = self.fire("started", self.reached)
+        while now.status == "running" and now.epoch + (not now.mid_epoch) <= now.epochs:
+            try:
+                now = _obeyed(self.epoch(now, interrupted), interrupted)
+            except NoBatches as error:
+                if now.epoch == epoch:
+                    raise
+                now = _ended(now, error)
+            self.reached = now
+        if now.status == "running":
+            now = self.fire("completed", now._replace(status="completed"))
+        elif now.status in ("halted", "diverged"):
+            now = self.fire("halted", now)
+        return now
 
     def epoch(self, now: State, interrupted: Callable[[], bool]) -> State:
         """Run one epoch, or the rest of one: the batches, the validation, one entry of history."""
@@ -87,10 +86,10 @@ class Runner:
         measured, seconds = self.measured(now.step), spent + time.perf_counter() - began
         if bad := found_bad(now.step.watch):
             now = now._replace(status="diverged")
-            note(self.explain(now, self.batch(now.epoch, bad)))
+            note(explained(self.pair, now, bad, self.batch(now.epoch, bad)))
         if self.validation and now.status == "running" and now.epoch % self.validation[1] == 0:
             try:
-                found = measure(self.steps.evaluate, now.step.model, self.validation[0], self.metrics, interrupted)
+                found = self.validation[0](self.pair.result(now.step.state), interrupted)
                 now = _obeyed(now, interrupted)
             except NoBatches as error:
                 now, found = _ended(now, error), {}
@@ -106,7 +105,7 @@ class Runner:
 
     def batches(self, now: State, line: Progress, interrupted: Callable[[], bool]) -> State:
         """Run the steps of one epoch that are left: those of a run that never stopped."""
-        batches = self.data.epoch(now.epoch)
+        batches = self.pass_of(now.epoch)
         for _ in range(now.iteration):
             if next(batches, None) is None:
                 raise ValueError(
@@ -114,11 +113,11 @@ class Runner:
                     f"pass the data it was trained on, or leave the epoch by state._replace(mid_epoch=False)"
                 )
         left = None if self.iterations is None else max(self.iterations - now.iteration, 0)
-        for x, y in islice(batches, left):
-            count = examples(x)
+        for batch in islice(batches, left):
+            count = examples(batch)
             number, total = now.iteration + 1, now.step_count + (count > 0)
             now = self.fire("iteration_started", now._replace(iteration=number, step_count=total, mid_epoch=True))
-            now = now._replace(step=self.step(now.step, x, y))
+            now = now._replace(step=self.step(now.step, batch))
             self.reached = now
             now = self.fire("iteration_completed", now)
             bad = line.update(now.iteration, count, now.step, self.measured)
@@ -126,27 +125,32 @@ class Runner:
                 break
         return now
 
-    def step(self, state: StepState, x: Any, y: Any) -> StepState:
+    def step(self, before: StepState, batch: Batch) -> StepState:
         """One step; under `debug` its error also says what is wrong with the batch."""
         try:
-            return self.steps.train(state, x, y)
+            after = self.steps(before, *batch)
         except NonFiniteError as error:
-            if found := self.look(state.model, x, y):
+            if found := self.pair.look(before.state, batch):
                 error.add_note(found)
             raise
+        return after if self.pair.trains else after._replace(state=before.state)
+
+    def pass_of(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch; an evaluation's are in the order of epoch 0, whichever it is."""
+        return self.data.epoch(epoch if self.pair.trains else 0)
 
     def batch(self, epoch: int, number: int) -> Batch | None:
         """One batch of an epoch, by its number from 1; None where the data cannot be passed over again."""
         if not self.data.again:
             return None
         try:
-            return next(islice(self.data.epoch(epoch), number - 1, None), None)
+            return next(islice(self.pass_of(epoch), number - 1, None), None)
         except Exception:  # the user's, while the run's result is what counts
             return None
 
     def measured(self, step: StepState) -> dict[str, float]:
         """What history and the progress line show of a step's state."""
-        rate = {} if step.rate is None or not self.scheduled else {"learning_rate": float(step.rate)}
+        rate = {} if step.rate is None or not self.pair.scheduled else {"learning_rate": float(step.rate)}
         return {**read(step.totals), **rate}
 
 
@@ -158,25 +162,9 @@ def attach(error: BaseException, reached: State) -> None:
         error.add_note(f"run: {where} was completed before; run(..., state=error.last) goes on from there")
 
 
-def measure(
-    step: Callable[..., Totals],
-    state: ModelState,
-    data: Source,
-    metrics: Metrics,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> dict[str, float]:
-    """The metrics of some data, by an evaluation step; of what was seen so far when interrupted."""
-    totals = no_totals(metrics)
-    for x, y in data.epoch(0):
-        totals = step(totals, state, x, y)
-        if interrupted():
-            break
-    return read(totals)
-
-
-def examples(x: Any) -> int:
-    """How many examples a batch's inputs hold."""
-    shape = np.shape(tree.leaves(x)[0])
+def examples(batch: Batch) -> int:
+    """How many examples a batch holds: those of its first array."""
+    shape = np.shape(tree.leaves(batch)[0])
     return shape[0] if shape else 1
 
 

@@ -18,7 +18,8 @@ class State(NamedTuple):
     """An immutable value; a handler that wants to change it returns another.
 
     epoch: from 1, the one under way; iteration: how many steps were taken in it; step_count: how many in all. step:
-    tensors, valid until the next step uses them up: `copy.deepcopy(state.step.model)` keeps the weights. validation:
+    tensors, valid until the next step uses them up: `state` is what the loop's pair takes and gives, whose `model` a
+    handler finds as `step.model`, too: `copy.deepcopy(state.step.model)` keeps the weights. validation:
     the last validation's metrics. history: one dict an epoch. memory: what handlers keep from event to event.
     mid_epoch: whether the epoch is not over: a run that goes on from here takes the rest of its batches.
     """

@@ -1,21 +1,52 @@
-"""What runs on the device: one train step or one evaluation step as one jitted call, with metrics kept there."""
+"""What runs on the device: a step of any pair as one jitted call, with metrics kept there.
+
+A step gives the next state, or `Stepped(state, named)`. What the loop wants of it (the loss to watch, what metrics are
+of) it asks by name: an entry of `named`, or an entry or field of the state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import nx, tree
 from ..defn import Definition, jit
 from ..errors import DTypeError, ShapeError, StructureError
-from ..model import Model, ModelState, forward
 from ..nx import Tensor
 from ..streams import as_metric, examples, scalar
-from ..training import Loss, TrainState, model_step, objective
-from ..updates import Update
+from .pairs import Pair, Stepped
 
-Measure = Callable[..., Any]  # a Metric, a partial of one, or (y_true, y_pred) -> number, whose mean is meant
-Metrics = Mapping[str, Measure]
+Measure = Callable[..., Any]  # a Metric, a partial of one, or a function -> number, whose mean is meant
+
+
+class Asked(NamedTuple):
+    """A metric, and what of a step's result it takes, by name; "batch" is the batch."""
+
+    metric: Measure
+    of: tuple[str, ...] = ("y_true", "y_pred")
+
+
+Metrics = Mapping[str, Asked]
+
+
+def itself(value: Any) -> Any:
+    """A number that a step gives, whose mean over the batches' examples is shown."""
+    return value
+
+
+def named(result: Any, name: str) -> Any:
+    """What a step's result, or a state, calls so; None where it calls nothing so."""
+    found = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
+    return None if callable(found) and not isinstance(found, Tensor) else found
+
+
+def replaced(state: Any, name: str, value: Any) -> Any:
+    """A state with what it calls so replaced."""
+    if isinstance(state, Mapping):
+        return type(state)({**state, name: value})  # type: ignore[call-arg]
+    change: Any = dataclasses.replace if dataclasses.is_dataclass(state) else type(state)._replace
+    return change(state, **{name: value})
 
 
 class Totals(NamedTuple):
@@ -35,21 +66,37 @@ class Watch(NamedTuple):
 
 
 class StepState(NamedTuple):
-    """All that a train step takes and gives. It is donated: a step uses up the one it is given. rate: where the
-    optimizer can say it, what the last step was taken with (before any: what the first will be)."""
+    """All that a step takes and gives. One that trains is donated it: it uses up the one that it is given. state: the
+    pair's; rate: where that has a learning rate, what the last step was taken with (before any: what the first will
+    be)."""
 
-    model: ModelState
-    optimizer: Any
+    state: Any
     totals: Totals
     watch: Watch
     rate: Tensor | None
+
+    @property
+    def model(self) -> Any:
+        """What the state calls its model, such as a trainer's ModelState; the whole of it where it calls nothing so."""
+        model = named(self.state, "model")
+        return self.state if model is None else model
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer's state, of a trainer."""
+        return named(self.state, "optimizer")
+
+    def with_model(self, model: Any) -> StepState:
+        """With another `model`."""
+        whole = named(self.state, "model") is None
+        return self._replace(state=model if whole else replaced(self.state, "model", model))
 
 
 def no_totals(metrics: Metrics) -> Totals:
     """What metrics keep before the first batch."""
     states = {
-        name: tree.map(lambda t: nx.asarray(t, copy=True), as_metric(metric, name).init())
-        for name, metric in metrics.items()
+        name: tree.map(lambda t: nx.asarray(t, copy=True), as_metric(asked.metric, name).init())
+        for name, asked in metrics.items()
     }
     return Totals(states, {name: nx.full((), float("nan"), dtype=nx.float64) for name in metrics})
 
@@ -69,13 +116,24 @@ def found_bad(watch: Watch) -> int:
     return max(-int(watch.good), 0)
 
 
-def _added(totals: Totals, metrics: Metrics, y_true: Any, y_pred: Tensor) -> Totals:
+def _added(totals: Totals, metrics: Metrics, result: Any, batch: Any, count: int) -> Totals:
     states, results = {}, {}
-    for name, given in metrics.items():
-        metric, before = as_metric(given, name), totals.states[name]
-        states[name] = _kept(name, before, metric.update(before, y_true, y_pred))
+    for name, asked in metrics.items():
+        metric, before = as_metric(asked.metric, name, count), totals.states[name]
+        parts = [batch if part == "batch" else _part(name, result, part) for part in asked.of]
+        states[name] = _kept(name, before, metric.update(before, *parts))
         results[name] = scalar(f"metric {name}", metric.result(states[name])).astype(nx.float64)
     return Totals(states, results)
+
+
+def _part(metric: str, result: Any, name: str) -> Any:
+    found = named(result, name)
+    if found is None:
+        raise ValueError(
+            f"metric {metric}: expected a step that gives {name}, got a {type(result).__name__} without it; return "
+            f'Stepped(state, {{"{name}": ...}}), or say what the metric is of: .metric(..., of=names)'
+        )
+    return found
 
 
 def _kept(name: str, before: Any, after: Any) -> Any:
@@ -101,49 +159,63 @@ def _watched(watch: Watch, loss: Tensor) -> Watch:
     )
 
 
-def learning_rate(optimizer: Any, state: Any) -> Tensor | None:
-    """What the next step is taken with (float64 []), where the optimizer can say."""
-    found = optimizer.learning_rate(state) if isinstance(optimizer, Update) else None
-    return None if found is None else nx.ones((), dtype=nx.float64) * found
+def measures(pair: Pair, metrics: Metrics) -> Metrics:
+    """What a loop measures: what its pair always shows, and the metrics."""
+    return {**{name: Asked(itself, (name,)) for name in pair.shown}, **metrics}
 
 
-def measures(metrics: Metrics, loss: Any = None) -> Metrics:
-    """The loss and the metrics; a loss by its value where there is one, to count with the others."""
-    return {"loss": lambda y_true, y_pred: loss, **metrics}
+def first(pair: Pair, state: Any, metrics: Metrics) -> StepState:
+    """A state of the pair as what the first step takes."""
+    return StepState(state, no_totals(measures(pair, metrics)), no_watch(), pair.rate(state))
 
 
-def first(model: ModelState, optimizer: Any, metrics: Metrics, compiler: str | None) -> StepState:
-    """The state before the first step."""
-    init_update, _ = optimizer
-    state = jit(init_update, compiler=compiler)(model.parameters)
-    return StepState(model, state, no_totals(measures(metrics)), no_watch(), learning_rate(optimizer, state))
+def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
+    """step_fn(state, *batch) -> state; of one that does not train the state's `state` is left out. A batch without
+    examples is counted, and changes nothing."""
+    measured = measures(pair, metrics)
 
-
-def make_train_step(model: Model, loss: Loss, optimizer: Any, metrics: Metrics, compiler: str | None) -> Definition:
-    """step_fn(state, x, y) -> state, in training mode. A batch without examples is counted, and changes nothing."""
-    advance = model_step(model, loss, optimizer)
-
-    def train_step(state: StepState, x: Any, y: Any) -> StepState:
-        after, value, y_pred = advance(TrainState(state.model, state.optimizer), x, y)
-        if not examples(y_pred):
-            good = state.watch.good
-            return state._replace(watch=state.watch._replace(good=nx.where(good < 0, good, good + 1)))
-        totals = _added(state.totals, measures(metrics, value), y, y_pred)
-        return StepState(*after, totals, _watched(state.watch, value), learning_rate(optimizer, state.optimizer))
-
-    return jit(train_step, compiler=compiler, donate=0)
-
-
-def make_evaluation_step(model: Model, loss: Loss | None, metrics: Metrics, compiler: str | None) -> Definition:
-    """step_fn(totals, state, x, y) -> totals, in inference mode. A batch without examples changes nothing."""
-    function = None if loss is None else objective(model, loss, "inference")
-
-    def evaluation_step(totals: Totals, state: ModelState, x: Any, y: Any) -> Totals:
-        if function is None:
-            measured, y_pred = metrics, forward(model, state, x, "inference").values[model]
+    def advance(before: StepState, *batch: Any) -> StepState:
+        count, watch = examples(nx.asarray(tree.leaves(batch)[0])), before.watch
+        if not count:
+            good = watch.good
+            following = before._replace(watch=watch._replace(good=nx.where(good < 0, good, good + 1)))
         else:
-            value, extra = function(state.parameters, state, x, y)
-            measured, y_pred = measures(metrics, value), extra.y_pred
-        return _added(totals, measured, y, y_pred) if examples(y_pred) else totals
+            whole = batch if pair.paired else batch[0]
+            given = pair.step(whole, before.state)
+            state, result = given if isinstance(given, Stepped) else (given, given)
+            if pair.trains:
+                state = _like("step", before.state, state)
+                loss = named(result, "loss")
+                watch = watch if loss is None else _watched(watch, scalar("loss", loss))
+            totals = _added(before.totals, measured, result, whole, count)
+            following = StepState(state, totals, watch, pair.rate(before.state))
+        return following if pair.trains else following._replace(state=())
 
-    return jit(evaluation_step, compiler=compiler)
+    advance.__name__ = advance.__qualname__ = pair.name
+    return jit(advance, compiler=compiler, donate=0 if pair.trains else ())
+
+
+def _like(name: str, before: Any, after: Any) -> Any:
+    """A state after a step, whose structure and types are those of the one before: others would retrace every step."""
+    try:
+        after = tree.map(lambda old, new: nx.asarray(new), before, after)
+    except (StructureError, DTypeError) as error:
+        raise StructureError(
+            f"{name}: expected a state like the one that it took, got another ({error}); give the containers that init "
+            f"gives, and what is shown beside them as Stepped(state, named)"
+        ) from None
+    for path, old, new in zip(tree.paths(before), tree.leaves(before), tree.leaves(after)):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            place = tree.show(path) or "the state"
+            raise ShapeError(
+                f"{name}: expected {old.type} as {place}, which the step took, got {new.type}; keep the type"
+            )
+    return after
+
+
+def of_names(of: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of what a metric is of; TypeError where they are none."""
+    names = (of,) if isinstance(of, str) else tuple(of)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'metric: expected names as of, got {of!r}; write of=("y_true", "y_pred")')
+    return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
     """An optimizer given by name (with its defaults), as an Update, or as a pair (init, update)."""
     if isinstance(optimizer, str):
         return named("optimizer", {name: getattr(optimizers, name) for name in optimizers.__all__}, optimizer)()
-    if not isinstance(optimizer, Update) and not _is_pair(optimizer):
+    if not isinstance(optimizer, Update) and not is_pair(optimizer):
         got = getattr(optimizer, "__name__", repr(optimizer))
         raise TypeError(
             f"optimizer: expected a name, an Update or functions (init, update), got {got}; "
@@ -40,7 +41,8 @@ def find_optimizer(optimizer: Optimizer) -> Update | tuple[Any, Any]:
     return optimizer
 
 
-def _is_pair(value: Any) -> bool:
+def is_pair(value: Any) -> bool:
+    """Whether it is two functions."""
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(callable, value))
 
 
@@ -70,8 +72,73 @@ def model_step(
     return advance
 
 
+class TrainPair(NamedTuple):
+    """A train step before it is compiled: init(sample, key, compiler) -> TrainState, where sample() gives a batch's
+    inputs, and advance(state, x, y) -> (next state, loss, prediction or None), meant for a trace."""
+
+    init: Callable[[Callable[[], Any], Tensor | None, str | None], TrainState]
+    advance: Callable[..., tuple[TrainState, Tensor, Tensor | None]]
+    optimizer: Update | tuple[Any, Any]
+
+
+def train_pair(model: Any, loss: Loss | Optimizer, optimizer: Optimizer | None = None) -> TrainPair:
+    """The pair of (model, loss, optimizer), or of (init, objective) and an optimizer."""
+    if not isinstance(model, Model):
+        return _of_pairs(model, find_optimizer(loss if optimizer is None else optimizer))  # type: ignore[arg-type]
+    if optimizer is None:
+        raise TypeError("step: expected (model, loss, optimizer) or two pairs, got a model without an optimizer")
+    found = find_optimizer(optimizer)
+    first, _ = found
+
+    def begin(sample: Callable[[], Any], key: Tensor | None, compiler: str | None) -> TrainState:
+        state = init(model, sample(), key=key, compiler=compiler)
+        return TrainState(state, jit(first, compiler=compiler)(state.parameters))
+
+    return TrainPair(begin, model_step(model, loss, found), found)  # type: ignore[arg-type]
+
+
+def _of_pairs(model: Any, optimizer: Update | tuple[Any, Any]) -> TrainPair:
+    if not is_pair(model):
+        raise TypeError(f"step: expected a model or functions (init, objective), got {type(model).__name__}")
+    (init_model, function), (first, update) = model, optimizer
+
+    def begin(sample: Callable[[], Any], key: Tensor | None, compiler: str | None) -> TrainState:
+        parameters = tree.map(nx.asarray, begun(init_model, sample, key))  # a number would be a tensor from step 2 on
+        return TrainState(parameters, jit(first, compiler=compiler)(parameters))
+
+    def advance(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor, None]:
+        following, value, _ = descend(lambda *args: (scalar("loss", function(*args)), ()), update, state, x, y)
+        return following, value, None
+
+    return TrainPair(begin, advance, optimizer)
+
+
+def begun(init: Callable[..., Tree], sample: Callable[[], Any], key: Tensor | None) -> Tree:
+    """What an init of the user's gives, by the arguments that it takes: one called `key` gets the key, any other that
+    has no default what `sample` gives. TypeError where there is a key and no place for it."""
+    try:
+        wanted = list(inspect.signature(init).parameters.values())
+    except (TypeError, ValueError):  # a function written in C
+        wanted = []
+    names = [p.name for p in wanted]
+    if key is not None and "key" not in names:
+        raise TypeError(
+            f"init: expected a function that takes a key, got one of ({', '.join(names)}); write def init(key)"
+        )
+    args, options = [], {}
+    for p in wanted:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or (p.name != "key" and p.default is not p.empty):
+            continue
+        value = (nx.random.key(0) if key is None else key) if p.name == "key" else sample()
+        if p.kind is p.POSITIONAL_ONLY:
+            args.append(value)
+        else:
+            options[p.name] = value
+    return init(*args, **options)
+
+
 def step(
-    model: Model | tuple[Callable[[], Tree], Callable[..., Tensor]],
+    model: Model | tuple[Callable[..., Tree], Callable[..., Tensor]],
     loss: Loss | Optimizer,
     optimizer: Optimizer | None = None,
     *,
@@ -80,8 +147,9 @@ def step(
     """(init_fn, step_fn) of a train step, from (model, loss, optimizer) or from two pairs.
 
     The pairs are (init, objective) with init() -> parameters and objective(parameters, x, y) -> loss, and (init,
-    update) as in `updates`: any differentiable objective will do. init_fn(template=None) gives a TrainState; a model's
-    also takes `key`, and needs the template (a batch's inputs, or their types) where `axon.init` does.
+    update) as in `updates`: any differentiable objective will do. An init that takes an argument gets the template, one
+    called `key` the key. init_fn(template=None, key=None) gives a TrainState; a model's needs the template (a batch's
+    inputs, or their types) where `axon.init` does. `Loop.trainer` is the same with metrics and events.
     step_fn(state, x, y) gives (state, loss) and uses up the state it is given. x and y have the shapes that model and
     loss take, the loss is floating []. ValueError for an unknown name and for cross-entropy of what is no
     probability, TypeError for what is no model, pair or optimizer; step_fn raises ShapeError when the loss is not one
@@ -92,37 +160,13 @@ def step(
     >>> loss
     float32[] 4.
     """
-    if not isinstance(model, Model):
-        return _step_of_pairs(model, find_optimizer(loss), compiler)  # type: ignore[arg-type]
-    if optimizer is None:
-        raise TypeError("step: expected (model, loss, optimizer) or two pairs, got a model without an optimizer")
-    first, _ = optimizer = find_optimizer(optimizer)
-    advance = model_step(model, loss, optimizer)  # type: ignore[arg-type]
+    pair = train_pair(model, loss, optimizer)
 
     def init_fn(template: Any = None, key: Tensor | None = None) -> TrainState:
-        state = init(model, template, key=key, compiler=compiler)
-        return TrainState(state, jit(first, compiler=compiler)(state.parameters))
+        return pair.init(lambda: template, key, compiler)
 
     def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:
-        following, value, _ = advance(state, x, y)
-        return following, value
-
-    return init_fn, jit(train_step, compiler=compiler, donate=0)
-
-
-def _step_of_pairs(
-    model: Any, optimizer: Update | tuple[Any, Any], compiler: str | None
-) -> tuple[Callable[..., TrainState], Definition]:
-    if not _is_pair(model):
-        raise TypeError(f"step: expected a model or functions (init, objective), got {type(model).__name__}")
-    (init_model, function), (first, update) = model, optimizer
-
-    def init_fn(template: Any = None) -> TrainState:
-        parameters = tree.map(nx.asarray, init_model())  # a number would be a tensor from the second step on
-        return TrainState(parameters, jit(first, compiler=compiler)(parameters))
-
-    def train_step(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor]:
-        following, value, _ = descend(lambda *args: (scalar("loss", function(*args)), ()), update, state, x, y)
+        following, value, _ = pair.advance(state, x, y)
         return following, value
 
     return init_fn, jit(train_step, compiler=compiler, donate=0)
