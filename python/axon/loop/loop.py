@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from os import PathLike
 from typing import Any, NamedTuple
 
-from .. import metrics as axon_metrics
 from .. import nx, tree
 from ..defn import Definition
 from ..errors import note
-from ..io import save
-from ..metrics import Metric
-from ..model import Model, ModelState
+from ..model import Model
 from ..model.graph import check_model
-from ..model.state import check_state
-from ..names import guided, named
+from ..names import guided
 from ..nx import Tensor
 from ..training import Loss, Optimizer, find_loss, find_optimizer, is_pair, logits_of
 from ..values import Value
 from .data import Data, Source
 from .handlers import Dispatcher, Handle, Handler, at_least
+from .measures import ROWS, Asked, Measure, Metrics, find_metric, itself, measures, of_names
 from .pairs import Evaluator, OwnPair, Pair, Trainer, copied
-from .progress import in_words
+from .result import Result
 from .run import Runner, Validation
-from .state import Event, State, Status
-from .step import Asked, Measure, Metrics, first, itself, make_step, measures, no_totals, of_names
+from .state import Event, State
+from .step import first, make_step, no_totals
 
 
 class Steps(NamedTuple):
@@ -36,38 +32,6 @@ class Steps(NamedTuple):
 
     train: Definition
     evaluate: Definition | None
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """What a run has reached: the model's state (of a pair of the user's: all of its state), one dict an epoch (its
-    metrics, the last step's learning_rate where a schedule gives it), and the loop's last state, from which `run(...,
-    state=result.last)` goes on."""
-
-    state: Any
-    history: tuple[dict[str, float], ...]
-    last: State
-
-    @property
-    def status(self) -> Status:
-        """completed; halted (by a handler); interrupted (by Ctrl-C); diverged (the loss became infinite or NaN); ready
-        (epochs=0: nothing was trained)."""
-        return self.last.status
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The last epoch's metrics."""
-        last = self.history[-1] if self.history else {}
-        return {name: value for name, value in last.items() if name not in COLUMNS or name == "loss"}
-
-    def __repr__(self) -> str:
-        last = self.history[-1] if self.history else {}
-        reached = in_words({name: value for name, value in last.items() if name not in ("epoch", "seconds")})
-        return f"<Result {', '.join([f'{self.status} at epoch {len(self.history)}', *reached])}>"
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model's state to a safetensors file."""
-        save(path, self.state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +82,7 @@ class Loop(Value):
         of `named`, else of the state, an entry or a field. A state with an optimizer's in it shows its learning rate.
         TypeError for what is no function; the first step raises StructureError or ShapeError for another state.
 
+        >>> from axon.loop import Stepped
         >>> def step(batch, state):
         ...     return Stepped(state + nx.sum(batch), {"largest": nx.max(batch)})
         >>> loop = Loop.of(lambda: nx.tensor(0.0), step, progress=False).metric("largest")
@@ -207,10 +172,11 @@ class Loop(Value):
         name, one that is taken, or none; the first step raises ShapeError when the metric is not one number.
 
         >>> from functools import partial
+        >>> from axon import metrics
         >>> from axon.model import input
         >>> loop = Loop.trainer(input("x", shape=(None, 2)).dense(1), "mean_squared_error", "adam")
         >>> loop = loop.metric("mean_absolute_error", "error").metric(lambda y, p: nx.max(p), "highest")
-        >>> list(loop.metric(partial(axon_metrics.recall, threshold=0.2), "recall at 0.2").metrics)
+        >>> list(loop.metric(partial(metrics.recall, threshold=0.2), "recall at 0.2").metrics)
         ['error', 'highest', 'recall at 0.2']
         """
         asked = of_names(of)
@@ -267,6 +233,8 @@ class Loop(Value):
         ['epoch', 'loss', 'validation_loss', 'seconds']
         """
         at_least(1, "validate: expected every", every)
+        if by is not None and not isinstance(by, Loop):
+            raise TypeError(f"validate: expected a Loop as by, got {type(by).__name__}; Loop.evaluator makes one")
         if by is None and self.pair.evaluator is None:
             raise ValueError("validate: expected a loop that measures, got none; write by=Loop.of(init, step)")
         return replace(self, validation=(data, every, by))
@@ -398,8 +366,11 @@ class Loop(Value):
         """The state that a run begins with, for steps to use up."""
         pair = self.pair
         if not isinstance(state, State):
-            begun = pair.begin(source.first, key, compiler) if state is None else pair.given(state, compiler)
-            _check_weights(pair.weights(begun))
+            if state is None:
+                begun = pair.begin(source.first, key, compiler)
+            else:
+                begun = pair.given(state, compiler)
+                _check_weights(pair.weights(begun))
             return State(0, epochs, 0, first(pair, begun, self.metrics))
         _check_weights(pair.weights(state.step.state))
         if state.mid_epoch:
@@ -429,38 +400,6 @@ class Loop(Value):
         return kept[compiler]
 
 
-def evaluate(
-    model: Model,
-    state: ModelState,
-    data: Data,
-    metrics: str | Metric | Iterable[str | Metric] | Mapping[str, str | Measure] = "accuracy",
-    loss: Loss | None = None,
-    *,
-    compiler: str | None = None,
-) -> dict[str, float]:
-    """Some metrics (see Loop.metric), and the loss where given, over all examples of `data`, batches (x, y), in
-    inference mode.
-
-    data: as for `Loop.run`; x and y have the shapes that model, metrics and loss take. ValueError for an unknown name,
-    when there are no batches and for targets that do not fit, TypeError when model, state or data are of another form.
-
-    >>> from axon.model import input
-    >>> model = input("x", shape=(None, 3)).softmax()
-    >>> evaluate(model, init(model), [(nx.eye(3), nx.arange(3)), (nx.eye(3)[:1], nx.tensor([2]))])
-    {'accuracy': 0.75}
-    """
-    check_model(model, "evaluate")
-    check_state(state, "evaluate")
-    asked = (metrics,) if isinstance(metrics, (str, Metric)) else metrics
-    pairs: Any = asked.items() if isinstance(asked, Mapping) else [(None, metric) for metric in asked]
-    found = dict(find_metric(metric, name) for name, metric in pairs)
-    loop = replace(Loop.evaluator(model, loss, progress=False), metrics={n: Asked(m) for n, m in found.items()})
-    result = loop._run("evaluate", data, 1, None, state, None, compiler)
-    if result.status == "interrupted":
-        raise KeyboardInterrupt
-    return result.metrics
-
-
 def check_epochs(epochs: Any) -> None:
     """Refuse what is no count of epochs; 0 makes the first state."""
     if not isinstance(epochs, Integral) or epochs < 0:
@@ -479,21 +418,3 @@ def _check_weights(weights: Any) -> None:
 
 def _types(value: Any) -> tuple[Any, ...]:
     return tree.structure(value), *[t.type for t in tree.leaves(value)]
-
-
-ROWS = {name: getattr(axon_metrics, name) for name in axon_metrics.__all__ if name != "Metric"}
-COLUMNS = ("loss", "learning_rate", "epoch", "seconds")  # of the history, beside the metrics
-
-
-def find_metric(metric: str | Measure, name: str | None = None, free: Sequence[str] = ()) -> tuple[str, Measure]:
-    """(name, metric) of a metric given by name, as a Metric, or as a function with a name; `free`: columns of the
-    history that the loop does not fill itself."""
-    name = name or (metric if isinstance(metric, str) else getattr(metric, "name", None))
-    metric = named("metric", ROWS, metric, " or a function")
-    if name is None:
-        raise ValueError(
-            "metric: expected a name beside a function, got none; write (function, name=...) or {name: function}"
-        )
-    if name in {*COLUMNS} - {*free} or name.startswith("validation_"):
-        raise ValueError(f"metric: expected a new name, got {name!r}, which the history has; pass another name=")
-    return name, metric  # type: ignore[return-value]

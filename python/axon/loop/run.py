@@ -20,10 +20,11 @@ from ..errors import NonFiniteError, note
 from .data import Batch, NoBatches, Source
 from .divergence import explained
 from .handlers import Dispatcher
+from .measures import Metrics
 from .pairs import Pair
 from .progress import Progress, own_line_for_errors
 from .state import State
-from .step import Metrics, StepState, found_bad, no_totals, no_watch, read
+from .step import StepState, found_bad, no_totals, no_watch, read
 
 Validation = Callable[[Any, Callable[[], bool]], dict[str, float]]  # of a state: its metrics, until interrupted
 

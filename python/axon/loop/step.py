@@ -7,7 +7,7 @@ of) it asks by name: an entry of `named`, or an entry or field of the state.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import nx, tree
@@ -15,27 +15,11 @@ from ..defn import Definition, jit
 from ..errors import DTypeError, ShapeError, StructureError
 from ..nx import Tensor
 from ..streams import as_metric, examples, scalar
+from .measures import Metrics, measures
 from .pairs import Pair, Stepped
 
-Measure = Callable[..., Any]  # a Metric, a partial of one, or a function -> number, whose mean is meant
 
-
-class Asked(NamedTuple):
-    """A metric, and what of a step's result it takes, by name; "batch" is the batch."""
-
-    metric: Measure
-    of: tuple[str, ...] = ("y_true", "y_pred")
-
-
-Metrics = Mapping[str, Asked]
-
-
-def itself(value: Any) -> Any:
-    """A number that a step gives, whose mean over the batches' examples is shown."""
-    return value
-
-
-def named(result: Any, name: str) -> Any:
+def part_of(result: Any, name: str) -> Any:
     """What a step's result, or a state, calls so; None where it calls nothing so."""
     found = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
     return None if callable(found) and not isinstance(found, Tensor) else found
@@ -78,17 +62,17 @@ class StepState(NamedTuple):
     @property
     def model(self) -> Any:
         """What the state calls its model, such as a trainer's ModelState; the whole of it where it calls nothing so."""
-        model = named(self.state, "model")
+        model = part_of(self.state, "model")
         return self.state if model is None else model
 
     @property
     def optimizer(self) -> Any:
         """The optimizer's state, of a trainer."""
-        return named(self.state, "optimizer")
+        return part_of(self.state, "optimizer")
 
     def with_model(self, model: Any) -> StepState:
         """With another `model`."""
-        whole = named(self.state, "model") is None
+        whole = part_of(self.state, "model") is None
         return self._replace(state=model if whole else replaced(self.state, "model", model))
 
 
@@ -127,7 +111,7 @@ def _added(totals: Totals, metrics: Metrics, result: Any, batch: Any, count: int
 
 
 def _part(metric: str, result: Any, name: str) -> Any:
-    found = named(result, name)
+    found = part_of(result, name)
     if found is None:
         raise ValueError(
             f"metric {metric}: expected a step that gives {name}, got a {type(result).__name__} without it; return "
@@ -159,11 +143,6 @@ def _watched(watch: Watch, loss: Tensor) -> Watch:
     )
 
 
-def measures(pair: Pair, metrics: Metrics) -> Metrics:
-    """What a loop measures: what its pair always shows, and the metrics."""
-    return {**{name: Asked(itself, (name,)) for name in pair.shown}, **metrics}
-
-
 def first(pair: Pair, state: Any, metrics: Metrics) -> StepState:
     """A state of the pair as what the first step takes."""
     return StepState(state, no_totals(measures(pair, metrics)), no_watch(), pair.rate(state))
@@ -185,7 +164,7 @@ def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
             state, result = given if isinstance(given, Stepped) else (given, given)
             if pair.trains:
                 state = _like("step", before.state, state)
-                loss = named(result, "loss")
+                loss = part_of(result, "loss")
                 watch = watch if loss is None else _watched(watch, scalar("loss", loss))
             totals = _added(before.totals, measured, result, whole, count)
             following = StepState(state, totals, watch, pair.rate(before.state))
@@ -211,11 +190,3 @@ def _like(name: str, before: Any, after: Any) -> Any:
                 f"{name}: expected {old.type} as {place}, which the step took, got {new.type}; keep the type"
             )
     return after
-
-
-def of_names(of: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of what a metric is of; TypeError where they are none."""
-    names = (of,) if isinstance(of, str) else tuple(of)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise TypeError(f'metric: expected names as of, got {of!r}; write of=("y_true", "y_pred")')
-    return names
