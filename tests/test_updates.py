@@ -372,3 +372,21 @@ def test_what_holds_an_update_is_no_step_after_it() -> None:
         updates.apply_if_finite()  # type: ignore[call-arg]
     with pytest.raises(ValueError, match=r"^apply_if_finite: expected max_consecutive_errors of at least 0, got -1"):
         updates.apply_if_finite(adam, max_consecutive_errors=-1)
+
+
+@pytest.mark.parametrize("name", optimizers.__all__)
+def test_any_optimizer_is_held_and_goes_on_where_it_was(name: str) -> None:
+    """A gradient that is not finite changes neither parameters nor the state that is held, whatever it holds."""
+    inner = getattr(optimizers, name)(0.1)
+    held, params = updates.apply_if_finite(inner), {"w": nx.tensor([1.0, -2.0]), "h": nx.ones(3, "bfloat16")}
+    step, plain, bad = jit(held.update), jit(inner.update), {**params, "w": nx.tensor([1.0, np.nan])}
+    state, other = held.init(params), inner.init(params)
+    for gradients in (params, bad, params):
+        change, state = step(gradients, state, params)
+        if gradients is bad:
+            assert all(not np.any(t.numpy()) for t in tree.leaves(change))
+            continue
+        expected, other = plain(gradients, other, params)
+        for a, b in zip(tree.leaves((change, state[0].inner)), tree.leaves((expected, other)), strict=True):
+            np.testing.assert_allclose(a.astype("float64"), b.astype("float64"), rtol=1e-6)
+    assert step.traces == 1

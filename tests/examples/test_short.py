@@ -94,6 +94,14 @@ def test_a_step_of_two_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     assert numbers(found) == pytest.approx([3, -2], abs=0.05)
 
 
+def test_a_loop_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    *epochs, first, second, third = printed("a_loop_of_ones_own", capsys).splitlines()
+    assert [line.split()[1] for line in epochs] == ["1", "2", "3"]
+    assert numbers(epochs[-1])[0] == pytest.approx(0.5, abs=0.05), "twice the variance of a cloud"
+    for line, centre in zip((first, second, third), ([0, 0], [1, 5], [4, 1]), strict=True):
+        assert numbers(line) == pytest.approx(centre, abs=0.15)
+
+
 def test_training_by_epochs(capsys: pytest.CaptureFixture[str]) -> None:
     *epochs, found = printed("training_by_epochs", capsys).splitlines()
     forms = [rf"epoch {epoch}/5  44 batches  loss \d\.\d+  \d+\.\d\d s" for epoch in range(1, 6)]

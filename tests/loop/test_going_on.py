@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import model, nx, optimizers, schedules, tree
+from axon import model, nx, optimizers, schedules, training, tree, updates
 from axon.datasets import batches
+from axon.errors import StructureError
 from axon.io import load, save
 from axon.loop import Loop, State
 from axon.model import input
@@ -207,3 +208,27 @@ def test_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
         said = capsys.readouterr().err
         assert said.startswith("run: expected epochs above the 3 that the state has behind it, got ")
     assert model.predict(mlp(), ready.state, X, **EVALUATE).shape == (70, 3)
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.adam(0.02), optimizers.adam(schedules.cosine_decay(0.02))], ids=repr)
+def test_a_step_that_was_saved_before_rates_were_state(optimizer: Any, tmp_path: Any) -> None:
+    """As docs/design/models.md says: its optimizer's state had no rate, and with a schedule a count instead."""
+    loop = Loop.trainer(mlp(), "categorical_cross_entropy", optimizer, progress=False)
+    last = loop.run(data(), epochs=2, **EVALUATE).last
+    rate, *moments = last.step.optimizer
+    counts = () if rate.steps is None else (rate.steps,)
+    rates = {} if rate.steps is None else {"rate": last.step.rate}
+    before = {"model": last.step.model, "optimizer": (*counts, *moments), "totals": last.step.totals}
+    save(tmp_path / "step", {**before, "watch": last.step.watch, **rates})
+    fresh = loop.run(data(), epochs=0, **EVALUATE).last
+    with pytest.raises(StructureError, match=r"missing: state.optimizer.0.learning_rate"):
+        load(tmp_path / "step", like=fresh.step)
+    old = load(tmp_path / "step", like={**before, "watch": fresh.step.watch, **rates})
+    made = fresh.step.optimizer[0]
+    if counts:
+        count = old["optimizer"][0]
+        made = updates.RateState(schedules.cosine_decay(0.02)(count).astype("float64"), count)
+    state = training.TrainState(old["model"], (made, *old["optimizer"][len(counts) :]))
+    step = fresh.step._replace(state=state, totals=old["totals"], watch=old["watch"])
+    again = loop.run(data(), epochs=3, state=fresh._replace(step=step, epoch=2), **EVALUATE)
+    assert again.history[-1]["loss"] == loop.run(data(), epochs=3, **EVALUATE).history[-1]["loss"]
