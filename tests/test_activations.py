@@ -12,6 +12,8 @@ from axon import activations, dtypes, nx, testing
 from axon.defn import debug, grad, jit, vjp
 from axon.errors import ShapeError
 
+from tests import cases
+
 OWN = {
     "exp": jnp.exp,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -149,9 +151,9 @@ def test_the_ends_of_every_dtype(dtype: str, mode: str) -> None:
         return found
 
     info = nx.finfo(dtype)
-    subnormal = info.smallest_normal * testing.EPSILON[dtype]
+    subnormal = info.smallest_normal * cases.EPSILON[dtype]
     ends = [info.max, info.smallest_normal, subnormal, 0.0, 5.0, 2.5, 0.3]
-    tolerance = testing.EPSILON[dtype] * (1 if info.bits == 16 else 32)  # gelu magnifies errors of x by x squared
+    tolerance = cases.EPSILON[dtype] * (1 if info.bits == 16 else 32)  # gelu magnifies errors of x by x squared
     x = nx.tensor([-INF, INF, math.nan, *ends, *[-v for v in ends]], dtype)
     known = x.numpy().astype(np.float64)
     with np.errstate(all="ignore"):
@@ -208,7 +210,7 @@ def test_masked_and_infinite_rows(dtype: str, mode: str) -> None:
     for name, (value, slope) in zip(family, MODES[mode](both)(x)):
         for got, want in zip((value, slope), wanted[name]):
             lower = np.where(want < -1e38, -INF, want) if dtype != "float64" else want
-            tolerance = 4 * testing.EPSILON[dtype]
+            tolerance = 4 * cases.EPSILON[dtype]
             found = got.numpy().astype(np.float64)
             found = np.where(found < -1e38, -INF, found)
             np.testing.assert_allclose(found, lower, rtol=tolerance, atol=tolerance, err_msg=name)
@@ -294,7 +296,7 @@ def test_several_axes(name: str, dtype: str, mode: str) -> None:
         number = {"rows": 1, ("rows", "columns"): (1, 2)}.get(axis, axis) if not isinstance(axis, list) else tuple(axis)
         want = OVER_AXES[name](known, axis=number) if number != () else known * (name == "log_sumexp")
         want = np.ones_like(known) if number == () and name == "softmax" else want
-        tolerance = 4 * testing.EPSILON[dtype]
+        tolerance = 4 * cases.EPSILON[dtype]
         np.testing.assert_allclose(found.numpy().astype(np.float64), want, rtol=tolerance, atol=tolerance)
         assert found.names == x.names and str(found.dtype) == dtype, axis
 

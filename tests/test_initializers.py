@@ -7,10 +7,12 @@ import jax
 import numpy as np
 import pytest
 import scipy.stats
-from axon import init, initializers, input, nx, testing
+from axon import init, initializers, input, nx
 from axon.defn import jit, scan
 from axon.dtypes import DType
 from axon.errors import DTypeError, ShapeError
+
+from tests import cases
 
 KEY = nx.random.key(7)
 SHAPE = (3, 3, 24, 40)  # fan in 216, fan out 360
@@ -190,7 +192,7 @@ def test_orthogonal(distribution: Any, dtype: str) -> None:
     """Rows or columns are orthonormal, halves those of float32, and it is the product of reflections, eager and not."""
     made = initializers.orthogonal(3.0, distribution)
     draw = jit(lambda key: [made(shape, nx.dtype(dtype), key) for shape in ORTHOGONAL], compiler="evaluate")
-    tolerance = 64 * testing.EPSILON[dtype if dtype == "float64" else "float32"]
+    tolerance = 64 * cases.EPSILON[dtype if dtype == "float64" else "float32"]
     for shape, found in zip(ORTHOGONAL, draw(KEY)):
         assert found.shape == shape and str(found.dtype) == dtype
         if dtype in ("float16", "bfloat16"):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from . import activations, nx
+from .asks import RATES, amounts, asks, distributions, rows_of_shares, shares, signs
 from .defn import stop_grad
 from .dtypes import DType
 from .nx import Tensor
@@ -126,6 +127,7 @@ def _unit(rows: Tensor, least: float) -> Tensor:
     return rows / nx.sqrt(nx.maximum(nx.sum(rows * rows, axis=-1, keepdims=True), nx.square(least / top)))
 
 
+@asks(shares, "sigmoid", frozenset({"hard_sigmoid", "exp"}))
 @plain_options
 def binary_cross_entropy(
     y_true: Tensor,
@@ -172,6 +174,7 @@ def _binary_from_logits(positive: Tensor, negative: Tensor, x: Tensor, both: Ten
     return (below if both is None else both * below) + _weighed(nx.where(above, negative, -positive), x)
 
 
+@asks(distributions, "softmax", frozenset({"exp"}), columns=2)
 @plain_options
 def categorical_cross_entropy(
     y_true: Tensor,
@@ -219,6 +222,7 @@ def categorical_cross_entropy(
     return rounded(reduce(rows, reduction))
 
 
+@asks(rows_of_shares, "softmax", frozenset({"exp"}), columns=2)
 @plain_options
 def kl_divergence(
     y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, reduction: Reduction = "none"
@@ -238,6 +242,7 @@ def kl_divergence(
     return rounded(reduce(nx.sum(_weighed(y, _safe_log(y, dtypes[0]) - log_p), axis=-1), reduction))
 
 
+@asks(amounts, "exp", RATES)
 @plain_options
 def poisson(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of p - y_true * log(p): counts y_true of a Poisson distribution of rate p, without
@@ -260,6 +265,7 @@ def poisson(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, reduct
     return rounded(reduce(nx.mean(terms, axis=-1), reduction))
 
 
+@asks(signs)
 @plain_options
 def hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of max(0, 1 - y_true * y_pred), for labels -1 and 1 beside scores.
@@ -273,6 +279,7 @@ def hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> T
     return rounded(reduce(nx.mean(activations.relu(1 - y_true * y_pred), axis=-1), reduction))
 
 
+@asks(signs)
 @plain_options
 def soft_margin(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none") -> Tensor:
     """The mean over the last axis of log(1 + exp(-y_true * y_pred)), for labels -1 and 1 beside scores.
@@ -287,6 +294,7 @@ def soft_margin(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "none"
     return rounded(reduce(nx.mean(activations.softplus(-y_true * y_pred), axis=-1), reduction))
 
 
+@asks(distributions, columns=2)
 @plain_options
 def categorical_hinge(
     y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, reduction: Reduction = "none"

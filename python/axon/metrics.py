@@ -10,6 +10,7 @@ and a target above 0.5, so that labels may be 0 and 1 or -1 and 1. NaN is above 
 from __future__ import annotations
 
 from . import losses, nx
+from .asks import asks, decisions, hits
 from .nx import Tensor
 from .options import plain_options
 from .rows import alike, are_classes, check_rows, check_same_shape, class_numbers, one_hot
@@ -27,6 +28,7 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return (part.astype(nx.float64) / nx.maximum(whole.astype(nx.float64), 1)).astype(nx.float32)
 
 
+@asks(hits)
 @plain_options
 def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from_logits: bool = False) -> Tensor:
     """The share of rows whose largest prediction is at the true class; where rows have one value, a threshold decides:
@@ -54,6 +56,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     return nx.mean((hits & known).astype(nx.float32))
 
 
+@asks(hits, columns=2)
 @plain_options
 def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, *, k: int = 5, sparse: bool | None = None) -> Tensor:
     """The share of rows whose true class has one of the k largest predictions; of equal ones the first is the largest.
@@ -84,6 +87,7 @@ def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, *, k: int = 5, sp
     return nx.mean(((rank < k) & known).astype(nx.float32))
 
 
+@asks(decisions)
 @counted(2, _share)
 @plain_options
 def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -99,6 +103,7 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tupl
     return true & predicted, predicted
 
 
+@asks(decisions)
 @counted(2, _share)
 @plain_options
 def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -114,6 +119,7 @@ def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[T
     return true & predicted, true
 
 
+@asks(decisions)
 @counted(2, _share)
 @plain_options
 def sensitivity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -128,6 +134,7 @@ def sensitivity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tu
     return true & predicted, true
 
 
+@asks(decisions)
 @counted(2, _share)
 @plain_options
 def specificity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -143,6 +150,7 @@ def specificity(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tu
     return known & ~true & ~predicted, ~true
 
 
+@asks(decisions)
 @counted(1, nx.positive)
 @plain_options
 def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -157,6 +165,7 @@ def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) ->
     return (true & predicted,)
 
 
+@asks(decisions)
 @counted(1, nx.positive)
 @plain_options
 def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -171,6 +180,7 @@ def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) ->
     return (known & ~true & ~predicted,)
 
 
+@asks(decisions)
 @counted(1, nx.positive)
 @plain_options
 def false_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:
@@ -185,6 +195,7 @@ def false_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -
     return (predicted & ~true,)
 
 
+@asks(decisions)
 @counted(1, nx.positive)
 @plain_options
 def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -> tuple[Tensor, ...]:

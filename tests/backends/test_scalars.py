@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import _core, nx, testing
+from axon import _core, nx
 from axon.backends.array_api import ArrayBackend
 from axon.defn import jit
 from axon.dtypes import DType, bfloat16, float16, float32
 from axon.nx.core.op import TABLE, Op
 from axon.nx.core.tensor import Tensor
 
+from tests import cases
+
 FLOAT32, FLOAT16, BOOL = float32.code, float16.code, 0
-ROWS = [op for op in testing.rows("elementwise") if op.name != "astype"]  # the sweep casts on its own
+ROWS = [op for op in cases.rows("elementwise") if op.name != "astype"]  # the sweep casts on its own
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1.0, -1.0, 0.5, 3.4e38, 88.8, -104.0, 1e6, 1e-6]
 
 
@@ -29,7 +31,7 @@ def operands(dtype: DType) -> list[np.ndarray]:
 
 def applied(op: Op, tensors: list[Any]) -> Any:
     assert op.function is not None
-    count = len(next(testing.cases(op, testing.accepted(op)[0])).args)
+    count = len(next(cases.cases(op, cases.accepted(op)[0])).args)
     return op.function(*tensors[:count])
 
 
@@ -44,7 +46,7 @@ def words(array: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [float32, float16, bfloat16], ids=str)
 def test_eager_results_are_the_bits_of_compiled_ones(dtype: DType) -> None:
-    rows = [op for op in ROWS if dtype in testing.accepted(op)]
+    rows = [op for op in ROWS if dtype in cases.accepted(op)]
     arrays = operands(dtype)
     compiled = jit(lambda *xs: [applied(op, list(xs)) for op in rows])(*arrays)
     assert len(rows) > 50
@@ -56,7 +58,7 @@ def test_eager_results_are_the_bits_of_compiled_ones(dtype: DType) -> None:
 @pytest.mark.parametrize("source", [float32, float16, bfloat16], ids=str)
 def test_eager_casts_are_the_bits_of_compiled_ones(source: DType) -> None:
     array = operands(source)[0]
-    casts = lambda x: [nx.astype(x, d) for d in testing.accepted(TABLE["astype"])]  # noqa: E731
+    casts = lambda x: [nx.astype(x, d) for d in cases.accepted(TABLE["astype"])]  # noqa: E731
     for eager, found in zip(casts(nx.tensor(array)), jit(casts)(array)):
         np.testing.assert_array_equal(words(eager.numpy()), words(found.numpy()), err_msg=str(eager.dtype))
 
@@ -154,16 +156,16 @@ def test_what_does_not_fit_is_refused() -> None:
         add(a, 1, np.ones((2, 3), "f4"))
 
 
-@pytest.mark.parametrize("op", testing.rows("elementwise"), ids=lambda op: op.name)
+@pytest.mark.parametrize("op", cases.rows("elementwise"), ids=lambda op: op.name)
 def test_formulas_over_arrays_agree_with_scalars(op: Op) -> None:
     """What other array namespaces run: NumPy's functions and the rows' own formulas."""
     plain = ArrayBackend("plain", np)
-    for dtype in testing.accepted(op):
-        for case in testing.cases(op, dtype):
+    for dtype in cases.accepted(op):
+        for case in cases.cases(op, dtype):
             assert op.function is not None
             given = [nx.tensor(a) for a in case.args]
             there = [Tensor(t.type, plain, t.numpy()) for t in given]
             want, got = op.function(*given, **case.attrs), op.function(*there, **case.attrs)
             assert got.type == want.type and got.backend is plain
-            found, wanted, rtol = got.numpy(), want.numpy(), 4 * testing.tolerance(op, want.dtype)
+            found, wanted, rtol = got.numpy(), want.numpy(), 4 * cases.tolerance(op, want.dtype)
             np.testing.assert_allclose(found.astype("f8"), wanted.astype("f8"), rtol=rtol, atol=1e-37)

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from axon import nx, testing
+from axon import nx
 from axon.nx.core.op import results_of
 
 from bench import eager
+from tests import cases
 
 SMALL = eager.SIZES["100"]
 
 
-@pytest.mark.parametrize("op", testing.rows(), ids=lambda op: op.name)
+@pytest.mark.parametrize("op", cases.rows(), ids=lambda op: op.name)
 def test_a_row_and_what_it_is_compared_with(op):
     ours, theirs = eager.pair(op, SMALL)
     found = results_of(ours())[0]

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from axon import nx, testing
+from axon import nx
 from axon.defn import vjp
 from axon.dtypes import DType, dtype
 from axon.nx.core.op import Op, results_of
 from axon.nx.core.tensor import Tensor
 
+from tests import cases
+
 from .oracle import Array, run_all
 
-ROWS = testing.rows()
+ROWS = cases.rows()
 
 
 class Question(NamedTuple):
@@ -24,7 +26,7 @@ class Question(NamedTuple):
 
     op: Op
     dtype: DType
-    case: testing.Case
+    case: cases.Case
     cotangent: Array | None = None
 
     def __str__(self) -> str:
@@ -54,16 +56,16 @@ def call(op: Op, tensors: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
 
 def questions(op: Op) -> list[Question]:
     """Every case of a row, and where it has a gradient that too."""
-    found = [Question(op, d, c) for d in testing.accepted(op) for c in testing.cases(op, d)]
+    found = [Question(op, d, c) for d in cases.accepted(op) for c in cases.cases(op, d)]
     if op.vjp is None:
         return found
-    for d in testing.accepted(op):
+    for d in cases.accepted(op):
         if d.is_float:
-            for case in testing.cases(op, d, special=False):
+            for case in cases.cases(op, d, special=False):
                 y = results_of(call(op, [nx.asarray(a) for a in case.args], case.attrs))[0]
                 if y.dtype.is_float and any(dtype(a.dtype).is_float for a in case.args):
                     rng = np.random.default_rng(y.size)
-                    found.append(Question(op, d, case, testing.sample(rng, y.dtype, y.shape, special=False)))
+                    found.append(Question(op, d, case, cases.sample(rng, y.dtype, y.shape, special=False)))
     return found
 
 
@@ -87,7 +89,7 @@ def limit_of(q: Question, want: Array) -> Array | float:
     rounding errors grow with the root of their number."""
     if not want.size or not dtype(want.dtype).is_float:
         return 0.0
-    error, wide = testing.tolerance(q.op, q.dtype), np.abs(want.astype(np.float64))
+    error, wide = cases.tolerance(q.op, q.dtype), np.abs(want.astype(np.float64))
     if q.cotangent is not None:
         return 32 * error * float(np.max(wide, initial=0.0, where=np.isfinite(wide)))
     if q.op.kind.pointwise or q.op.kind.free:

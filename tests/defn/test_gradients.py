@@ -14,7 +14,9 @@ from axon.graph.trace import trace
 from axon.nx.core.op import Op, results_of
 from axon.nx.core.tensor import TensorType
 
-SMOOTH = [op for op in testing.rows() if op.vjp is not None]
+from tests import cases
+
+SMOOTH = [op for op in cases.rows() if op.vjp is not None]
 
 
 def check_second(f: Callable[..., Any], *args: np.ndarray) -> None:
@@ -26,7 +28,7 @@ def check_second(f: Callable[..., Any], *args: np.ndarray) -> None:
         testing.check_grads(lambda *xs, i=i: vjp(f, *xs)[1](cotangent)[i], *args, rtol=1e-5)
 
 
-def row(op: Op, case: testing.Case) -> tuple[Callable[..., Any], list[np.ndarray]]:
+def row(op: Op, case: cases.Case) -> tuple[Callable[..., Any], list[np.ndarray]]:
     """The row over its float operands alone, and their values."""
 
     def f(*given: Any) -> Any:
@@ -42,11 +44,11 @@ def row(op: Op, case: testing.Case) -> tuple[Callable[..., Any], list[np.ndarray
 @pytest.mark.parametrize("op", SMOOTH, ids=lambda op: op.name)
 def test_second_derivatives(op: Op) -> None:
     checked = 0
-    for case in testing.cases(op, nx.float64, special=False):
+    for case in cases.cases(op, nx.float64, special=False):
         if not all(a.size for a in case.args) or max((a.size for a in case.args), default=0) > 3000:
             continue
         if op.name == "pow":
-            case = testing.Case(tuple(np.abs(a) + 0.1 for a in case.args), case.attrs)
+            case = cases.Case(tuple(np.abs(a) + 0.1 for a in case.args), case.attrs)
         f, args = row(op, case)
         if f(*map(nx.asarray, args)).dtype is nx.float64:
             check_second(f, *args)

@@ -11,6 +11,8 @@ from axon.errors import ShapeError
 from axon.layers import TABLE
 from axon.model import build
 
+from tests import cases
+
 MODES = {"eager": lambda f: f, "native": jit, "evaluate": lambda f: jit(f, compiler="evaluate")}
 NAMES = ["dropout", "spatial_dropout", "alpha_dropout", "feature_alpha_dropout"]
 LOWEST = -1.7580993408473766  # PyTorch's constant
@@ -36,7 +38,7 @@ def test_the_lowest_value_is_selu_s() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_elements_become(name: str, dtype: str, mode: str) -> None:
     """Those kept and those dropped are told apart by a second x; a mask is the same for both."""
-    rate, tolerance = 0.25, 4 * testing.EPSILON.get(dtype, 2.0**-23)
+    rate, tolerance = 0.25, 4 * cases.EPSILON.get(dtype, 2.0**-23)
     x = nx.tensor(np.arange(3, 3 + 4 * 5 * 6).reshape(4, 5, 6), dtype)
     run = MODES[mode](lambda x: train(name, x, rate=rate))
     y, other = (run(v).output for v in (x, x + 1))

@@ -76,7 +76,7 @@ def test_values(dtype: str, mode: str) -> None:
     for case, tensors, found, rounded in zip(cases, given, MODES[mode](run)(given), wide):
         assert str(found.dtype) == dtype and found.shape == case[1]
         want = defined(case, *(t.numpy().astype(np.float64) for t in tensors))
-        epsilon = 16 * testing.EPSILON[dtype] if dtype in ("float32", "float64") else testing.EPSILON[dtype]
+        epsilon = 16 * cases.EPSILON[dtype] if dtype in ("float32", "float64") else cases.EPSILON[dtype]
         np.testing.assert_allclose(found.numpy().astype(np.float64), want, rtol=epsilon, atol=8 * epsilon)
         if dtype in ("float16", "bfloat16") and mode == "eager":
             assert found.tolist() == rounded.astype(dtype).tolist(), case

@@ -6,6 +6,8 @@ import scipy.special
 from axon import nx, testing
 from axon.defn import grad, jit, vjp
 
+from tests import cases
+
 X = np.random.default_rng(0).standard_normal((3, 4, 5)) * 3 + 1
 AXES = [None, 0, -1, (0, 2), ()]
 
@@ -16,7 +18,7 @@ AXES = [None, 0, -1, (0, 2), ()]
 def test_values(axis, keepdims, dtype):
     x = nx.asarray(X).astype(dtype)
     wide, options = x.numpy().astype(float), {"axis": axis, "keepdims": keepdims}
-    tolerance = 8 * testing.EPSILON[dtype.name]
+    tolerance = 8 * cases.EPSILON[dtype.name]
     for ours, theirs in [
         (nx.mean(x, **options), np.mean(wide, **options)),
         (nx.var(x, **options), np.var(wide, **options)),

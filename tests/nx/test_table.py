@@ -14,8 +14,10 @@ from axon.nx.core.kinds import WINDOW
 from axon.nx.core.op import RESHAPE, TABLE, Op, results_of
 from axon.nx.core.tensor import TensorType
 
-ROWS = testing.rows()
-SWEEP = [pytest.param(op, d, id=f"{op.name}-{d}") for op in ROWS for d in testing.accepted(op)]
+from tests import cases
+
+ROWS = cases.rows()
+SWEEP = [pytest.param(op, d, id=f"{op.name}-{d}") for op in ROWS for d in cases.accepted(op)]
 SMOOTH = [op for op in ROWS if op.vjp is not None]
 
 
@@ -68,7 +70,7 @@ INTEGERS = {
 }
 
 
-def call(op: Op, case: testing.Case):
+def call(op: Op, case: cases.Case):
     tensors = [nx.asarray(a) for a in case.args]
     return op.function(tensors, **case.attrs) if op.name == "concat" else op.function(*tensors, **case.attrs)
 
@@ -83,7 +85,7 @@ def assert_near(got: nx.Tensor, want, op: Op, scale=None):
         want = np.asarray(want, dtype=np.float64).astype(np.float32 if got.dtype.is_half else np.float64)
         rounded = want.astype(got.dtype.numpy).astype(np.float64)
         found = found.astype(np.float64)
-        limit = testing.tolerance(op, got.dtype) * np.abs(want if scale is None else scale)
+        limit = cases.tolerance(op, got.dtype) * np.abs(want if scale is None else scale)
         near = np.abs(found - want) <= limit + (1e-38 if got.dtype is not nx.float16 else 6e-5)
     same = (found == rounded) | (np.isnan(found) & np.isnan(want)) | near
     assert same.all(), f"{op.name}: got {found[~same][:3]}, expected {want[~same][:3]}"
@@ -96,7 +98,7 @@ ELEMENTWISE = [p for p in SWEEP if p.values[0].kind.pointwise and p.values[0].na
 
 @pytest.mark.parametrize("op, dtype", ELEMENTWISE)
 def test_elementwise_values(op, dtype):
-    for case in testing.cases(op, dtype):
+    for case in cases.cases(op, dtype):
         got = call(op, case)
         if dtype.is_float and (op.name not in INTEGERS or op.name in FLOATS or hasattr(np, op.name)):
             function = FLOATS.get(op.name) or getattr(np, op.name)
@@ -114,7 +116,7 @@ def test_elementwise_values(op, dtype):
 
 @pytest.mark.parametrize("op, dtype", [p for p in SWEEP if p.values[0].kind.reduces])
 def test_reduction_values(op, dtype):
-    for case in testing.cases(op, dtype):
+    for case in cases.cases(op, dtype):
         (x,) = case.args
         got = call(op, case)
         widened = op.combine in (ADD, MULTIPLY)
@@ -128,10 +130,10 @@ def test_reduction_values(op, dtype):
         assert_near(got, want, op, scale)
 
 
-def by_index_map(op: Op, case: testing.Case, out: TensorType):
+def by_index_map(op: Op, case: cases.Case, out: TensorType):
     """A movement computed from its index map alone: the definition that compiled kernels follow."""
     types = [TensorType(dtypes.dtype(a.dtype), a.shape) for a in case.args]
-    settled = op.infer(types, {**testing._options(op), **case.attrs})
+    settled = op.infer(types, {**cases.options(op), **case.attrs})
     maps = op.index_map(types, out, **settled.attrs)
     if maps == RESHAPE:
         return case.args[0].reshape(out.shape)
@@ -166,7 +168,7 @@ MOVED = {
 
 @pytest.mark.parametrize("op, dtype", [p for p in SWEEP if p.values[0].kind.moves])
 def test_movement_values(op, dtype):
-    for case in testing.cases(op, dtype):
+    for case in cases.cases(op, dtype):
         got = call(op, case)
         np.testing.assert_array_equal(got.numpy(), by_index_map(op, case, got.type))
         if op.name in MOVED:
@@ -176,19 +178,19 @@ def test_movement_values(op, dtype):
 @pytest.mark.parametrize("op", SMOOTH, ids=lambda op: op.name)
 def test_gradient_matches_differences(op):
     """In float64, for each operand that may have a gradient; the rule of the row alone, through grad of the row."""
-    cases = [c for c in testing.cases(op, nx.float64, special=False) if all(a.size for a in c.args)]
+    given = [c for c in cases.cases(op, nx.float64, special=False) if all(a.size for a in c.args)]
     if op.name == "pow":
-        cases = [testing.Case(tuple(np.abs(a) + 0.1 for a in c.args), c.attrs) for c in cases]
+        given = [cases.Case(tuple(np.abs(a) + 0.1 for a in c.args), c.attrs) for c in given]
     if op.name == "astype":
-        cases = [c for c in cases if c.attrs["dtype"] is nx.float64]
+        given = [c for c in given if c.attrs["dtype"] is nx.float64]
     if op.combine is MULTIPLY:
-        cases = [testing.Case((np.where(a > 3.5, 0.0, a),), k) for (a,), k in cases if a.size < 100]
-    for case in cases:
+        given = [cases.Case((np.where(a > 3.5, 0.0, a),), k) for (a,), k in given if a.size < 100]
+    for case in given:
         constant = [a.dtype != np.float64 for a in case.args]
         moving = [a for a, c in zip(case.args, constant) if not c]
 
-        def function(*given, case=case, constant=constant):
-            rest = iter(given)
+        def function(*xs, case=case, constant=constant):
+            rest = iter(xs)
             tensors = [nx.asarray(a) if c else next(rest) for a, c in zip(case.args, constant)]
             if op.name == "concat":
                 return op.function(tensors, **case.attrs)
@@ -202,7 +204,7 @@ def test_row_is_complete(op):
     assert op.function.__doc__, "a sentence that says what it computes"
     assert hasattr(nx, op.name) or hasattr(nx, f"{op.name}_"), "a name in nx"
     assert (op.vjp is None) != (op.nondifferentiable is None), "a gradient, or why there is none"
-    assert testing.accepted(op), "a dtype that it takes"
+    assert cases.accepted(op), "a dtype that it takes"
     assert (op.combine is not None) == op.kind.reduces
     assert op.index_map is not None or not op.kind.moves
     assert (op.expand is not None) == (op.kind is WINDOW)
@@ -223,10 +225,10 @@ def test_scalars_and_elementwise_rows_are_the_same():
 
 def test_normal_attributes_are_hashable_and_settle_to_themselves():
     for op in ROWS:
-        dtype = testing.accepted(op)[0]
-        for case in testing.cases(op, dtype):
+        dtype = cases.accepted(op)[0]
+        for case in cases.cases(op, dtype):
             types = [TensorType(dtypes.dtype(a.dtype), a.shape) for a in case.args]
-            settled = op.infer(types, {**testing._options(op), **case.attrs})
+            settled = op.infer(types, {**cases.options(op), **case.attrs})
             hash(tuple(settled.attrs.items()))
             assert op.infer(types, dict(settled.attrs)) == settled
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axon import nx, testing
+from axon import nx
 from axon.errors import AxonError
 from axon.nx.core.attributes import SIZE, axes, each, opaque, order, shifted, sizes
 from axon.nx.core.call import call
@@ -15,6 +15,8 @@ from axon.nx.core.declare import row
 from axon.nx.core.kinds import MOVEMENT
 from axon.nx.core.op import TABLE, Inference, Op
 from axon.nx.core.tensor import Tensor
+
+from tests import cases
 
 BATCH = 3
 
@@ -63,10 +65,10 @@ def test_a_row_says_what_each_attribute_means() -> None:
 def batches(op: Op) -> Iterator[tuple[list[list[Tensor]], dict[str, Any]]]:
     """Operands of several calls of a row, and the attributes of all of them in normal form."""
     first = ("int32", "float32")  # integers are summed exactly in any order
-    dtype = min(testing.accepted(op), key=lambda d: first.index(d.name) if d.name in first else len(first))
-    for case in testing.cases(op, dtype, special=False):
+    dtype = min(cases.accepted(op), key=lambda d: first.index(d.name) if d.name in first else len(first))
+    for case in cases.cases(op, dtype, special=False):
         calls = [[nx.tensor(np.roll(a, k).copy()) for a in case.args] for k in range(BATCH)]
-        settled = op.infer([x.type for x in calls[0]], {**testing._options(op), **case.attrs})
+        settled = op.infer([x.type for x in calls[0]], {**cases.options(op), **case.attrs})
         if op.kind.pointwise:  # as in a graph
             calls = [[nx.broadcast_to(x, settled.out[0].shape) for x in xs] for xs in calls]
         yield calls, dict(settled.attrs)
@@ -94,7 +96,7 @@ def difference(op: Op, calls: list[list[Tensor]], attrs: dict[str, Any]) -> str:
     return ""
 
 
-ROWS = [op for op in testing.rows() if not op.kind.creates]
+ROWS = [op for op in cases.rows() if not op.kind.creates]
 
 
 @pytest.mark.parametrize("op", [op for op in ROWS if op.name not in OWN], ids=lambda op: op.name)

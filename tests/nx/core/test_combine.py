@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from axon import nx, testing
+from axon import nx
 from axon.nx.core.combine import COMBINES, Combine
 from axon.nx.core.op import TABLE, Op
+
+from tests import cases
 
 
 def reductions(how: Combine) -> list[Op]:
@@ -20,8 +22,8 @@ def test_a_reduction_has_it(how: Combine) -> None:
 
 @pytest.mark.parametrize("how", [how for how in COMBINES.values() if not how.index], ids=lambda how: how.name)
 def test_what_it_starts_from_changes_no_bit(how: Combine) -> None:
-    for dtype in testing.accepted(TABLE[how.name]):
-        x = testing.sample(np.random.default_rng(1), dtype, (99,))
+    for dtype in cases.accepted(TABLE[how.name]):
+        x = cases.sample(np.random.default_rng(1), dtype, (99,))
         start = nx.full((), how.identity(dtype), dtype)
         for made in (getattr(nx, how.name)(start, x), getattr(nx, how.name)(x, start)):
             want = nx.astype(x, made.dtype).numpy()

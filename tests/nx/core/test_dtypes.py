@@ -10,13 +10,15 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from axon import dtypes, nx, testing
+from axon import dtypes, nx
 from axon.defn import jit
 from axon.dtypes import promote, result_type
 from axon.errors import DTypeError
 from axon.nx.core.op import TABLE
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests import cases
 
 SIGNED, UNSIGNED = [d for d in dtypes.ALL if d.kind == "i"], [d for d in dtypes.ALL if d.kind == "u"]
 
@@ -153,7 +155,7 @@ def cast(x, dtype):
 
 @pytest.mark.parametrize("source", dtypes.ALL, ids=str)
 def test_every_conversion(source):
-    for case in testing.cases(TABLE["astype"], source):
+    for case in cases.cases(TABLE["astype"], source):
         x = case.args[0]
         got = nx.asarray(x).astype(case.attrs["dtype"])
         with np.errstate(all="ignore"):
@@ -165,7 +167,7 @@ def test_every_conversion(source):
 
 @pytest.mark.parametrize("d", [nx.float32, nx.float64], ids=str)
 def test_nextafter(d):
-    for case in testing.cases(nx.nextafter.op, d):
+    for case in cases.cases(nx.nextafter.op, d):
         with np.errstate(all="ignore"):
             want = np.nextafter(*case.args)
         np.testing.assert_array_equal(nx.nextafter(*map(nx.asarray, case.args)).numpy(), want)
@@ -197,7 +199,7 @@ def test_float64_to_half_floats(compiler):
 
 
 def test_float64_samples_have_all_their_bits():
-    x = testing.sample(np.random.default_rng(0), nx.float64, (99,))
+    x = cases.sample(np.random.default_rng(0), nx.float64, (99,))
     assert (x.astype(np.float32) != x).sum() > 50
 
 

@@ -4,14 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from axon import nx, testing
+from axon import nx
 from axon.errors import ShapeError
+
+from tests import cases
 
 LETTERS = "abcdefghij"
 
 
 def close(got, want, dtype, terms):
-    tolerance = testing.EPSILON.get(dtype.name, 0) * (4 + terms**0.5)
+    tolerance = cases.EPSILON.get(dtype.name, 0) * (4 + terms**0.5)
     assert got.dtype is dtype and got.shape == want.shape
     if dtype.is_float:
         np.testing.assert_allclose(
@@ -25,9 +27,9 @@ def wide(a):
     return a.astype(np.float64) if a.dtype.kind not in "iu" else a.astype(np.int64)
 
 
-@pytest.mark.parametrize("dtype", testing.accepted(nx.dot_general.op), ids=str)
+@pytest.mark.parametrize("dtype", cases.accepted(nx.dot_general.op), ids=str)
 def test_dot_general(dtype):
-    for case in testing.cases(nx.dot_general.op, dtype):
+    for case in cases.cases(nx.dot_general.op, dtype):
         a, b = case.args
         (ca, cb), (ba, bb) = case.attrs["contract"], case.attrs.get("batch", ((), ()))
         left = list(LETTERS[: a.ndim])
@@ -114,7 +116,7 @@ def expected(row, a, b, **attrs):
 @pytest.mark.parametrize("row", CONVOLUTIONS, ids=lambda r: r.op.name)
 def test_convolution(row, dtype):
     with jax.enable_x64(True):
-        for case in testing.cases(row.op, dtype):
+        for case in cases.cases(row.op, dtype):
             a, b = (jnp.asarray(x.astype(np.float64)) for x in case.args)
             got = row(nx.asarray(case.args[0]), nx.asarray(case.args[1]), **case.attrs)
             close(got, np.asarray(expected(row, a, b, **case.attrs)), dtype, 64)

@@ -8,6 +8,8 @@ from axon.errors import DTypeError, ShapeError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests import cases
+
 DTYPES = [nx.float32, nx.bfloat16, nx.int8, nx.uint64, nx.bool]
 
 
@@ -17,7 +19,7 @@ def clamped(indices, n):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_take(dtype):
-    for case in testing.cases(nx.take.op, dtype):
+    for case in cases.cases(nx.take.op, dtype):
         x, i = case.args
         axis = case.attrs["axis"]
         want = np.take(x, clamped(i, x.shape[axis]), axis=axis)
@@ -27,7 +29,7 @@ def test_take(dtype):
 @pytest.mark.parametrize("row", [nx.scatter_add, nx.scatter], ids=lambda r: r.op.name)
 @pytest.mark.parametrize("dtype", [nx.float64, nx.float16, nx.int32], ids=str)
 def test_scatter(row, dtype):
-    for case in testing.cases(row.op, dtype):
+    for case in cases.cases(row.op, dtype):
         x, i, u = case.args
         axis = case.attrs["axis"] % x.ndim
         want = np.moveaxis(x.astype(np.float64), axis, 0).copy()
@@ -37,7 +39,7 @@ def test_scatter(row, dtype):
             if 0 <= k < n:
                 want[k] = r.astype(float) + (want[k] if row is nx.scatter_add else 0)
         got = row(nx.asarray(x), nx.asarray(i), nx.asarray(u), axis=axis).numpy()
-        tolerance = testing.EPSILON.get(dtype.name, 0)
+        tolerance = cases.EPSILON.get(dtype.name, 0)
         np.testing.assert_allclose(
             got.astype(float), np.moveaxis(want, 0, axis), rtol=4 * tolerance, atol=4 * tolerance
         )

@@ -8,6 +8,8 @@ from axon import nx, testing
 from axon.defn import grad, jit
 from axon.errors import ShapeError
 
+from tests import cases
+
 COMBINE = {"window_sum": (np.sum, 0), "window_max": (np.max, None), "window_min": (np.min, None)}
 
 
@@ -30,14 +32,14 @@ def test_values(row, dtype):
     combine, fill = COMBINE[row.op.name]
     if fill is None:
         fill = dtype.lowest if row.op.name == "window_max" else dtype.highest
-    for case in testing.cases(row.op, dtype):
+    for case in cases.cases(row.op, dtype):
         x = nx.asarray(case.args[0])
-        settled = row.op.infer([x.type], {**testing._options(row.op), **case.attrs}).attrs
+        settled = row.op.infer([x.type], {**cases.options(row.op), **case.attrs}).attrs
         wide = x.numpy().astype(np.float64 if dtype.is_float else dtype.numpy)
         want = by_loop(wide, combine, fill, **settled)
         got = row(x, **case.attrs).numpy().astype(wide.dtype)
         np.testing.assert_allclose(
-            got, want, rtol=8 * testing.EPSILON.get(dtype.name, 0), atol=testing.EPSILON.get(dtype.name, 0) * 16
+            got, want, rtol=8 * cases.EPSILON.get(dtype.name, 0), atol=cases.EPSILON.get(dtype.name, 0) * 16
         )
 
 
@@ -191,7 +193,7 @@ def test_which_windows_hold_an_element():
 )
 def test_norms(norm, options):
     x = np.random.default_rng(0).normal(size=(5, 6))
-    row = nx.window_sum.op.infer([nx.template(x.shape)], {**testing._options(nx.window_sum.op), **options}).attrs
+    row = nx.window_sum.op.infer([nx.template(x.shape)], {**cases.options(nx.window_sum.op), **options}).attrs
     want = by_loop(x, lambda v: np.linalg.norm(v, norm), 0, **row)
     try:
         np.testing.assert_allclose(nx.window_norm(nx.asarray(x), norm=norm, **options), want, rtol=1e-12)
