@@ -189,6 +189,7 @@ bool kernel_gradient_is_right(const ConvShape& s) {
   return true;
 }
 
+// Whether the CPU multiplies numbers of a dtype.
 bool has_instructions(DType dtype) {
   switch (dtype) {
 #define AXON_CASE(name, code, type, ...) case DType::code: return cpu_has(type::instructions);

@@ -2,8 +2,9 @@
 //
 //   ROW(name, short name, type, kind, bytes)
 //
-// The kind is what DLPack calls it. The type is C++'s; that of a half is a struct of 16 bits, which each namespace that
-// computes with it defines: lanes_convert.h and cpu/dtype.h. python/axon/dtypes.py has the rows of Python.
+// The kind is what DLPack calls it, and the short name of a float what oneDNN does. The type is C++'s; that of a half is a
+// struct of 16 bits, which each namespace that computes with it defines: in lanes.h and cpu/dtype.h. A test compares with
+// the rows of python/axon/dtypes.py.
 #ifndef AXON_DTYPES_H
 #define AXON_DTYPES_H
 

@@ -5,6 +5,7 @@
 
 namespace axon {
 
+// Halves are computed in float.
 #define AXON_HALF(name, code, type_, ...) template <> struct lanes_of<type_> { typedef lanes<float> type; };
 AXON_HALVES(AXON_HALF)
 #undef AXON_HALF

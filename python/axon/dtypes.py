@@ -65,7 +65,8 @@ class DType:
         return "bool_" if self is bool_ else self.name
 
 
-# The rows, in the order of AXON_DTYPES (csrc/kernels/dtypes.h), which says the same in C++.
+# The rows: name, short name, kind, bytes, mantissa, C++ type. AXON_DTYPES of csrc/kernels/dtypes.h has the same, in the
+# same order.
 bool_: Final = DType("bool", "bool", "b", 1)
 int8: Final = DType("int8", "i8", "i", 1)
 int16: Final = DType("int16", "i16", "i", 2)

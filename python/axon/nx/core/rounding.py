@@ -22,9 +22,9 @@ def nearest(value: int | float, dtype: DType) -> float:
         kept = value >> beyond << beyond
         value = kept | (kept != value) << beyond
     value = float(value)
-    if dtype is not bfloat16 or not abs(value) < 2.0**128:
+    if dtype is not bfloat16 or not abs(value) < 2.0 ** (dtype.bias + 1):
         return value
-    place = max(math.frexp(value)[1], -125) - 8  # of the last bit that bfloat16 keeps
+    place = max(math.frexp(value)[1], 2 - dtype.bias) - dtype.digits  # of the last bit that bfloat16 keeps
     return math.copysign(math.ldexp(round(math.ldexp(abs(value), -place)), place), value)
 
 
