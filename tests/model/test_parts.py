@@ -199,6 +199,14 @@ def test_what_is_no_container(given: Any, said: str) -> None:
         container(given)
 
 
+def test_a_node_is_no_model_but_has_one() -> None:
+    model = input("x", shape=(None, 4)).dense(3, activation="relu").dense(2)
+    hidden = model.nodes[2]
+    np.testing.assert_array_equal(predicted(Model(hidden)), np.maximum(predicted(Model(model.nodes[1])), 0))
+    with pytest.raises(TypeError, match=r"build: expected a Model, got Node; axon.Model\(node\) is what a layer gives"):
+        axon.build(hidden)  # type: ignore[arg-type]
+
+
 def test_several_models_in_the_place_of_one() -> None:
     x = input("x", shape=(None, 4))
     for wrong in (lambda: axon.build((x, x)), lambda: axon.dense((x, x), 2), lambda: axon.add(x, {"a": x})):  # type: ignore[arg-type]
@@ -216,6 +224,9 @@ def test_constants() -> None:
     np.testing.assert_allclose(predicted(model), (X * [1, 10, 100, 1000]).sum(1, keepdims=True), rtol=1e-6)
     np.testing.assert_allclose(predicted(model, compiler="native"), predicted(model), rtol=1e-6)
     assert "c (constant) " in str(model) and list(model.inputs) == ["x"]
+    masked = input("x", shape=(None, 4)) + constant([0, -np.inf, np.inf, np.nan])
+    assert str(predicted(masked).tolist()[0]) == "[0.0, -inf, inf, nan]"
+    np.testing.assert_array_equal(predicted(from_json(to_json(masked))), predicted(masked))
     alone = container((constant(2), constant([True])))
     assert [t.tolist() for t in axon.predict(alone, ModelState(), (), **EVALUATE)] == [2, [True]]
     assert repr(alone) == "<Model container_0 (container), 3 layers, inputs none>"

@@ -268,6 +268,8 @@ def check_model(model: Any, what: str) -> None:
         several = isinstance(model, (tuple, list, dict)) and model
         models = several and all(isinstance(m, Model) for m in (model.values() if isinstance(model, dict) else model))
         advice = "axon.container(...) makes one of several models"
-        if not models:
+        if isinstance(model, Node):
+            advice = "axon.Model(node) is what a layer gives"
+        elif not models:
             advice = 'pass what its last layer gave, such as axon.input("x", shape=(None, 4)).dense(2)'
         raise TypeError(f"{what}: expected a Model, got {type(model).__name__}; {advice}")

@@ -28,6 +28,7 @@ from .unknown import no_layer
 _HEAD = {"format": "axon model", "version": 1}  # what it could not hold before is refused by the versions before
 _DEEPEST = 8  # lists in lists
 _LARGEST = 2**63  # whole numbers are below
+_INFINITE = ("inf", "-inf", "nan")  # in tensors; JSON has no such numbers
 _MAKERS = {"input": input, "constant": constant, "container": contained}  # of what is in no table
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -96,7 +97,7 @@ def _data(where: str, value: Any, depth: int = _DEEPEST) -> Any:
     if isinstance(value, DType):
         return value.name
     if isinstance(value, Tensor):
-        numbers = [_checked(where, number) for number in value.reshape((-1,)).tolist()]
+        numbers = [_checked(where, n) if math.isfinite(n) else str(n) for n in value.reshape((-1,)).tolist()]
         return {"dtype": value.dtype.name, "shape": list(value.shape), "values": numbers}
     value = plain(value)
     if isinstance(value, (list, tuple)) and depth:
@@ -220,7 +221,7 @@ def _option(where: str, value: Any, depth: int = _DEEPEST) -> Any:
         return _told(where, lambda: _initializer(name, **arguments))
     if isinstance(value, dict) and "values" in value:
         _check_fields(where, value, {"dtype": str, "shape": list, "values": list})
-        numbers = [_option(where, number, 0) for number in value["values"]]
+        numbers = [float(n) if n in _INFINITE else _option(where, n, 0) for n in value["values"]]
         return _told(where, lambda: nx.tensor(numbers, value["dtype"]).reshape(tuple(value["shape"])))
     if isinstance(value, (list, dict)):
         raise ValueError(f"{where}: expected a number, a name or a list of such, got {_shown(value)}; mend the text")
