@@ -64,6 +64,31 @@ def test_a_declaration_that_does_not_fit_its_function() -> None:
             return x * 2
 
 
+@pytest.mark.parametrize(
+    ("declared", "error", "said"),
+    [
+        (
+            {"kernel": Parameter(lambda x, units: (units,))},
+            ValueError,
+            r"for the shape of kernel, got 'units'; declare it: @layer\(options=\{'units': REQUIRED\}, ...\)",
+        ),
+        (
+            {"results": lambda x: (x,)},
+            ValueError,
+            r"expected inputs and options of the layer for results, got 'x'; decl",
+        ),
+        ({"results": 2}, TypeError, r"expected the containers that the function returns, .*, got 2"),
+    ],
+)
+def test_what_is_asked_for_is_declared(declared: Any, error: type[Exception], said: str) -> None:
+    def odd(x: Tensor, kernel: Tensor | None = None) -> Tensor:
+        return x
+
+    with pytest.raises(error, match=f"^layer odd: .*{said}"):
+        layer(**declared)(odd)
+    assert layers.find("odd") is None
+
+
 def test_an_activation_of_a_layers_own_wins() -> None:
     @layer()
     def gate(x: Tensor, *, activation: str = "tanh", sharp: bool = False) -> Tensor:
@@ -108,7 +133,7 @@ def test_a_layer_of_ones_own_is_a_function_of_models_and_no_method() -> None:
     made = x.dense(3, activation=one)
     assert made.layer is one.row and made.layer.function is not one  # type: ignore[attr-defined]
 
-    @layer(kernel=Parameter(lambda x, units: (x.shape[-1], units)))
+    @layer(options={"units": 3}, kernel=Parameter(lambda x, units: (x.shape[-1], units)))
     def mixing(x: Tensor, kernel: Tensor) -> Tensor:
         return x @ kernel
 

@@ -21,6 +21,7 @@ from .one_layer import EVALUATE
 
 @layer(
     results=("sequence", {"cell": "c", "hidden": "h"}),
+    options={"units": layers.REQUIRED},
     kernel=Parameter(lambda x, units: (x.shape[-1], units)),
     seen=Parameter(lambda: (), kind="state", initializer=axon.initializers.zeros()),
 )

@@ -11,8 +11,11 @@ from ..errors import ShapeError
 from ..initializers import zeros
 from ..nx import Tensor, TensorType
 from .channels import Channels, axis_of
-from .declare import Parameter, layer
+from .declare import REQUIRED, Parameter, layer
 from .window import Padding, Sizes, each, over_last
+
+_UNITS = {"units": REQUIRED, "kernel_size": REQUIRED}
+_MULTIPLIER = {"channel_multiplier": REQUIRED, "kernel_size": REQUIRED}
 
 
 def _kernel(
@@ -25,6 +28,7 @@ def _kernel(
 
 
 @layer(
+    options=_UNITS,
     kernel=Parameter(_kernel),
     bias=Parameter(lambda units: (units,), zeros()),
 )
@@ -78,6 +82,7 @@ def _between(size: int, stride: int, padding: str) -> tuple[int, int]:
 
 
 @layer(
+    options=_UNITS,
     kernel=Parameter(lambda x, units, kernel_size, channels: _kernel(x, units, kernel_size, 1, channels)),
     bias=Parameter(lambda units: (units,), zeros()),
 )
@@ -124,6 +129,7 @@ def _depthwise_kernel(
 
 
 @layer(
+    options=_MULTIPLIER,
     kernel=Parameter(_depthwise_kernel),
     bias=Parameter(_outputs, zeros()),
 )
@@ -229,6 +235,7 @@ def _separable(
 
 
 @layer(
+    options=_MULTIPLIER,
     kernel_1=Parameter(_line(0, 2), option="kernel"),
     bias_1=Parameter(_outputs, zeros(), option="bias"),
     kernel_2=Parameter(_line(1, 2), option="kernel"),
@@ -264,6 +271,7 @@ def separable_conv2d(
 
 
 @layer(
+    options=_MULTIPLIER,
     kernel_1=Parameter(_line(0, 3), option="kernel"),
     bias_1=Parameter(_outputs, zeros(), option="bias"),
     kernel_2=Parameter(_line(1, 3), option="kernel"),

@@ -59,9 +59,8 @@ class Spec(NamedTuple):
 class Parameter:
     """A parameter relative to the layer's inputs.
 
-    `shape` is called with those of the inputs' types and the layer's options that it names; options that the numerical
-    function does not have (dense's `units`) are declared by being named there, in this order, with these defaults.
-    Parameters of one `option` share `use_<option>` and `<option>_initializer`; by default each has its own name there.
+    `shape` is called with those of the inputs' types and the layer's options that it names. Parameters of one `option`
+    share `use_<option>` and `<option>_initializer`; by default each has its own name there.
     """
 
     shape: Callable[..., tuple[int, ...]]
@@ -70,9 +69,10 @@ class Parameter:
     kind: Literal["parameter", "state"] = "parameter"
     option: str | None = None
 
-    def asks(self) -> Mapping[str, Any]:
-        """The names that `shape` asks for, each with its default or REQUIRED."""
-        return {p.name: p.default for p in inspect.signature(self.shape).parameters.values()}
+    @property
+    def asks(self) -> Sequence[str]:
+        """The names that `shape` asks for."""
+        return list(inspect.signature(self.shape).parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ class Layer(Value):
             option = self.option(name)
             if not options.get(f"use_{option}", True):
                 continue
-            shape = tuple(p.shape(**{k: known[k] for k in p.asks()}))
+            shape = tuple(p.shape(**{k: known[k] for k in p.asks}))
             if not all(isinstance(size, Integral) and size > 0 for size in shape):
                 raise ShapeError(f"expected whole sizes above 0 for {name}, got {shape}; look at the layer's options")
             initializer = options.get(f"{option}_initializer") or p.initializer
@@ -182,20 +182,29 @@ def _declared(key: str, module: str) -> Layer:
     return row
 
 
-def layer(gives: Gives | None = None, /, *, results: Any = None, **parameters: Parameter) -> Callable[[F], F]:
+def layer(
+    gives: Gives | None = None,
+    /,
+    *,
+    options: Mapping[str, Any] | None = None,
+    results: Any = None,
+    **parameters: Parameter,
+) -> Callable[[F], F]:
     """Declare the function below as a layer with these parameters; it stays a function over tensors, whose options are
     looked at as `plain_options` does. Given models, a function of your own makes a layer of them, of its name; methods
     of models are the layers of this package alone.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
-    where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`. An
-    option `activation` is the layer's own, in the place of the one that every layer has.
+    where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`.
+    `options` are those that only shape parameters, which the function does not have (dense's `units`), with their
+    defaults: a model takes them by position. An option `activation` is the layer's own, in the place of the one that
+    every layer has.
     An input is one tensor where it is annotated so; others may be containers of them. `results` says which tuples,
     lists and dicts a function returns that returns several tensors (`results=("sequence", ("cell", "hidden"))`, or a
     function of options that gives such), so that parts of its model are known before shapes are; it may be left out.
     `gives` says what a loss may take the output for: "elements" of the inputs or means of them (flatten, pools), which
     mean what these meant; or "logits", as of any layer with trained parameters.
-    ValueError for an option called name, which every layer has.
+    ValueError for an option called name, which every layer has, and for one that is asked for and was not declared.
 
     >>> @layer(shift=Parameter(lambda x: x.shape[-1:], initializers.zeros()))
     ... def shift_all(x, shift):
@@ -212,7 +221,7 @@ def layer(gives: Gives | None = None, /, *, results: Any = None, **parameters: P
     def declare(function: F) -> F:
         signature = inspect.signature(function).parameters.values()
         function = _naming(plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY]))  # type: ignore[assignment]
-        found = describe(function, parameters, gives, results)
+        found = describe(function, parameters, gives, results, options)
         if "name" in {*found.options, *found.building}:
             raise ValueError(f"layer {found.name}: expected options beside name, which every layer has; rename it")
         ours = is_ours(function)
@@ -267,9 +276,10 @@ def describe(
     parameters: Mapping[str, Parameter] | None = None,
     gives: Gives | None = None,
     results: Any = None,
+    building: Mapping[str, Any] | None = None,
 ) -> Layer:
     """The row of a function, by its signature."""
-    parameters = parameters or {}
+    parameters, building = parameters or {}, building or {}
     if gives is None and any(p.kind == "parameter" for p in parameters.values()):
         gives = "logits"
     signature = inspect.signature(function).parameters.values()
@@ -277,16 +287,23 @@ def describe(
     variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
     options = {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
     inputs = tuple(p.name for p in positional if p.name not in parameters)
-    building = {
-        name: default
-        for parameter in parameters.values()
-        for name, default in parameter.asks().items()
-        if name not in inputs and name not in options
-    }
     takes_mode = options.pop("mode", None) is not None
     missing = set(parameters) - {p.name for p in positional}
     if missing:
         raise ValueError(f"layer {function.__name__}: expected a positional parameter for {', '.join(sorted(missing))}")
+    asking = {f"the shape of {name}": p.asks for name, p in parameters.items()}
+    asking["results"] = list(inspect.signature(results).parameters) if callable(results) else ()
+    for what, names in asking.items():
+        for unknown in {*names} - {*(() if what == "results" else inputs), *options, *building}:
+            raise ValueError(
+                f"layer {function.__name__}: expected inputs and options of the layer for {what}, got {unknown!r}; "
+                f"declare it: @layer(options={{{unknown!r}: REQUIRED}}, ...)"
+            )
+    if not (results is None or callable(results) or isinstance(results, (tuple, list, dict))):
+        raise TypeError(
+            f'layer {function.__name__}: expected the containers that the function returns, as results=("a", "b"), got '
+            f"{results!r}"
+        )
     may_lack = [p.name for p in positional if p.default is None or str(p.annotation).endswith("| None")]
     optional = frozenset(may_lack) & parameters.keys()
     single = frozenset(p.name for p in signature if _SINGLE.fullmatch(_shown(p.annotation)))

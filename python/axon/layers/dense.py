@@ -5,10 +5,11 @@ from __future__ import annotations
 from .. import nx
 from ..initializers import zeros
 from ..nx import Tensor
-from .declare import Parameter, layer
+from .declare import REQUIRED, Parameter, layer
 
 
 @layer(
+    options={"units": REQUIRED},
     kernel=Parameter(lambda x, units: (x.shape[-1], units)),
     bias=Parameter(lambda units: (units,), zeros()),
 )
