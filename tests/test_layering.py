@@ -20,7 +20,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py"))
 BASE = {"dtypes", "tree", "errors", "config", "names", "exact", "runtime", "values"}
 TOP = BASE | {"nx", "defn"}
 PARTS = {"activations", "initializers", "losses", "metrics", "layers", "updates", "optimizers", "schedules", "options"}
-PARTS |= {"asks", "rows", "streams"}
+PARTS |= {"asks", "rows", "streams", "terms"}
 ALLOWED: dict[str, set[str]] = {
     "dtypes": BASE,
     "tree": BASE,

@@ -318,6 +318,19 @@ def test_losses_of_several_outputs_are_summed(loss: Any) -> None:
     assert last.item() < 0.5 * first.item()
 
 
+def test_losses_stand_in_containers_of_any_depth() -> None:
+    both = two_outputs()
+    m = container({"here": (both["value"], both["label"]), "there": both["value"]})
+    loss: Any = {"here": (["huber", ("categorical_cross_entropy", 0.5)], 2.0), "there": "mean_squared_error"}
+    init_fn, step_fn = training.step(m, loss, "sgd", **EVALUATE)
+    state = init_fn()
+    (value, label), _ = model.predict(m, state.model, X, **EVALUATE).values()
+    terms = losses.huber(VALUE, value, reduction="mean"), CCE(nx.tensor(Y), label), MSE(VALUE, value)
+    expected = sum(weight * term.item() for weight, term in zip((2.0, 1.0, 1.0), terms))
+    got = step_fn(state, X, {"here": (VALUE, Y), "there": VALUE})[1]
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
 def test_a_loss_of_several_outputs_works_from_logits() -> None:
     logits = input("x", shape=(None, 2)).nx(lambda x: 300 * x)
     m = container((logits.softmax(), logits.dense(1)))

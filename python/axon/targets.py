@@ -14,6 +14,7 @@ from .layers import is_ours
 from .model import Model, needs_template
 from .model.shapes import Result, output
 from .nx import Tensor
+from .terms import Several
 from .values import named
 
 _LOGITS = frozenset({"linear", "log_softmax"})  # activations that leave logits what they are
@@ -49,6 +50,14 @@ def over_last_axis(model: Model) -> bool:
     if axes != [-1] and not needs_template(model):
         return axes == [len(output(model).shape) - 1]
     return axes == [-1]
+
+
+def output_at(model: Model, key: int | str) -> Model:
+    """The output that one of several losses is of. ValueError where the model has none such."""
+    try:
+        return model[key]
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"loss {key}: {error.args[0]}") from None
 
 
 class Asked(NamedTuple):
@@ -103,21 +112,40 @@ def check_columns(loss: Callable[..., Any], shape: Sequence[int | None]) -> None
         )
 
 
+def _by_key(y: Any) -> dict[Any, Any]:
+    """Targets of several outputs by number or name; what is none is left to the step."""
+    return dict(enumerate(y) if isinstance(y, (tuple, list)) else y.items() if isinstance(y, Mapping) else ())
+
+
 class Check:
     """check(x, y): refuse a batch's targets that the loss or a metric of a loop cannot take. Microseconds a batch."""
 
-    def __init__(self, model: Model, functions: Iterable[Callable[..., Any]]) -> None:
-        self._model, self._end = model, None
-        self._functions = [f for f in functions if asked_by(f)]
+    def __init__(self, model: Model, functions: Iterable[Callable[..., Any]], root: Any = None, path: Any = ()) -> None:
+        """Of one of several outputs, `root` is the whole model, and `path` where the output stands."""
+        found = list(functions)
+        self._model, self._root, self._path, self._end = model, root or model, path, None
+        self._functions = [f for f in found if asked_by(f)]
+        self._parts = [
+            (key, Check(output_at(model, key), [one], self._root, (*path, key)))
+            for function in found
+            if isinstance(function, Several)
+            for key, (one, _) in function.terms.items()
+        ]
 
     def __call__(self, x: Any, y: Any) -> None:
+        given = _by_key(y) if self._parts else {}
+        for key, check in self._parts:
+            if key in given:
+                check(x, given[key])
         if isinstance(y, Tensor) and y.device == "numpy":
             y = y.numpy()
         if not self._functions or isinstance(y, Tensor) or not hasattr(y, "astype") or not y.size:
             return
         if self._end is None:
             model = self._model
-            found = output(model, x if needs_template(model) else None)
+            found = output(self._root, x if needs_template(self._root) else None)
+            for key in self._path:
+                found = found[key]
             if not isinstance(found, Result):
                 return  # several outputs: what takes all of them is a function of the user's
             self._end = next(ends_of(model))._replace(shape=found.shape)

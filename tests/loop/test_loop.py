@@ -279,5 +279,16 @@ def test_a_model_of_several_outputs_is_trained_and_measured() -> None:
     np.testing.assert_allclose(found["error"], np.abs(p["mean"].numpy() - y["mean"]).mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(None, 4), None])
+def test_targets_of_several_outputs_are_looked_at_before_the_first_step(shape: Any) -> None:
+    m = model.container((input("x", shape=shape).dense(1), input("z", shape=(None, 4)).dense(3, activation="softmax")))
+    given, y = np.ones((6, 4), np.float32), (np.ones((6, 1), np.float32), np.array([0, 1, 2, 3, 0, 0]))
+    loop = Loop.trainer(m, ["huber", ("categorical_cross_entropy", 0.5)], "sgd", progress=False)
+    with pytest.raises(ValueError, match=r"categorical_cross_entropy: expected classes 0..2 for 3 outputs, got 0..3"):
+        loop.run([((given, given), y)], epochs=1, **EVALUATE)
+    with pytest.raises(ValueError, match=r"^loss 0: layer dense_0 .*: expected a layer of several results"):
+        evaluate(input("x", shape=(None, 4)).dense(1), model.ModelState(), [], loss=("huber", "huber"), metrics={})
+
+
 def hits(y: Any, p: Any) -> nx.Tensor:
     return metrics.accuracy(y["sign"], p["sign"])

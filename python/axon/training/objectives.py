@@ -15,8 +15,8 @@ from ..model.state import Tensors
 from ..names import named
 from ..nx import Tensor
 from ..streams import scalar
-from ..targets import asked_by, check_columns, check_end, compares_all_pairs, end_of, over_last_axis
-from .terms import Several, several
+from ..targets import asked_by, check_columns, check_end, compares_all_pairs, end_of, output_at, over_last_axis
+from ..terms import Several, several
 
 One = str | Callable[..., Tensor]  # of (y_true, y_pred)
 Weighted = One | tuple[One, float]
@@ -50,7 +50,7 @@ def logits_of(model: Model, loss: Callable[..., Tensor]) -> Any:
     takes the logits, which loses nothing where the probability underflows. None where it cannot, or was told. A dict
     has that of each of several outputs. ValueError where the model ends in what the loss cannot mean."""
     if isinstance(loss, Several):
-        return {key: logits_of(_output(model, key), one) for key, (one, _) in loss.terms.items()}
+        return {key: logits_of(output_at(model, key), one) for key, (one, _) in loss.terms.items()}
     check_end(model, loss)
     asked = asked_by(loss)
     if asked is None or "from_logits" in asked.options:
@@ -77,7 +77,9 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
     def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Evaluated]:
         done = forward(model, replace(rest, parameters=parameters), x, mode)
 
-        def value(function: Callable[..., Tensor], logits: Model | None, y: Any, y_pred: Any) -> Tensor:
+        def value(function: Callable[..., Tensor], logits: Any, y: Any, y_pred: Any) -> Tensor:
+            if isinstance(function, Several):
+                return function.summed(y, y_pred, lambda key, one, true, pred: value(one, logits[key], true, pred))
             if isinstance(y_pred, Tensor):
                 check_columns(function, y_pred.shape)
                 tell(function, y, y_pred)
@@ -86,21 +88,9 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
             return function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
 
         y_pred = done.values[model]
-        if isinstance(function, Several):
-            found = function.summed(y, y_pred, lambda key, one, true, pred: value(one, logits[key], true, pred))
-        else:
-            found = value(function, logits, y, y_pred)
-        return scalar("loss", found), Evaluated(y_pred, done.state)
+        return scalar("loss", value(function, logits, y, y_pred)), Evaluated(y_pred, done.state)
 
     return evaluate
-
-
-def _output(model: Model, key: int | str) -> Model:
-    """The output that a loss is of. ValueError where the model has none such."""
-    try:
-        return model[key]
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"loss {key}: {error.args[0]}") from None
 
 
 def _refuse_several(loss: Any, y_pred: Any) -> None:

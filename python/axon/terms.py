@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..nx import Tensor
-from ..streams import scalar
-from ..values import Value
+from .nx import Tensor
+from .streams import scalar
+from .values import Value
 
 
 @dataclass(frozen=True, eq=False)
