@@ -110,3 +110,10 @@ def test_training_by_epochs(capsys: pytest.CaptureFixture[str]) -> None:
     assert losses == sorted(losses, reverse=True) and losses[-1] < 0.2
     right = re.fullmatch(r"(\d+) of 360 test digits are read right", found)
     assert right and int(right[1]) >= 335
+
+
+def test_two_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = re.fullmatch(
+        r"(\d+) of 360 test digits are read right, and drawn (\d\.\d+) off\n", printed("two_outputs", capsys)
+    )
+    assert found and int(found[1]) >= 325 and float(found[2]) < 0.12

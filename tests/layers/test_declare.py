@@ -131,7 +131,8 @@ def test_a_layer_of_ones_own_is_a_function_of_models_and_no_method() -> None:
     assert one(nx.ones(2), nx.ones(2)).tolist() == [4.0, 4.0] and one([x, x]).parents == (x, x)
     assert x.dense(3).layer is TABLE["dense"]
     made = x.dense(3, activation=one)
-    assert made.layer is one.row and made.layer.function is not one  # type: ignore[attr-defined]
+    assert made.layer is one.row and made.layer.function is one  # type: ignore[attr-defined]
+    assert layers.flatten(x).layer is TABLE["flatten"]
 
     @layer(options={"units": 3}, kernel=Parameter(lambda x, units: (x.shape[-1], units)))
     def mixing(x: Tensor, kernel: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
 from numbers import Integral
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from .. import initializers
 from ..dtypes import DType, float32
@@ -20,7 +20,8 @@ from ..nx import Tensor, TensorType
 from ..options import plain_options
 from ..values import Value
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 Mode = Literal["train", "inference"]
 Gives = Literal["elements", "logits"]  # elements of its inputs, or means of them; values of any size
 REQUIRED = inspect.Parameter.empty
@@ -32,6 +33,29 @@ def trains(name: str, mode: Mode) -> bool:
     if mode not in get_args(Mode):
         raise ValueError(f'{name}: expected mode "train" or "inference", got {mode!r}')
     return mode == "train"
+
+
+class OfLayers(Protocol):
+    """What layers are made of, a model."""
+
+    @staticmethod
+    def function_of(row: Layer) -> Callable[..., Any]:
+        """The function over models of a row."""
+        ...
+
+
+M = TypeVar("M", bound=OfLayers)
+
+
+class Declared(Protocol[P, R]):
+    """A layer's function, for type checkers: over tensors as it was written, of models a layer of them."""
+
+    @overload
+    def __call__(self, *args: P.args, **options: P.kwargs) -> R: ...
+    @overload
+    def __call__(self, model: M, /, *args: Any, **options: Any) -> M: ...
+    @overload
+    def __call__(self, models: Sequence[M], /, **options: Any) -> M: ...
 
 
 class Stateful(NamedTuple):
@@ -189,10 +213,10 @@ def layer(
     options: Mapping[str, Any] | None = None,
     results: Any = None,
     **parameters: Parameter,
-) -> Callable[[F], F]:
+) -> Callable[[Callable[P, R]], Declared[P, R]]:
     """Declare the function below as a layer with these parameters; it stays a function over tensors, whose options are
-    looked at as `plain_options` does. Given models, a function of your own makes a layer of them, of its name; methods
-    of models are the layers of this package alone.
+    looked at as `plain_options` does. Given models it makes a layer of them, which has its name; methods of models are
+    the layers of this package alone.
 
     Its positional parameters are inputs, then (named in the decorator) parameters; its keyword-only ones are options,
     where `mode` is given by the model. A parameter that may be None is left out of a model by `use_<name>=False`.
@@ -218,15 +242,15 @@ def layer(
             f"@layer() above the function, its parameters as keywords: @layer(kernel=Parameter(...))"
         )
 
-    def declare(function: F) -> F:
+    def declare(function: Callable[P, R]) -> Declared[P, R]:
         signature = inspect.signature(function).parameters.values()
-        function = _naming(plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY]))  # type: ignore[assignment]
-        found = describe(function, parameters, gives, results, options)
+        plain = plain_options(function, [p.name for p in signature if p.kind is not p.KEYWORD_ONLY])
+        made = _of_models_too(_naming(plain))
+        found = made.row = describe(made, parameters, gives, results, options)
         if "name" in {*found.options, *found.building}:
             raise ValueError(f"layer {found.name}: expected options beside name, which every layer has; rename it")
-        ours = is_ours(function)
-        (TABLE if ours else OWN)[found.key] = found
-        return function if ours else _of_models_too(found)  # type: ignore[return-value]
+        (TABLE if is_ours(made) else OWN)[found.key] = found
+        return made
 
     return declare
 
@@ -248,18 +272,16 @@ def _naming(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _of_models_too(row: Layer) -> Callable[..., Any]:
-    """A row's function which, given what makes layers (a model) among its arguments, makes one."""
+def _of_models_too(function: Callable[..., Any]) -> Any:
+    """A layer's function which, given what layers are made of (a model), makes one of its row."""
 
-    @wraps(row.function)
+    @wraps(function)
     def run(*args: Any, **options: Any) -> Any:
-        given = args[0] if row.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-        for value in given:
+        for value in args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args:
             if hasattr(type(value), "function_of"):
-                return type(value).function_of(row)(*args, **options)
-        return row.function(*args, **options)
+                return type(value).function_of(run.row)(*args, **options)  # type: ignore[attr-defined]
+        return function(*args, **options)
 
-    run.row = row  # type: ignore[attr-defined]
     return run
 
 

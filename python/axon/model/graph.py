@@ -187,11 +187,13 @@ class Model(Value, Methods):
             rows.append((row, parents, dict(node.options), node.given_name, node.source))
         return _made_again, (rows, self.path)
 
-    def __getattr__(self, name: str) -> Callable[..., Model]:
-        row = layers.TABLE.get(name)
-        if row is None:
-            raise AttributeError(f"model: {no_layer(name, layers.TABLE, layers.OWN)}")
-        return MethodType(self.function_of(row), self)
+    if not TYPE_CHECKING:  # these know all methods, by methods.pyi
+
+        def __getattr__(self, name: str) -> Callable[..., Model]:
+            row = layers.TABLE.get(name)
+            if row is None:
+                raise AttributeError(f"model: {no_layer(name, layers.TABLE, layers.OWN)}")
+            return MethodType(self.function_of(row), self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *layers.TABLE]
