@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from . import activations, losses
+from . import activations, losses, tree
 from .asks import ASKS, Asks, End
 from .graph.trace import trace
 from .layers import is_ours
@@ -139,7 +139,8 @@ class Check:
                 check(x, given[key])
         if isinstance(y, Tensor) and y.device == "numpy":
             y = y.numpy()
-        if not self._functions or isinstance(y, Tensor) or not hasattr(y, "astype") or not y.size:
+        several = isinstance(y, (tuple, list, Mapping))
+        if not self._functions or isinstance(y, Tensor) or not (several or (hasattr(y, "astype") and y.size)):
             return
         if self._end is None:
             model = self._model
@@ -147,8 +148,13 @@ class Check:
             for key in self._path:
                 found = found[key]
             if not isinstance(found, Result):
-                return  # several outputs: what takes all of them is a function of the user's
+                name, got = asked_by(self._functions[0]).name, ", ".join(map(tree.show, tree.paths(found)))  # type: ignore[union-attr]
+                raise ValueError(
+                    f"{name}: expected one output, got {got}; write a function (y_true, y_pred) that takes one of them"
+                )
             self._end = next(ends_of(model))._replace(shape=found.shape)
+        if several:
+            return
         for function in self._functions:
             check_columns(function, self._end.shape)
             name, asks, options = asked_by(function)  # type: ignore[misc]
