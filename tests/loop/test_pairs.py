@@ -102,6 +102,18 @@ def test_states_and_batches_are_trees_of_any_form() -> None:
     assert total.run(iter([A, A]), **EVALUATE).state.item() == pytest.approx(2 * A.sum(), rel=1e-4)
 
 
+@pytest.mark.parametrize("batches", [range(5), [None] * 5, [{}] * 5])
+def test_steps_that_need_no_data(batches: Any) -> None:
+    weights = nx.tensor([1.0, 2.0])  # which steps do not use up
+    loop = Loop.of(lambda: weights, lambda batch, state: state / 2, progress=False)
+    result = loop.run(batches, epochs=2, **EVALUATE)
+    assert result.state.tolist() == [2**-10, 2**-9] and result.last.step_count == 10
+    assert weights.tolist() == [1.0, 2.0] and loop.steps("evaluate").train.traces == 1
+    trained = Loop.trainer((lambda: weights, lambda w, x, y: nx.sum(w * w)), "sgd", progress=False)
+    assert trained.run([(0.0, 0.0)], **EVALUATE).state.tolist() == pytest.approx([0.98, 1.96])
+    assert weights.tolist() == [1.0, 2.0]
+
+
 def test_metrics_are_of_what_the_step_calls_so() -> None:
     loop = pairs()["of"].metric(lambda w: nx.sum(w), "sum", of="model")
     loop = loop.metric(lambda w, b: nx.sum(w) * b[0].shape[0], "scaled", of=["model", "batch"])
@@ -267,6 +279,13 @@ def test_a_pair_of_functions_is_pickled_with_its_loop() -> None:
             TypeError,
             r"trainer: expected \(\(init, objective\), optimizer\), got a loss besides",
         ),
+        (lambda: pairs()["of"].run(A, **EVALUATE), TypeError, "run: expected batches, got a ndarray; cut it"),
+        (
+            lambda: trainer(progress=False).run(data(), state=training.TrainState({}, ()), **EVALUATE),
+            TypeError,
+            "run: expected a ModelState, got dict",
+        ),
+        (lambda: trainer().validate([], by=mlp()), TypeError, "validate: expected a Loop as by, got Model"),  # type: ignore[arg-type]
         (lambda: Loop.trainer(mlp(), "mean_squared_error"), TypeError, "trainer: .* a model without an optimizer"),
         (lambda: Loop.evaluator("mlp"), TypeError, "evaluator: expected a Model, got str"),  # type: ignore[arg-type]
     ],

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
+import numpy as np
+
+from .. import tree
 from ..arrays import arrays
 
 Batch = tuple[Any, ...]  # (x, y), or a tree of arrays alone
@@ -27,6 +30,14 @@ Data = Iterable[Any] | Loader | Callable[[], Iterable[Any] | Loader]
 Look = Callable[[Any, Any], None]  # at a batch, to refuse it
 
 AT_ONCE = 1 << 26  # bytes of targets that are looked at before the first step; more are looked at batch by batch
+
+
+def rows(batch: Any) -> int:
+    """How many examples a batch holds: the size of the first axis of its first array; 1 where it has none."""
+    for first in tree.leaves(batch):
+        shape = first.shape if hasattr(first, "shape") else np.shape(first)
+        return shape[0] if shape else 1
+    return 1
 
 
 class NoBatches(ValueError):
@@ -57,6 +68,10 @@ class Source:
         self._held: list[Batch] = []  # taken from the iterator, and put back
         if not _iterates(data):
             self._check_function()
+        if not paired and hasattr(data, "__array__"):  # whose rows would be the batches
+            raise TypeError(
+                f"{name}: expected batches, got a {type(data).__name__}; cut it: [x[i : i + n] for i in ...]"
+            )
         if self._once is not None and passes > 1 and iterations is None:
             raise ValueError(
                 f"{name}: expected data for {passes} epochs, got a {type(data).__name__}, which is used up after one; "

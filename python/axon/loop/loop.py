@@ -204,7 +204,8 @@ class Loop(Value):
         Events: started, epoch_started, iteration_started, iteration_completed, epoch_completed, epoch_halted, halted
         (also when the loss diverged), completed. Filters, which hold together: every=n (each n-th time), after=n and
         before=n (times in this run, from 1), once=True, when=function(state) -> bool. A step uses up the tensors of
-        `state.step`: to keep weights, keep `copy.deepcopy(state.step.model)`. ValueError for another event or an
+        `state.step`: to keep weights, keep `copy.deepcopy(state.step.model)`; `state._replace(step=updates.with_rate(
+        state.step, rate))` goes on with another learning rate. ValueError for another event or an
         `every` below 1, TypeError for no function or what is no integer; the run raises TypeError when the handler
         returns anything else.
 

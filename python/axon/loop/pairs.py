@@ -136,14 +136,13 @@ class Trainer(Pair):
         return None if found is None else nx.ones((), dtype=nx.float64) * found
 
     def given(self, state: Any, compiler: str | None) -> TrainState:
+        model = state.model if isinstance(state, TrainState) else state
+        if isinstance(self.model, Model):
+            check_state(model, "run")
         if isinstance(state, TrainState):
             return copied(state)
-        parameters = state
-        if isinstance(self.model, Model):
-            check_state(state, "run")
-            parameters = state.parameters
         first, _ = self.optimizer
-        return TrainState(copied(state), jit(first, compiler=compiler)(parameters))
+        return TrainState(copied(model), jit(first, compiler=compiler)(self.weights(TrainState(model, ()))))
 
     def weights(self, state: TrainState) -> Any:
         return state.model.parameters if isinstance(self.model, Model) else state.model

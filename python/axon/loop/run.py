@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from .. import tree
 from ..defn import Definition
 from ..errors import NonFiniteError, note
-from .data import Batch, NoBatches, Source
+from .data import Batch, NoBatches, Source, rows
 from .divergence import explained
 from .handlers import Dispatcher
 from .measures import Metrics
@@ -115,7 +112,7 @@ class Runner:
                 )
         left = None if self.iterations is None else max(self.iterations - now.iteration, 0)
         for batch in islice(batches, left):
-            count = examples(batch)
+            count = rows(batch)
             number, total = now.iteration + 1, now.step_count + (count > 0)
             now = self.fire("iteration_started", now._replace(iteration=number, step_count=total, mid_epoch=True))
             now = now._replace(step=self.step(now.step, batch))
@@ -161,12 +158,6 @@ def attach(error: BaseException, reached: State) -> None:
         error.last = reached  # type: ignore[attr-defined]
         where = f"iteration {reached.iteration} of epoch {reached.epoch}"
         error.add_note(f"run: {where} was completed before; run(..., state=error.last) goes on from there")
-
-
-def examples(batch: Batch) -> int:
-    """How many examples a batch holds: those of its first array."""
-    shape = np.shape(tree.leaves(batch)[0])
-    return shape[0] if shape else 1
 
 
 def _obeyed(now: State, interrupted: Callable[[], bool]) -> State:

@@ -14,7 +14,8 @@ from .. import nx, tree
 from ..defn import Definition, jit
 from ..errors import DTypeError, ShapeError, StructureError
 from ..nx import Tensor
-from ..streams import as_metric, examples, scalar
+from ..streams import as_metric, scalar
+from .data import rows
 from .measures import Metrics, measures
 from .pairs import Pair, Stepped
 
@@ -154,7 +155,7 @@ def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
     measured = measures(pair, metrics)
 
     def advance(before: StepState, *batch: Any) -> StepState:
-        count, watch = examples(nx.asarray(tree.leaves(batch)[0])), before.watch
+        count, watch = rows(batch), before.watch
         if not count:
             good = watch.good
             following = before._replace(watch=watch._replace(good=nx.where(good < 0, good, good + 1)))

@@ -103,7 +103,8 @@ def _of_pairs(model: Any, optimizer: Update | tuple[Any, Any]) -> TrainPair:
     (init_model, function), (first, update) = model, optimizer
 
     def begin(sample: Callable[[], Any], key: Tensor | None, compiler: str | None) -> TrainState:
-        parameters = tree.map(nx.asarray, begun(init_model, sample, key))  # a number would be a tensor from step 2 on
+        given = begun(init_model, sample, key)  # where a number would be a tensor from the second step on
+        parameters = tree.map(lambda t: nx.asarray(t, copy=True), given)  # the first step uses them up
         return TrainState(parameters, jit(first, compiler=compiler)(parameters))
 
     def advance(state: TrainState, x: Any, y: Any) -> tuple[TrainState, Tensor, None]:
