@@ -34,6 +34,9 @@ RATES: dict[str, tuple[Any, Any]] = {
     ),
     "no rate": (updates.clip(1e-3) | updates.stateless(lambda u, p: tree.map(lambda t: -t, u)), lambda step: None),
     "a pair of functions": (PAIR, lambda step: None),
+    "an optimizer as a pair": (tuple(optimizers.adam(0.003)), lambda step: 0.003),
+    "a rate times a constant": (optimizers.adam(0.003) | updates.scale(0.5), lambda step: 0.0015),
+    "a held optimizer": (updates.apply_if_finite(optimizers.adam(0.003)), lambda step: 0.003),
 }
 
 
@@ -69,3 +72,21 @@ def test_the_progress_line_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     loop = Loop.trainer(mlp(), "categorical_cross_entropy", optimizers.adam(SCHEDULE))
     loop.run(data(), **EVALUATE)
     assert f"   learning rate {falling(4):.4f}   " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam with a schedule", "a held optimizer", "an optimizer as a pair"])
+def test_a_handler_sets_the_rate_of_a_run(name: str) -> None:
+    """From the next step on, also where a schedule gave it before and in a run that goes on; without another trace."""
+    seen: list[float | None] = []
+
+    def lower(state: State) -> State:
+        return state._replace(step=updates.with_rate(state.step, 0.125))
+
+    loop = Loop.trainer(mlp(), "categorical_cross_entropy", RATES[name][0], progress=False)
+    loop = loop.handle("iteration_completed", lambda s: seen.append(s.learning_rate))
+    lowered = loop.handle("iteration_completed", lower, when=lambda s: s.step_count == 3)
+    last = lowered.run(data(), **EVALUATE).last
+    loop.run(data(), epochs=2, state=last, **EVALUATE)
+    expected = [RATES[name][1](n) for n in range(3)]
+    assert seen == pytest.approx([*expected, *[0.125] * 7], rel=1e-6)
+    assert lowered.steps("evaluate").train.traces == 2  # the last batch is ragged

@@ -116,7 +116,7 @@ class Trainer(Pair):
 
     @property
     def scheduled(self) -> bool:  # type: ignore[override]
-        return getattr(self.optimizer, "scheduled", True)
+        return getattr(self.optimizer, "scheduled", False)
 
     @property
     def evaluator(self) -> Pair:

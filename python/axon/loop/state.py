@@ -43,8 +43,8 @@ class State(NamedTuple):
 
     @property
     def learning_rate(self) -> float | None:
-        """What the last step was taken with (before any, what the first will be); None where the optimizer cannot say,
-        as a pair of functions. Waits for the device, so ask for it rarely."""
+        """What the last step was taken with (before any, what the first will be); None where the state
+        holds none, as that of most pairs of functions. Waits for the device, so ask for it rarely."""
         return None if self.step.rate is None else float(self.step.rate)
 
     def halt_epoch(self) -> State:
