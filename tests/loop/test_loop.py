@@ -220,6 +220,28 @@ def test_a_second_ctrl_c_interrupts_at_once() -> None:
         trainer(progress=False).run(impatient(), **EVALUATE)
 
 
+def test_ctrl_c_within_a_handler_ends_the_run() -> None:
+    """In a run, or in evaluate, that a handler makes: the outer run gives the state that it reached."""
+    seen: list[Any] = []
+
+    def interrupting() -> Any:
+        interrupt()
+        yield from [(X[:8], Y[:8])] * 3
+
+    def inner(state: Any) -> None:
+        seen.append(trainer(progress=False).run(interrupting, **EVALUATE).status)
+
+    def measured(state: Any) -> None:
+        seen.append(evaluate(mlp(), state.step.model, interrupting, **EVALUATE).keys())
+
+    for handler in (inner, measured):
+        result = trainer(progress=False).handle("iteration_completed", handler).run(data(), epochs=3, **EVALUATE)
+        assert (result.status, result.last.iteration) == ("interrupted", 1)
+    assert seen == ["interrupted", {"accuracy"}]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(mlp(), model.init(mlp(), **EVALUATE), interrupting, **EVALUATE)
+
+
 def test_loops_are_values() -> None:
     loop = trainer()
     loop.metric("mean_absolute_error", "error").validate([]).handle("started", lambda s: None)

@@ -42,7 +42,4 @@ def evaluate(
     pairs: Any = asked.items() if isinstance(asked, Mapping) else [(None, metric) for metric in asked]
     found = dict(find_metric(metric, name) for name, metric in pairs)
     loop = replace(Loop.evaluator(model, loss, progress=False), metrics={n: Asked(m) for n, m in found.items()})
-    result = loop._run("evaluate", data, 1, None, state, None, compiler)
-    if result.status == "interrupted":
-        raise KeyboardInterrupt
-    return result.metrics
+    return loop.measured(loop.source("evaluate", data), compiler, state)

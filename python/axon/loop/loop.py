@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -290,15 +290,10 @@ class Loop(Value):
         >>> len(loop.run(data, epochs=4, state=half.last).history)
         4
         """
-        return self._run("run", data, epochs, iterations, state, key, compiler)
-
-    def _run(
-        self, name: str, data: Data, epochs: int, iterations: int | None, state: Any, key: Any, compiler: str | None
-    ) -> Result:
         at_least(1, "run: expected iterations", iterations)
         check_epochs(epochs)
         before = state.epoch - state.mid_epoch if isinstance(state, State) else 0  # epochs that are over
-        source = self._source(name, data, passes=epochs - before, iterations=iterations)
+        source = self.source("run", data, passes=epochs - before, iterations=iterations)
         validation = self._validation(data, before, epochs, compiler)
         now = self._begun(source, epochs, state, key, compiler)
         if before >= epochs:
@@ -310,7 +305,8 @@ class Loop(Value):
             last = self._runner(source, now, compiler, iterations, validation).all()
         return Result(self.pair.result(last.step.state), last.history, last)
 
-    def _source(self, name: str, data: Data, passes: int = 1, iterations: int | None = None) -> Source:
+    def source(self, name: str, data: Data, passes: int = 1, iterations: int | None = None) -> Source:
+        """Data as a run goes through it, in the form that the pair takes; errors speak of `name`."""
         asking = [asked.metric for asked in self.metrics.values() if asked.of == Asked(itself).of]
         look = self.pair.check(asking)
         return Source(name, data, look, passes=passes, iterations=iterations, paired=self.pair.paired)
@@ -343,16 +339,19 @@ class Loop(Value):
         loop = self._validating
         assert loop is not None  # as `validate` saw to
         passes = epochs // every - before // every
-        source = loop._source("validate", given, passes=passes)
+        source = loop.source("validate", given, passes=passes)
         if passes > 0:
             source.peek()  # before an epoch is trained
 
-        def measure(state: Any, interrupted: Callable[[], bool]) -> dict[str, float]:
-            step = first(loop.pair, loop.pair.given(state, compiler), loop.metrics)
-            last = loop._runner(source, State(0, 1, 0, step), compiler).epochs(interrupted)
-            return Result(None, last.history, last).metrics
+        return partial(loop.measured, source, compiler), every
 
-        return measure, every
+    def measured(
+        self, source: Source, compiler: str | None, state: Any, interrupted: Callable[[], bool] = lambda: False
+    ) -> dict[str, float]:
+        """The metrics of one epoch over a source, from a state of the pair's; of what was seen when interrupted."""
+        step = first(self.pair, self.pair.given(state, compiler), self.metrics)
+        last = self._runner(source, State(0, 1, 0, step), compiler).epochs(interrupted)
+        return Result(None, last.history, last).metrics
 
     @cached_property
     def _validating(self) -> Loop | None:

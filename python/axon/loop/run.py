@@ -173,7 +173,8 @@ def _ended(now: State, error: NoBatches) -> State:
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
     """Make the first Ctrl-C a question to ask between steps (the second raises), so that no step is lost half-way.
-    Outside the main thread, which alone gets signals, the answer is always no."""
+    Outside the main thread, which alone gets signals, the answer is always no; a run within another, in a handler, asks
+    the same question."""
     asked: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -184,6 +185,11 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
+    outer = getattr(signal.getsignal(signal.SIGINT), "asked", None)
+    if outer is not None:
+        yield lambda: bool(outer)
+        return
+    note.asked = asked  # type: ignore[attr-defined]
     before = signal.signal(signal.SIGINT, note)
     try:
         yield lambda: bool(asked)
