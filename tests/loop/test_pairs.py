@@ -98,6 +98,8 @@ def test_states_and_batches_are_trees_of_any_form() -> None:
     expected = (10 * first + 20 * max(first, last)) / 30
     assert result.history[0]["largest of all"] == pytest.approx(expected, rel=1e-6)
     assert result.metrics["width"] == 3 and loop.steps("evaluate").train.traces == 2  # two shapes
+    kept = Loop.of(lambda: {"loss": nx.zeros(3)}, lambda batch, state: {"loss": state["loss"] + np.nan}, progress=False)
+    assert kept.run([A], **EVALUATE).status == "completed"  # what it calls its loss is no number
     total = Loop.of(lambda: 0.0, lambda batch, state: state + nx.sum(batch), progress=False)
     assert total.run(iter([A, A]), **EVALUATE).state.item() == pytest.approx(2 * A.sum(), rel=1e-4)
 
@@ -264,12 +266,12 @@ def test_a_pair_of_functions_is_pickled_with_its_loop() -> None:
         (
             lambda: Loop.of(begin, descend).metric("reward").run(CUT, **EVALUATE),
             ValueError,
-            "metric reward: expected a step that gives reward, got a Held without it; return Stepped",
+            "metric reward: expected a step that gives reward, got one that gives model, optimizer, loss; ret",
         ),
         (
             lambda: pairs()["trainer"].metric("accuracy").run(CUT, **EVALUATE),
             ValueError,
-            "metric accuracy: expected a step that gives y_pred",
+            "metric accuracy: expected a step that gives y_pred, got one that gives loss, y_true; return",
         ),
         (lambda: pairs()["of"].metric("recall", of=()), TypeError, r"metric: expected names as of, got \(\)"),
         (lambda: pairs()["of"].validate(CUT), ValueError, "validate: expected a loop that measures, got none; write"),

@@ -7,7 +7,7 @@ of) it asks by name: an entry of `named`, or an entry or field of the state.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import nx, tree
@@ -24,6 +24,13 @@ def part_of(result: Any, name: str) -> Any:
     """What a step's result, or a state, calls so; None where it calls nothing so."""
     found = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
     return None if callable(found) and not isinstance(found, Tensor) else found
+
+
+def _names(result: Any) -> Sequence[Any]:
+    if isinstance(result, Mapping):
+        return list(result)
+    is_dataclass = dataclasses.is_dataclass(result)
+    return [f.name for f in dataclasses.fields(result)] if is_dataclass else getattr(result, "_fields", ())
 
 
 def replaced(state: Any, name: str, value: Any) -> Any:
@@ -114,9 +121,11 @@ def _added(totals: Totals, metrics: Metrics, result: Any, batch: Any, count: int
 def _part(metric: str, result: Any, name: str) -> Any:
     found = part_of(result, name)
     if found is None:
+        shown = [n for n in _names(result) if part_of(result, n) is not None]
+        names = ", ".join(map(str, shown)) or "nothing by name"
         raise ValueError(
-            f"metric {metric}: expected a step that gives {name}, got a {type(result).__name__} without it; return "
-            f'Stepped(state, {{"{name}": ...}}), or say what the metric is of: .metric(..., of=names)'
+            f"metric {metric}: expected a step that gives {name}, got one that gives {names}; return Stepped(state, "
+            f'{{"{name}": ...}}), or say what the metric is of: .metric(..., of=names)'
         )
     return found
 
@@ -134,8 +143,11 @@ def _kept(name: str, before: Any, after: Any) -> Any:
     return after
 
 
-def _watched(watch: Watch, loss: Tensor) -> Watch:
-    loss, good = loss.astype(nx.float32), watch.good
+def _watched(watch: Watch, given: Any) -> Watch:
+    """After a batch of that loss; a state may call something so that is no number, which is not watched."""
+    if not isinstance(given, (int, float, Tensor)) or getattr(given, "shape", ()):
+        return watch
+    loss, good = nx.asarray(given).astype(nx.float32), watch.good
     fine = (good >= 0) & nx.isfinite(loss)
     return Watch(
         good=nx.where(good < 0, good, nx.where(fine, 1, -1) * (good + 1)),
@@ -165,8 +177,7 @@ def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
             state, result = given if isinstance(given, Stepped) else (given, given)
             if pair.trains:
                 state = _like("step", before.state, state)
-                loss = part_of(result, "loss")
-                watch = watch if loss is None else _watched(watch, scalar("loss", loss))
+                watch = _watched(watch, part_of(result, "loss"))
             totals = _added(before.totals, measured, result, whole, count)
             following = StepState(state, totals, watch, pair.rate(before.state))
         return following if pair.trains else following._replace(state=())
