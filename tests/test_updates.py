@@ -300,6 +300,8 @@ def test_a_rate_is_found_wherever_it_is() -> None:
     [
         (lambda: updates.with_rate((), 0.1), ValueError, "with_rate: expected a tree that holds one learning rate, g"),
         (lambda: updates.learning_rate([optimizers.sgd().init({})] * 2), ValueError, "learning_rate: .*, got 2; pass"),
+        (lambda: updates.with_rate(optimizers.sgd().init({}), nx.ones(2)), TypeError, "with_rate: expected a number"),
+        (lambda: updates.with_rate(optimizers.sgd().init({}), np.float32(-1)), ValueError, "with_rate: .* at least 0"),
         (lambda: updates.with_rate(optimizers.sgd().init({}), -1), ValueError, "with_rate: expected a number of at l"),
         (lambda: updates.with_rate(optimizers.sgd().init({}), [1]), TypeError, r"with_rate: expected a number, got"),  # type: ignore[arg-type]
         (lambda: updates.scale_by_learning_rate(-1), ValueError, "learning_rate: expected a number of at least 0, g"),

@@ -23,7 +23,7 @@ from .pairs import Pair, Stepped
 def part_of(result: Any, name: str) -> Any:
     """What a step's result, or a state, calls so; None where it calls nothing so."""
     found = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
-    return None if callable(found) and not isinstance(found, Tensor) else found
+    return None if callable(found) else found
 
 
 def _names(result: Any) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .. import nx, tree
 from ..errors import StructureError
 from ..nx import Tensor
-from ..options import is_number
+from ..options import is_number, plain
 from ..schedules import Schedule
 from .numbers import each, of_step, times, zero
 from .pipeline import Step, Tree, Update, combinator
@@ -90,8 +90,9 @@ def with_rate(state: Tree, rate: float | Tensor) -> Tree:
     """
     leaves, structure = tree.flatten(state)
     place = _place("with_rate", structure)
-    leaves[place] = _rate(_checked("with_rate", rate))
-    if structure.paths()[place + 1 : place + 2] == [(*structure.paths()[place][:-1], "steps")]:
+    leaves[place] = _rate(_checked("with_rate", plain(rate)))
+    (*parent, _), *after = structure.paths()[place : place + 2]
+    if after == [(*parent, "steps")]:
         leaves[place + 1] = nx.full((), -1, dtype=nx.int32)
     return tree.unflatten(structure, leaves)
 
@@ -107,7 +108,7 @@ def _place(name: str, structure: tree.Structure) -> int:
 
 
 def _checked(name: str, rate: Any, wanted: str = "a number") -> Any:
-    if not is_number(rate):
+    if not is_number(rate) or getattr(rate, "shape", ()):
         raise TypeError(f"{name}: expected {wanted}, got {rate!r}; write 1e-3")
     if isinstance(rate, (int, float)) and not rate >= 0:
         raise ValueError(f"{name}: expected a number of at least 0, got {rate}; steps go downhill")
