@@ -335,10 +335,9 @@ def test_a_loss_of_several_outputs_works_from_logits() -> None:
     logits = input("x", shape=(None, 2)).nx(lambda x: 300 * x)
     m = container((logits.softmax(), logits.dense(1)))
     assert training.logits_of(m, training.find_loss(["categorical_cross_entropy", "huber"])) == {0: logits, 1: None}
-    _, step_fn = training.step(m, [("categorical_cross_entropy", 2.0), ("huber", 0.0)], "sgd", **EVALUATE)
-    state = training.TrainState(model.init(m, **EVALUATE).freeze(), ())
+    init_fn, step_fn = training.step(m, [("categorical_cross_entropy", 2.0), ("huber", 0.0)], "sgd", **EVALUATE)
     y = (np.array([1]), np.zeros((1, 1), np.float32))
-    assert step_fn(state, np.array([[1.0, 0.0]], np.float32), y)[1].item() == 600
+    assert step_fn(init_fn(), np.array([[1.0, 0.0]], np.float32), y)[1].item() == 600
 
 
 @pytest.mark.parametrize(
