@@ -4,6 +4,7 @@ Property tests: the same examples at every run, so that a red test is a change's
 new ones, from a seed that it prints; what fails is printed with a line that repeats it.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -24,6 +25,13 @@ def has_gpu() -> bool:
         return cupy.cuda.runtime.getDeviceCount() > 0
     except Exception:  # not installed, no driver, no device
         return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Ctrl-C is heard even where a shell started the tests in the background, with the signal ignored."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

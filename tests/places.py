@@ -23,6 +23,7 @@ from axon.nx.core.op import TABLE
 ROOT = Path(__file__).parents[1]
 PACKAGE = "python/axon/"
 TOUR = ROOT / "docs" / "tour.md"
+TARGETS = ROOT / "python" / "axon" / "compiler" / "targets" / "target.py"
 HEAD, FOOT = "| to add | places | which |\n|---|---|---|\n", "\nThat table is counted"
 ASIDE = {f"{PACKAGE}names.py"}  # other libraries' names for what we have, which need not have any
 ASIDE |= {f"{PACKAGE}{room}__init__.py" for room in ("", "nx/", "layers/")}
@@ -153,7 +154,7 @@ def of_targets() -> list[str]:
     """The places of a new target: the file of the rows, the files of a target's own (what rows are made of), whoever
     outside imports one of these or a row, or has a row's name as text, the headers of a target's own, and others that
     ask which target they are compiled for. The device that is taken unless one is given is no place."""
-    home, own = Path(target.__file__).parent, own_modules()
+    home, own = TARGETS.parent, own_modules()
     inside = {home / "target.py", *(home / f"{name}.py" for name in own)}
     names = [path for path in ROOT.glob("python/axon/**/*.py") if path not in inside and names_target(path.read_text())]
     words = "|".join(t.name.upper() for t in target.TARGETS)
@@ -164,7 +165,7 @@ def of_targets() -> list[str]:
 
 
 def own_modules() -> list[str]:
-    (own,) = re.findall(r"(?m)^from \. import (.*)$", Path(target.__file__).read_text())
+    (own,) = re.findall(r"(?m)^from \. import (.*)$", TARGETS.read_text())
     return own.split(", ")
 
 

@@ -66,14 +66,14 @@ def defined(case: Any, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_values(dtype: str, mode: str) -> None:
     """All norms by their own moments; halves as the same numbers in float32, rounded once."""
-    cases = SOME if mode == "native" else CASES
-    given = [drawn(case, dtype) for case in cases]
+    some = SOME if mode == "native" else CASES
+    given = [drawn(case, dtype) for case in some]
 
     def run(given: Any) -> Any:
-        return [getattr(layers, name)(*v, **options) for (name, _, options), v in zip(cases, given)]
+        return [getattr(layers, name)(*v, **options) for (name, _, options), v in zip(some, given)]
 
     wide = run([[t.astype("float32") for t in v] for v in given])
-    for case, tensors, found, rounded in zip(cases, given, MODES[mode](run)(given), wide):
+    for case, tensors, found, rounded in zip(some, given, MODES[mode](run)(given), wide):
         assert str(found.dtype) == dtype and found.shape == case[1]
         want = defined(case, *(t.numpy().astype(np.float64) for t in tensors))
         epsilon = 16 * cases.EPSILON[dtype] if dtype in ("float32", "float64") else cases.EPSILON[dtype]
