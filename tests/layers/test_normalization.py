@@ -11,6 +11,8 @@ from axon.errors import ShapeError
 from axon.layers import Stateful
 from axon.model import build
 
+from tests import cases
+
 MODES = {"eager": lambda f: f, "native": jit, "evaluate": lambda f: jit(f, compiler="evaluate")}
 IMAGES = [(2, 5, 6), (3, 4, 5, 6), (2, 3, 1, 4, 6), (1, 1, 1, 6), (2, 2, 2, 1)]
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
