@@ -3,10 +3,8 @@ texts of the kernels, and what a target makes of those, a plan becomes a program
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -90,19 +88,6 @@ def text_of(kernel: Kernel, target: Target) -> str:
     return target.emit(kernel, SYMBOL)
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """While the block runs, memory is freed by reference counts alone: what passes make lives until they are done, and
-    the collector would look through all of it again and again (a fifth of the time that a large program takes)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 class Compiler:
     """A compiler that `jit` knows by name: the passes, for the target that it has for each device. Where kernels cannot
     be compiled on this machine it says so once and evaluates op by op."""
@@ -126,7 +111,7 @@ class Compiler:
         if device not in self.targets:
             raise ValueError(f"device: expected one of {', '.join(self.targets)} for {self.name}, got {device!r}")
         try:
-            with uncollected(), default_floating_point():  # literals are folded and rounded as kernels round
+            with default_floating_point():  # literals are folded and rounded as kernels round
                 return compile(graph, self.targets[device], donate, label, Phases(trace=trace_seconds * 1e3))
         except MissingCompiler as error:
             if not self._said:

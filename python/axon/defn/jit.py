@@ -17,6 +17,7 @@ from ..graph.trace import Traced, trace
 from ..nx.core.backend import home, tracing, watching
 from ..nx.core.number import Book, Number
 from ..nx.core.tensor import Tensor, TensorType
+from ..runtime import uncollected
 from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
@@ -157,6 +158,10 @@ class Definition(Value):
         return entry
 
     def _build(self, signature: Signature) -> Entry:
+        with uncollected():
+            return self._made(signature)
+
+    def _made(self, signature: Signature) -> Entry:
         start = time.perf_counter()
         traced, book = self._trace(signature)
         spent = time.perf_counter() - start

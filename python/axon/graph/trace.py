@@ -4,8 +4,7 @@ its Graph, with every tensor captured from outside made an explicit input."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -142,26 +141,30 @@ class Derived(str):
 _line: ContextVar[str] = ContextVar("axon_line", default="")  # what `located` says outside a trace
 
 
-@contextmanager
-def located(source: str) -> Iterator[None]:
+class located:
     """While the block runs, what is recorded, or carried out at once, bears this source line: it was derived from a
     node of that line."""
-    if not source:
-        yield
-        return
-    current = tracing.get()
-    if isinstance(current, Trace):
-        before, current.source = current.source, source
-        try:
-            yield
-        finally:
-            current.source = before
-    else:
-        token = _line.set(source)
-        try:
-            yield
-        finally:
-            _line.reset(token)
+
+    __slots__ = ("before", "source", "trace")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def __enter__(self) -> None:
+        current = tracing.get()
+        self.trace = current if isinstance(current, Trace) else None
+        self.before = _line.get() if self.trace is None else self.trace.source
+        if self.source:
+            self._set(self.source)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self.before)
+
+    def _set(self, source: str) -> None:
+        if self.trace is None:
+            _line.set(source)
+        else:
+            self.trace.source = source
 
 
 def line() -> str:

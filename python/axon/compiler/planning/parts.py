@@ -4,16 +4,17 @@ addresses a part touches. The values are the same, for every unit computes the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import gcd, prod
 from typing import NamedTuple
 
 from ..tuning import Tuning
-from .memory import Plan, gathered
+from .memory import Plan, turns
 from .schedule import KernelStep, Step
 
 Cut = tuple[int, "list[Access]"]
+Place = tuple[tuple[str, int], int]
 
 
 class Access(NamedTuple):
@@ -28,7 +29,7 @@ class Access(NamedTuple):
     touched: int
 
     @property
-    def place(self) -> tuple[tuple[str, int], int]:
+    def place(self) -> Place:
         return self.home, self.first
 
     def overlaps(self, other: Access) -> bool:
@@ -47,12 +48,14 @@ def runs(plan: Plan) -> dict[int, tuple[int, int]]:
     runs that have steps in common, those are taken that read the most bytes from a cache."""
     tuning = plan.schedule.target.tuning
     cuts = [cut_of(plan, step, tuning.parts) for step in plan.schedule.steps]
+    most = gains(cuts, tuning.run)
     best: list[tuple[int, int, int]] = [(0, 0, 0)] * (len(cuts) + 1)  # from a step on: bytes; parts and end of a run
     for k in reversed(range(len(cuts))):
         best[k] = (best[k + 1][0], 0, 0)
-        for end, parts, again in runs_from(cuts, k, tuning):
-            if again + best[end][0] > best[k][0]:
-                best[k] = (again + best[end][0], parts, end)
+        if most[min(k + tuning.run, len(cuts))] - most[k] >= tuning.again:
+            for end, parts, again in runs_from(cuts, k, tuning):
+                if again + best[end][0] > best[k][0]:
+                    best[k] = (again + best[end][0], parts, end)
     found, k = {}, 0
     while k < len(cuts):
         _, parts, end = best[k]
@@ -62,32 +65,33 @@ def runs(plan: Plan) -> dict[int, tuple[int, int]]:
     return found
 
 
+def gains(cuts: Sequence[Cut | None], run: int) -> list[int]:
+    """How many bytes the steps before each touch that some step shortly before them has touched: a run reads no more
+    from a cache."""
+    last: dict[Place, int] = {}
+    sums = [0]
+    for k, cut in enumerate(cuts):
+        accesses = cut[1] if cut is not None else ()
+        again = sum(a.touched for a in accesses if k - last.get(a.place, -run) < run)
+        last.update((a.place, k) for a in accesses)
+        sums.append(sums[-1] + again)
+    return sums
+
+
 def runs_from(cuts: Sequence[Cut | None], k: int, tuning: Tuning) -> Iterator[tuple[int, int, int]]:
     """The runs from a step on that are worth it: the end, the parts, and the bytes that are touched again."""
-    last = k + tuning.run
-    if again_of(islice(cuts, k, last)) < tuning.again:
-        return
-    parts, accesses = 0, list[Access]()
-    for end, cut in enumerate(islice(cuts, k, last), k + 1):
+    parts, again, accesses, sizes = 0, 0, list[Access](), dict[Place, int]()
+    for end, cut in enumerate(islice(cuts, k, k + tuning.run), k + 1):
         if cut is None or not all(a.fits(b) for a in cut[1] for b in accesses):
             return
-        parts, accesses = gcd(parts, cut[0]), accesses + cut[1]
+        parts = gcd(parts, cut[0])
         if parts < tuning.parts:
             return
-        again = again_of(islice(cuts, k, end))
-        if again >= tuning.again and sum({a.place: a.nbytes for a in accesses}.values()) <= parts * tuning.part:
+        again += sum(a.touched for a in cut[1] if a.place in sizes)
+        accesses += cut[1]
+        sizes.update((a.place, a.nbytes) for a in cut[1])
+        if again >= tuning.again and sum(sizes.values()) <= parts * tuning.part:
             yield end, parts, again
-
-
-def again_of(cuts: Iterable[Cut | None]) -> int:
-    """How many bytes the kernels touch that one before them has touched, up to a step that has no parts."""
-    places, again = set[tuple[tuple[str, int], int]](), 0
-    for cut in cuts:
-        if cut is None:
-            break
-        again += sum(access.touched for access in cut[1] if access.place in places)
-        places.update(access.place for access in cut[1])
-    return again
 
 
 def cut_of(plan: Plan, step: object, fewest: int) -> Cut | None:
@@ -96,7 +100,7 @@ def cut_of(plan: Plan, step: object, fewest: int) -> Cut | None:
     if not isinstance(step, KernelStep) or len(step.calls) != 1:
         return None
     kernel, call = step.kernel, step.calls[0]
-    p, tables, found = call.parameters, gathered(kernel.body), []
+    p, tables, found = call.parameters, turns(kernel)[2], []
     if p["n0"] < fewest or (kernel.form != "map" if kernel.outer < 1 else call.units % p["n0"]):
         return None
     for k, memory in zip(kernel.pointers, call.memory):
