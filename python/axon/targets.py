@@ -12,7 +12,7 @@ from .asks import ASKS, Asks, End
 from .graph.trace import trace
 from .layers import is_ours
 from .model import Model, needs_template
-from .model.shapes import Result, output
+from .model.shapes import Shaped, output
 from .nx import Tensor
 from .terms import Several
 from .values import named
@@ -147,7 +147,7 @@ class Check:
             found = output(self._root, x if needs_template(self._root) else None)
             for key in self._path:
                 found = found[key]
-            if not isinstance(found, Result):
+            if not isinstance(found, Shaped):
                 name, got = asked_by(self._functions[0]).name, ", ".join(map(tree.show, tree.paths(found)))  # type: ignore[union-attr]
                 raise ValueError(
                     f"{name}: expected one output, got {got}; write a function (y_true, y_pred) that takes one of them"

@@ -22,7 +22,7 @@ _LEAF = "*"
 _NAMES = frozenset([str])  # types of keys that stand in a structure as they are
 
 
-class Kind(NamedTuple):
+class Container(NamedTuple):
     """How values of one type come apart and together. The metadata is all that children do not say."""
 
     split: Callable[[Any], tuple[Collection[Any], Hashable]]  # value -> (children, metadata)
@@ -83,8 +83,8 @@ class _Star:
         return "*"
 
 
-def _dict_kind(make: Callable[[Any], Any]) -> Kind:
-    return Kind(
+def _dict_kind(make: Callable[[Any], Any]) -> Container:
+    return Container(
         lambda x: (x.values(), tuple(x)),
         lambda keys, children: make(zip(keys, children)),
         lambda keys, _: keys,
@@ -95,18 +95,18 @@ def _positions(_: Any, count: int) -> Iterable[Any]:
     return range(count)
 
 
-# What each type seen is: a Kind, or None for leaves. Types are added when first met.
-_kinds: dict[type, Kind | None] = {
+# What each type seen is: a Container, or None for leaves. Types are added when first met.
+_kinds: dict[type, Container | None] = {
     dict: _dict_kind(dict),
     OrderedDict: _dict_kind(OrderedDict),
-    defaultdict: Kind(
+    defaultdict: Container(
         lambda x: (x.values(), (x.default_factory, tuple(x))),
         lambda meta, children: defaultdict(meta[0], zip(meta[1], children)),
         lambda meta, _: meta[1],
     ),
-    list: Kind(lambda x: (x, None), lambda _, children: list(children), _positions),
-    tuple: Kind(lambda x: (x, None), lambda _, children: tuple(children), _positions),
-    type(None): Kind(lambda x: ((), None), lambda _, children: None, _positions),
+    list: Container(lambda x: (x, None), lambda _, children: list(children), _positions),
+    tuple: Container(lambda x: (x, None), lambda _, children: tuple(children), _positions),
+    type(None): Container(lambda x: ((), None), lambda _, children: None, _positions),
 }
 
 
@@ -125,7 +125,7 @@ def register(
     >>> leaves({"x": Pair(1, [2, 3])})
     [1, 2, 3]
     """
-    _kinds[cls] = Kind(split, rebuild, keys)
+    _kinds[cls] = Container(split, rebuild, keys)
 
 
 def atom(cls: T) -> T:
@@ -142,11 +142,11 @@ def atom(cls: T) -> T:
     return cls
 
 
-def _meet(cls: type) -> Kind | None:
+def _meet(cls: type) -> Container | None:
     """The kind of a type met for the first time."""
     fields = getattr(cls, "_fields", None)
     if issubclass(cls, tuple) and fields is not None:
-        kind = Kind(lambda x: (x, None), lambda _, children: cls(*children), lambda _, __: fields)
+        kind = Container(lambda x: (x, None), lambda _, children: cls(*children), lambda _, __: fields)
     elif dataclasses.is_dataclass(cls):
         kind = _dataclass_kind(cls)
     else:
@@ -154,7 +154,7 @@ def _meet(cls: type) -> Kind | None:
     return _kinds.setdefault(cls, kind)
 
 
-def _dataclass_kind(cls: type) -> Kind:
+def _dataclass_kind(cls: type) -> Container:
     """Fields with metadata {"static": True} are metadata, the others children. Rebuilding does not call __init__."""
     fields = dataclasses.fields(cls)
     static = tuple(f.name for f in fields if f.metadata.get("static"))
@@ -166,12 +166,12 @@ def _dataclass_kind(cls: type) -> Kind:
             object.__setattr__(made, name, value)
         return made
 
-    return Kind(
+    return Container(
         lambda x: ([getattr(x, n) for n in names], tuple(getattr(x, n) for n in static)), rebuild, lambda _, __: names
     )
 
 
-def _node_kind(cls: type) -> Kind:
+def _node_kind(cls: type) -> Container:
     kind = _kinds[cls] if cls in _kinds else _meet(cls)
     assert kind is not None, cls
     return kind

@@ -16,7 +16,7 @@ from axon.compiler import pipeline
 from axon.compiler.kernels.interpret import interpret
 from axon.compiler.kernels.kernel import Kernel
 from axon.compiler.kernels.verify import verify
-from axon.compiler.pipeline import Lowered
+from axon.compiler.pipeline import Stages
 from axon.compiler.planning.memory import Plan
 from axon.compiler.program import Executable, encode_all
 from axon.compiler.targets.target import CPU, Target
@@ -109,14 +109,14 @@ def buffer_of(array: Array) -> _core.Buffer:
     return buffer
 
 
-def with_kernels(lowered: Lowered, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
+def with_kernels(lowered: Stages, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
     """A program over other versions of its kernels."""
     plan, graph = lowered.plan, lowered.graph
     steps = change(encode_all(plan, dict(kernels)))
     return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "changed")
 
 
-def interpreted(lowered: Lowered) -> Run:
+def interpreted(lowered: Stages) -> Run:
     """A program with its kernels interpreted. The plan is the same, down to what is written in place."""
     return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, partial(replaced, kernel=hosted))
 

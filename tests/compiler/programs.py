@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from axon import nx
-from axon.compiler.pipeline import Lowered, lower
+from axon.compiler.pipeline import Stages, lower
 from axon.compiler.planning.schedule import KernelStep
 from axon.compiler.targets.target import CPU
 from axon.defn import stop_grad, value_and_grad
@@ -23,7 +23,7 @@ def typed(dtype: DType, *shape: int) -> TensorType:
     return TensorType(dtype, shape)
 
 
-def compiled(function: Callable[..., Any], *types: TensorType) -> Lowered:
+def compiled(function: Callable[..., Any], *types: TensorType) -> Stages:
     """A function through all passes, nothing compiled."""
     return lower(trace(function, types).graph, CPU)
 

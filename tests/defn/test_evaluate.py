@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from axon import config, nx
-from axon.defn.evaluate import Evaluate, Plan
+from axon.defn.evaluate import Evaluate, Tape
 from axon.graph.trace import trace
 
 N = 1 << 18
@@ -21,7 +21,7 @@ def test_values_die_after_their_last_use() -> None:
         return x
 
     graph = trace(f, (nx.template(N),)).graph
-    plan, x = Plan(graph), nx.zeros(N)
+    plan, x = Tape(graph), nx.zeros(N)
     tracemalloc.start()
     try:
         plan.run(x.backend, [x])
@@ -45,7 +45,7 @@ def test_results_own_their_memory(f: object) -> None:
 def test_one_value_may_be_several_results_and_an_input() -> None:
     graph = trace(lambda x: (x, x, x + 1, x), (nx.template(()),)).graph
     backend = config.lookup("backend", "numpy")
-    made = Plan(graph).run(backend, [nx.tensor(1.0)])
+    made = Tape(graph).run(backend, [nx.tensor(1.0)])
     assert [t.item() for t in made] == [1, 1, 2, 1]
 
 
@@ -59,5 +59,5 @@ def test_checks_see_each_node_once_and_in_order() -> None:
     seen: list[str] = []
     graph = trace(lambda x: nx.tanh(nx.exp(x) * 2), (nx.template(()),)).graph
     x = nx.tensor(0.5)
-    Plan(graph).run(x.backend, [x], lambda node, args, results: seen.append(node.op.name))
+    Tape(graph).run(x.backend, [x], lambda node, args, results: seen.append(node.op.name))
     assert seen == ["exp", "literal", "multiply", "tanh"]

@@ -1,5 +1,5 @@
-"""The compiler's passes, in order, each a function between nouns: graph -> graph -> units -> schedule -> plan. With the
-texts of the kernels, and what a target makes of those, a plan becomes a program."""
+"""The compiler's passes, in order, each a function between nouns: graph -> graph -> clusters -> schedule -> plan. With
+the texts of the kernels, and what a target makes of those, a plan becomes a program."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..errors import MissingCompiler, note
 from ..graph.expr import Graph
 from ..runtime import default_floating_point
 from .decompose import decompose
+from .fusion.clusters import Cluster
 from .fusion.fuse import Fusion
-from .fusion.units import Unit
 from .kernels.kernel import Kernel
 from .planning.memory import Plan
 from .planning.schedule import Schedule
-from .program import Executable, Lowered, described, encode_all
+from .program import Executable, Stages, described, encode_all
 from .simplify import simplify
 from .targets.cache import SYMBOL
 from .targets.target import TARGETS, Target
@@ -45,7 +45,7 @@ def compile(
 ) -> Executable:
     """A traced graph as a program of a target."""
     do = do or Phases()
-    lowered: Lowered = lower(graph, target, donate, do)
+    lowered: Stages = lower(graph, target, donate, do)
     texts: dict[Kernel, str] = do("codegen", emitted, lowered.schedule.kernels(), target)
     handles, statistics = do("compile", target.load, list(texts.values()))
     steps = do("encode", encode_all, lowered.plan, dict(zip(texts, handles)))
@@ -53,12 +53,12 @@ def compile(
     return Executable(lowered, texts, statistics, steps, program, donate, label, do.milliseconds)
 
 
-def lower(graph: Graph, target: Target, donate: Sequence[bool] = (), do: Phases | None = None) -> Lowered:
+def lower(graph: Graph, target: Target, donate: Sequence[bool] = (), do: Phases | None = None) -> Stages:
     """A traced graph through all passes up to the plan."""
     do = do or Phases()
     schedule: Schedule = scheduled(graph, target, do)
     plan: Plan = do("memory", planned, schedule, donate)  # offsets, in place, donated inputs
-    return Lowered(graph, schedule, plan)
+    return Stages(graph, schedule, plan)
 
 
 def scheduled(graph: Graph, target: Target, do: Phases | None = None) -> Schedule:
@@ -66,11 +66,11 @@ def scheduled(graph: Graph, target: Target, do: Phases | None = None) -> Schedul
     do = do or Phases()
     small: Graph = do("decompose", decompose, graph)  # few forms: what later passes need not know of is gone
     core: Graph = do("simplify", simplify, small)  # exact identities, while literals and movement are still visible
-    units: list[Unit] = do("fuse", fused, core, target)  # kernels to be, as sets of values
-    return do("lower", Schedule, core, units, target, partial(scheduled, target=target))  # loops, library calls
+    clusters: list[Cluster] = do("fuse", fused, core, target)  # kernels to be, as sets of values
+    return do("lower", Schedule, core, clusters, target, partial(scheduled, target=target))  # loops, library calls
 
 
-def fused(graph: Graph, target: Target) -> list[Unit]:
+def fused(graph: Graph, target: Target) -> list[Cluster]:
     return Fusion(graph, target.tuning, target.library).run()
 
 

@@ -34,7 +34,7 @@ def literal_bits(value: Any, dtype: DType) -> int:
     return int(value) & ((1 << 8 * dtype.itemsize) - 1)
 
 
-class Lowered(NamedTuple):
+class Stages(NamedTuple):
     """What passes made of a graph."""
 
     graph: Graph
@@ -47,7 +47,7 @@ class Executable:
 
     def __init__(
         self,
-        lowered: Lowered,
+        lowered: Stages,
         texts: dict[Kernel, str],
         statistics: Statistics,
         steps: Sequence[Encoded],
@@ -91,7 +91,7 @@ class Executable:
         return report(self.label, self.lowered.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)
 
 
-def described(lowered: Lowered, steps: Sequence[Encoded], label: str) -> Any:
+def described(lowered: Stages, steps: Sequence[Encoded], label: str) -> Any:
     """The program of a plan and its encoded steps."""
     plan, (inputs, outputs) = lowered.plan, (len(lowered.graph.inputs), len(lowered.graph.outputs))
     return lowered.schedule.target.program(plan.slots, steps, plan.arena_bytes, inputs, outputs, label)

@@ -13,7 +13,7 @@ from ..nx.core.op import Op
 from ..nx.core.tensor import Tensor
 from ..nx.rows.logic import isinf, isnan
 from ..nx.rows.reductions import sum as nx_sum
-from .evaluate import Plan, examined
+from .evaluate import Tape, examined
 
 
 @contextmanager
@@ -52,4 +52,4 @@ def debug(*, nan: bool = True, inf: bool = True) -> Iterator[None]:
 
 def run(graph: Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The graph's outputs, op by op under the open block's check."""
-    return Plan(graph).run(home(inputs), inputs, examined)
+    return Tape(graph).run(home(inputs), inputs, examined)

@@ -24,10 +24,10 @@ class _Step(NamedTuple):
     inputs: tuple[int, ...]
     first: int  # the slot of the first result
     dying: tuple[int, ...]  # slots that nothing reads after this step
-    regions: tuple[Plan, ...]
+    regions: tuple[Tape, ...]
 
 
-class Plan:
+class Tape:
     """A graph as steps over numbered slots, each value dropped after its last use."""
 
     __slots__ = ("inputs", "outputs", "size", "steps")
@@ -48,7 +48,7 @@ class Plan:
             made = [slots[Value(node, i)] for i in range(len(node.types))]
             dying = tuple({*inputs, *made} - kept)
             kept.update(dying)
-            regions = tuple(Plan(g) for g in node.attrs["regions"]) if node.op is CALL else ()
+            regions = tuple(Tape(g) for g in node.attrs["regions"]) if node.op is CALL else ()
             steps.append(_Step(node, inputs, made[0] if made else 0, dying, regions))
         self.steps = tuple(reversed(steps))
 
@@ -73,7 +73,7 @@ class Plan:
 
 
 def _call(
-    plans: Sequence[Plan],
+    plans: Sequence[Tape],
     backend: Backend,
     out: tuple[TensorType, ...],
     args: list[Tensor],
@@ -94,7 +94,7 @@ def examined(node: Node, args: Sequence[Tensor], results: Sequence[Tensor]) -> N
 def apply(backend: Backend, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Any) -> list[Tensor]:
     """One op whose types are settled, on a concrete backend or recorded by a trace."""
     if op is CALL and not isinstance(backend, Trace):
-        return _call([Plan(g) for g in attrs["regions"]], backend, out, list(args), attrs, examined)
+        return _call([Tape(g) for g in attrs["regions"]], backend, out, list(args), attrs, examined)
     return [Tensor(t, backend, d) for t, d in zip(out, backend.apply(op, out, args, attrs))]
 
 
@@ -121,14 +121,14 @@ def replay(graph: Graph, tensors: Sequence[Tensor], instead: Instead = lambda no
 class Evaluated:
     """An executable that walks the graph on the default backend."""
 
-    __slots__ = ("backend", "plan", "types")
+    __slots__ = ("backend", "tape", "types")
 
     def __init__(self, graph: Graph, backend: Backend) -> None:
-        self.plan, self.types, self.backend = Plan(graph), graph.input_types, backend
+        self.tape, self.types, self.backend = Tape(graph), graph.input_types, backend
 
     def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
         inputs = [Tensor(t, self.backend, d) for t, d in zip(self.types, data)]
-        return tuple([_owned(t.data, data) for t in self.plan.run(self.backend, inputs)])
+        return tuple([_owned(t.data, data) for t in self.tape.run(self.backend, inputs)])
 
 
 def _owned(made: Any, given: tuple[Any, ...]) -> Any:

@@ -13,7 +13,7 @@ from ..model.state import check_state
 from ..training import Loss
 from .data import Data
 from .loop import Loop
-from .measures import Asked, Measure, find_metric
+from .measures import Measure, Measured, find_metric
 
 
 def evaluate(
@@ -41,5 +41,5 @@ def evaluate(
     asked = (metrics,) if isinstance(metrics, (str, Metric)) else metrics
     pairs: Any = asked.items() if isinstance(asked, Mapping) else [(None, metric) for metric in asked]
     found = dict(find_metric(metric, name) for name, metric in pairs)
-    loop = replace(Loop.evaluator(model, loss, progress=False), metrics={n: Asked(m) for n, m in found.items()})
+    loop = replace(Loop.evaluator(model, loss, progress=False), metrics={n: Measured(m) for n, m in found.items()})
     return loop.measured(loop.source("evaluate", data), compiler, state)

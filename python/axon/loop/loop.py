@@ -19,7 +19,7 @@ from ..training import Loss, Optimizer, find_loss, find_optimizer, is_pair, logi
 from ..values import Value
 from .data import Data, Source
 from .handlers import Dispatcher, Handle, Handler, at_least
-from .measures import ROWS, Asked, Measure, Metrics, find_metric, itself, measures, of_names
+from .measures import ROWS, Measure, Measured, Metrics, find_metric, itself, measures, of_names
 from .pairs import Evaluator, OwnPair, Pair, Trainer, copied
 from .result import Result
 from .run import Runner, Validation
@@ -185,7 +185,7 @@ class Loop(Value):
         name, metric = find_metric(metric, name, () if self.pair.shown else ("loss",))
         if name in self.metrics:
             raise ValueError(f"metric: expected a new name, got {name!r} again; pass another name=")
-        return replace(self, metrics={**self.metrics, name: Asked(metric, asked)})
+        return replace(self, metrics={**self.metrics, name: Measured(metric, asked)})
 
     @guided()
     def handle(
@@ -307,7 +307,7 @@ class Loop(Value):
 
     def source(self, name: str, data: Data, passes: int = 1, iterations: int | None = None) -> Source:
         """Data as a run goes through it, in the form that the pair takes; errors speak of `name`."""
-        asking = [asked.metric for asked in self.metrics.values() if asked.of == Asked(itself).of]
+        asking = [asked.metric for asked in self.metrics.values() if asked.of == Measured(itself).of]
         look = self.pair.check(asking)
         return Source(name, data, look, passes=passes, iterations=iterations, paired=self.pair.paired)
 

@@ -14,14 +14,14 @@ ROWS = {name: getattr(metrics, name) for name in metrics.__all__ if name != "Met
 COLUMNS = ("loss", "learning_rate", "epoch", "seconds")  # of the history, beside the metrics
 
 
-class Asked(NamedTuple):
+class Measured(NamedTuple):
     """A metric, and what of a step's result it takes, by name; "batch" is the batch."""
 
     metric: Measure
     of: tuple[str, ...] = ("y_true", "y_pred")
 
 
-Metrics = Mapping[str, Asked]
+Metrics = Mapping[str, Measured]
 
 
 def itself(value: Any) -> Any:
@@ -31,7 +31,7 @@ def itself(value: Any) -> Any:
 
 def measures(pair: Pair, metrics: Metrics) -> Metrics:
     """What a loop measures: what its pair always shows, and the metrics."""
-    return {**{name: Asked(itself, (name,)) for name in pair.shown}, **metrics}
+    return {**{name: Measured(itself, (name,)) for name in pair.shown}, **metrics}
 
 
 def find_metric(metric: str | Measure, name: str | None = None, free: Sequence[str] = ()) -> tuple[str, Measure]:

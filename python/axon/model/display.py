@@ -8,7 +8,7 @@ from typing import Any
 
 from .graph import Model, Node, Shape
 from .parts import pick, show
-from .shapes import Layout, Result, infer, needs_template
+from .shapes import Layout, Shaped, infer, needs_template
 
 
 def table(model: Model, template: Any = None) -> str:
@@ -69,7 +69,7 @@ def _windows(node: Node, model: Model, layouts: Mapping[str, Layout]) -> str:
 
 def _shapes(output: Any) -> str:
     """The shape of a result, or those of several in their containers."""
-    if isinstance(output, Result):
+    if isinstance(output, Shaped):
         return _shape(output.shape)
     if isinstance(output, dict):
         return "{" + ", ".join(f"{name}: {_shapes(part)}" for name, part in output.items()) + "}"

@@ -21,7 +21,7 @@ BATCHES = (2, 3)  # what an unknown batch is tried with; axes that differ depend
 
 
 @tree.atom
-class Result(NamedTuple):
+class Shaped(NamedTuple):
     """What is known of a tensor without running the model. Axes of `shape` that depend on an unknown batch are None."""
 
     shape: Shape
@@ -29,7 +29,7 @@ class Result(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What is known of one layer without running it: its output (a Result, or containers of such), its parameters."""
+    """What is known of one layer without running it: its output (a Shaped, or containers of such), its parameters."""
 
     output: Any
     parameters: dict[str, Spec]
@@ -86,7 +86,7 @@ def results(model: Model) -> Any:
 
 
 def output(model: Model, template: Any = None) -> Any:
-    """The Result of a model, or containers of such. Raises what `infer` raises."""
+    """The Shaped of a model, or containers of such. Raises what `infer` raises."""
     return pick(infer(model, template)[model.name].output, model.path, where(model))
 
 
@@ -112,9 +112,9 @@ def _inferred(model: Model, template: Any, kept: bool) -> dict[str, Layout]:
     return found
 
 
-def _either(one: TensorType, other: TensorType) -> Result:
+def _either(one: TensorType, other: TensorType) -> Shaped:
     """What is known of a result for all batches, where it is known for two."""
-    return Result(tuple(a if a == b else None for a, b in zip(one.shape, other.shape)), one.dtype)
+    return Shaped(tuple(a if a == b else None for a, b in zip(one.shape, other.shape)), one.dtype)
 
 
 def _fixed(layout: Layout) -> dict[str, Any]:

@@ -23,7 +23,7 @@ Weighted = One | tuple[One, float]
 Loss = One | tuple[Weighted, ...] | list[Weighted] | Mapping[str, Weighted]  # one, or one for each of several outputs
 
 
-class Evaluated(NamedTuple):
+class Predicted(NamedTuple):
     """What one pass over a batch gives beside the loss."""
 
     y_pred: Any
@@ -60,7 +60,7 @@ def logits_of(model: Model, loss: Callable[..., Tensor]) -> Any:
     return model.parents[0]
 
 
-def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tuple[Tensor, Evaluated]]:
+def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tuple[Tensor, Predicted]]:
     """(parameters, rest of the ModelState, x, y) -> (loss, what else the pass gave): what a step differentiates."""
     function = find_loss(loss)
     logits = logits_of(model, function)
@@ -74,7 +74,7 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
             )
             note(told[0])
 
-    def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Evaluated]:
+    def evaluate(parameters: Tensors, rest: ModelState, x: Any, y: Any) -> tuple[Tensor, Predicted]:
         done = forward(model, replace(rest, parameters=parameters), x, mode)
 
         def value(function: Callable[..., Tensor], logits: Any, y: Any, y_pred: Any) -> Tensor:
@@ -88,7 +88,7 @@ def objective(model: Model, loss: Loss, mode: Any = "train") -> Callable[..., tu
             return function(y, y_pred) if logits is None else function(y, done.values[logits], from_logits=True)
 
         y_pred = done.values[model]
-        return scalar("loss", value(function, logits, y, y_pred)), Evaluated(y_pred, done.state)
+        return scalar("loss", value(function, logits, y, y_pred)), Predicted(y_pred, done.state)
 
     return evaluate
 

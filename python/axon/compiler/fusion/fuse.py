@@ -1,7 +1,7 @@
-"""Fusion: cuts a graph into units, each one kernel or one library step.
+"""Fusion: cuts a graph into clusters, each one kernel or one library step.
 
 One sweep, users before producers. A value is *pulled* into the groups that use it (computed there, never stored) or
-*stored* by one unit. The rules, by number in docs/design/fusion.md, are in `can_pull`, `place` and `merge`.
+*stored* by one cluster. The rules, by number in docs/design/fusion.md, are in `can_pull`, `place` and `merge`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ...nx.core.op import RESHAPE
 from ..library.step import Library
 from ..library.table import bias_length
 from ..tuning import Tuning
+from .clusters import Cluster, Clusters, Group, Single, find
 from .index import Idx, Map, address, axes_of, guards_of, identity, innermost, strides
 from .pulling import fits, gathers, holds, is_row, operand_maps, reduced_run
-from .units import Group, Single, Unit, Units, find
 
 DEAR = 100  # what a division or transcendental counts beside a cheap operation
 
@@ -33,41 +33,41 @@ class Fusion:
         self.count = Counter([*graph.outputs, *(v for node in graph.nodes for v in node.inputs)])
         self.uses: dict[Value, list[tuple[Group, Map]]] = {}  # where a value may be pulled
         self.looked: dict[Any, tuple[int, list[Group]]] = {}  # how many of these were looked at, and at which again
-        self.units = Units()
-        self.absorbed: set[Node] = set()  # contractions that are part of the unit of their sum with a bias
+        self.clusters = Clusters()
+        self.absorbed: set[Node] = set()  # contractions that are part of the cluster of their sum with a bias
         self.chain = chains(graph)
-        self.next: Unit | None = None  # of those that act
+        self.next: Cluster | None = None  # of those that act
 
-    def run(self) -> list[Unit]:
+    def run(self) -> list[Cluster]:
         for node in reversed(self.graph.nodes):
             if node.op is INPUT:
                 for group, _ in self.uses.get(Value(node, 0), ()):
-                    self.units.read(find(group), Value(node, 0))
+                    self.clusters.read(find(group), Value(node, 0))
             elif node.op.kind.fused or gathers(node):
                 self.place(Value(node, 0))
             elif node not in self.absorbed:
-                unit = self.single(Single(node))
+                cluster = self.single(Single(node))
                 if node.acts:
-                    self.order(node, unit)
-        return self.units.ordered(self.graph)
+                    self.order(node, cluster)
+        return self.clusters.ordered(self.graph)
 
-    def single(self, unit: Single) -> Unit:
-        self.units.add(unit)
-        for value in unit.stores:
+    def single(self, cluster: Single) -> Cluster:
+        self.clusters.add(cluster)
+        for value in cluster.stores:
             for group, _ in self.uses.get(value, ()):
-                self.units.read(find(group), value)
-            self.units.store(unit, value)
-        for value in unit.inputs:
-            self.units.read(unit, value)
-        return unit
+                self.clusters.read(find(group), value)
+            self.clusters.store(cluster, value)
+        for value in cluster.inputs:
+            self.clusters.read(cluster, value)
+        return cluster
 
-    def order(self, node: Node, unit: Unit) -> None:
+    def order(self, node: Node, cluster: Cluster) -> None:
         """A node that acts comes before those that act after it, as if they read what it stores."""
         token = Value(node, -1)
         if self.next is not None:
-            self.units.read(self.next, token)
-        self.units.store(unit, token)
-        self.next = unit
+            self.clusters.read(self.next, token)
+        self.clusters.store(cluster, token)
+        self.next = cluster
 
     def place(self, value: Value) -> None:
         """Decide where a value is computed: rules 2, 3, 5 and 8."""
@@ -78,7 +78,7 @@ class Fusion:
             if at not in maps:
                 maps.append(at)
         able = {g: maps for g, maps in wants.items() if self.can_pull(value, g, maps)}
-        stored = value in self.outputs or bool(self.units.readers.get(value)) or len(able) < len(wants)
+        stored = value in self.outputs or bool(self.clusters.readers.get(value)) or len(able) < len(wants)
         if not stored:
             if len(able) == 1 or free(node) or (duplicates(node) and self.repeatable(value, able)):
                 for group, maps in able.items():
@@ -91,25 +91,25 @@ class Fusion:
                 return
         for group in wants:
             if group not in able:
-                self.units.read(group, value)
+                self.clusters.read(group, value)
         home = self.store(value, able)
         for group in able:
             if group is not home:
-                self.units.read(group, value)
+                self.clusters.read(group, value)
 
-    def store(self, value: Value, able: dict[Group, list[Map]]) -> Unit:
-        """Give a value that must be in memory to a group that computes it anyway, or to a new unit."""
+    def store(self, value: Value, able: dict[Group, list[Map]]) -> Cluster:
+        """Give a value that must be in memory to a group that computes it anyway, or to a new cluster."""
         node, shape = value.node, value.type.shape
-        users = [*self.units.readers.get(value, ()), *able]
+        users = [*self.clusters.readers.get(value, ()), *able]
         for group, maps in able.items():
-            if group in self.units.readers.get(value, ()):  # a table that it looks up
+            if group in self.clusters.readers.get(value, ()):  # a table that it looks up
                 continue
             rows = node.op.kind.reduces  # which it can compute: each row once, then
             able_to = len(maps) == 1 and (rows or covers(maps[0], shape, group))
-            if able_to and not self.units.reaches((u for u in users if u is not group), group):
+            if able_to and not self.clusters.reaches((u for u in users if u is not group), group):
                 self.pull(value, group, maps)
                 group.roots[value] = maps[0]
-                self.units.store(group, value)
+                self.clusters.store(group, value)
                 return group
         if (sum_ := biased(value, self.count, self.library)) is not None:
             self.absorbed.add(sum_.node)
@@ -134,19 +134,19 @@ class Fusion:
         else:
             group, at = Group(limit, shape), identity(len(shape))
             if value.type.size == 1:  # rule 8: one kernel for all the work on single elements
-                group = next((u for u in self.units.of_kind(group.kind) if self.takes(u, users)), group)
-        if group not in self.units.all:
-            self.units.add(group)
+                group = next((u for u in self.clusters.of_kind(group.kind) if self.takes(u, users)), group)
+        if group not in self.clusters.all:
+            self.clusters.add(group)
         group.roots[value] = at
-        self.units.store(group, value)
+        self.clusters.store(group, value)
         self.pull(value, group, [at])
         return group
 
-    def takes(self, group: Group, users: Sequence[Unit]) -> bool:
+    def takes(self, group: Group, users: Sequence[Cluster]) -> bool:
         """Whether a group can store one more value for these users: it is not full, and no cycle results."""
-        return group.size < self.tuning.kernel and group not in users and not self.units.reaches(users, group)
+        return group.size < self.tuning.kernel and group not in users and not self.clusters.reaches(users, group)
 
-    def sibling(self, value: Value, made: Group, users: Sequence[Unit]) -> Group | None:
+    def sibling(self, value: Value, made: Group, users: Sequence[Cluster]) -> Group | None:
         """The first group of a new one's kind that reads some of the values a reduction reads: one pass for both."""
         near: set[Value] = set()
         stack = [value.node.inputs[0]]
@@ -211,7 +211,7 @@ class Fusion:
                 operands = [at] * len(node.inputs)
             inputs = node.inputs
             if gathers(node):
-                self.units.read(group, inputs[0])
+                self.clusters.read(group, inputs[0])
                 inputs, operands = inputs[1:], operands[1:]
             for operand, where in zip(inputs, operands):
                 self.uses.setdefault(operand, []).append((group, where))
@@ -222,7 +222,7 @@ class Fusion:
         shape = node.inputs[0].type.shape
         if group.form == "map":
             group.form, (group.shape, group.run) = "row", row_form(node, at, group)
-            self.units.classify(group)
+            self.clusters.classify(group)
         rest = identity(len(shape) - first, group.run[0]) if group.form == "row" else identity(count, group.run[0])
         return (*at[:first], *rest, *(at[first:] if group.form == "column" else ()))
 
@@ -241,11 +241,11 @@ class Fusion:
             return None
         if not all(fits(value, at, keep.shape, keep.run) for at in maps):
             return None
-        if any(self.units.reaches([a], b) for a in groups for b in groups if a is not b):
+        if any(self.clusters.reaches([a], b) for a in groups for b in groups if a is not b):
             return None
         for group in groups:
             if group is not keep:
-                self.units.merge(group, keep)
+                self.clusters.merge(group, keep)
         return keep
 
 
@@ -355,8 +355,8 @@ def joins_rows(node: Node, at: Map, group: Group) -> bool:
 
 
 def biased(value: Value, count: Counter[Value], library: Mapping[str, Library]) -> Single | None:
-    """Rule 9: the unit of a product that nothing else uses and a bias along its last axes, whose sum is to be stored.
-    Not for halves, whose product is rounded before the sum."""
+    """Rule 9: the cluster of a product that nothing else uses and a bias along its last axes, whose sum is to be
+    stored. Not for halves, whose product is rounded before the sum."""
     if value.node.op.name != "add" or value.type.dtype.is_half:
         return None
     for product, other in (value.node.inputs, value.node.inputs[::-1]):

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...graph.expr import Node, Value
 from ...nx.core.op import RESHAPE, keep
+from .clusters import Group
 from .index import Map, address, compose, guards_of, reshape
-from .units import Group
 
 PIECES = 8  # of a concat, at most, for an index map: each element asks of every piece whether it is in it
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from ...dtypes import DType
 from ...graph.expr import Value
+from ..fusion.clusters import Group
 from ..fusion.index import Guard
-from ..fusion.units import Group
 from ..tuning import Tuning
 from .kernel import Kernel, Operand, Stmt
 from .nest import ADDRESSED, Abstract, Access, Nest

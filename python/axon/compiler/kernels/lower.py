@@ -13,8 +13,8 @@ from typing import Any
 from ...dtypes import int32
 from ...exact import exact
 from ...graph.expr import Value
+from ..fusion.clusters import Group
 from ..fusion.index import strides
-from ..fusion.units import Group
 from ..tuning import Tuning
 from .arrange import column_body, map_body, row_body
 from .assembly import Assembly, Call, Numbering, Temporary

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...dtypes import DType, bool_, int32, int64
 from ...graph.expr import Value
+from ..fusion.clusters import Group
 from ..fusion.index import Guard, Idx, Map, address, guards_of, strides
 from ..fusion.pulling import gathers, operand_maps, reduced_run
-from ..fusion.units import Group
 
 ADDRESSED = ("load", "offset", "gather")  # instructions whose attribute is an Access
 

@@ -13,11 +13,11 @@ from ..tuning import Tuning
 from .memory import Plan, turns
 from .schedule import KernelStep, Step
 
-Cut = tuple[int, "list[Access]"]
+Cut = tuple[int, "list[Touch]"]
 Place = tuple[tuple[str, int], int]
 
 
-class Access(NamedTuple):
+class Touch(NamedTuple):
     """Memory that a kernel touches: what it lies in, its first byte and the number of them; whether it is written;
     whether the kernel's outermost axis cuts it into equal parts, one after the other; how many bytes are touched."""
 
@@ -32,11 +32,11 @@ class Access(NamedTuple):
     def place(self) -> Place:
         return self.home, self.first
 
-    def overlaps(self, other: Access) -> bool:
+    def overlaps(self, other: Touch) -> bool:
         apart = self.first + self.nbytes <= other.first or other.first + other.nbytes <= self.first
         return self.home == other.home and not apart
 
-    def fits(self, other: Access) -> bool:
+    def fits(self, other: Touch) -> bool:
         """Whether a part of one needs nothing that another part of the other has."""
         if not self.overlaps(other) or not (self.written or other.written):
             return True
@@ -80,7 +80,7 @@ def gains(cuts: Sequence[Cut | None], run: int) -> list[int]:
 
 def runs_from(cuts: Sequence[Cut | None], k: int, tuning: Tuning) -> Iterator[tuple[int, int, int]]:
     """The runs from a step on that are worth it: the end, the parts, and the bytes that are touched again."""
-    parts, again, accesses, sizes = 0, 0, list[Access](), dict[Place, int]()
+    parts, again, accesses, sizes = 0, 0, list[Touch](), dict[Place, int]()
     for end, cut in enumerate(islice(cuts, k, k + tuning.run), k + 1):
         if cut is None or not all(a.fits(b) for a in cut[1] for b in accesses):
             return
@@ -114,7 +114,7 @@ def cut_of(plan: Plan, step: object, fewest: int) -> Cut | None:
         home = ("arena", 0) if kind == "arena" else ("input", donor) if donor >= 0 else (kind, a)
         first = a if kind == "arena" else 0
         touched = prod(p[f"n{axis}"] for axis, way in enumerate(operand.access) if way != "0") * operand.dtype.itemsize
-        found.append(Access(home, first, nbytes, operand.space == "out", cut, min(touched, nbytes)))
+        found.append(Touch(home, first, nbytes, operand.space == "out", cut, min(touched, nbytes)))
     return p["n0"], found
 
 

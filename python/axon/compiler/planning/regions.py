@@ -29,7 +29,7 @@ class RegionStep:
     """
 
     def __init__(self, node: Node, bodies: list[Schedule]) -> None:
-        self.node, self.bodies, self.kind = node, bodies, KINDS[node.attrs["kind"].name]
+        self.node, self.bodies, self.kind = node, bodies, LOWERINGS[node.attrs["kind"].name]
         results = [Value(node, i) for i in range(len(node.types))]
         self.bound: list[Any] = self.kind.bound(node, results)
         self.targets: list[list[Any]] = self.kind.targets(node, results)
@@ -47,7 +47,7 @@ class EncodedRegion(NamedTuple):
     copy: Callable[[tuple[int, int, int]], tuple[Any, ...]]
 
 
-class Kind(NamedTuple):
+class Lowering(NamedTuple):
     """What the compiler does with a kind of call node; `work` adds up what its bodies do."""
 
     bound: Callable[[Node, Sequence[Value]], list[Any]]
@@ -80,20 +80,20 @@ def _scanned(node: Node, results: Sequence[Value]) -> list[Any]:
     return [*results[:n], *map(Row, node.inputs[n:end]), *node.inputs[end:]]
 
 
-KINDS = {
-    "cond": Kind(
+LOWERINGS = {
+    "cond": Lowering(
         bound=lambda node, results: list(node.inputs[1:]),
         targets=lambda node, results: [list(results) for _ in node.attrs["regions"]],
         encode=_branches,
         work=lambda attrs, bodies: max(bodies),
     ),
-    "while": Kind(
+    "while": Lowering(
         bound=lambda node, results: [*results, *node.inputs[len(results) :]],
         targets=lambda node, results: [[], list(results)],  # the condition's lies nowhere
         encode=_while,
         work=lambda attrs, bodies: sum(bodies),
     ),
-    "scan": Kind(
+    "scan": Lowering(
         bound=_scanned,
         targets=lambda node, results: [[*results[: node.attrs["carry"]], *map(Row, results[node.attrs["carry"] :])]],
         encode=_scan,

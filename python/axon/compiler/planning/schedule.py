@@ -1,4 +1,4 @@
-"""Scheduling: fused units become the steps of a program, in order, and equal kernels become one step (rule 8)."""
+"""Scheduling: fused clusters become the steps of a program, in order, and equal kernels become one step (rule 8)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ...graph.expr import CALL, Graph, Node, Value
 from ...nx.core.op import RESHAPE
-from ..fusion.units import Group, Single, Unit
+from ..fusion.clusters import Cluster, Group, Single
 from ..kernels.assembly import Call
 from ..kernels.kernel import For, Instr, Kernel
 from ..kernels.lower import Lowerer
@@ -85,22 +85,22 @@ class Schedule:
     """Steps in order, for a target, and which values share another's memory (reshapes)."""
 
     def __init__(
-        self, graph: Graph, units: Sequence[Unit], target: Target, region: Callable[[Graph], Schedule]
+        self, graph: Graph, clusters: Sequence[Cluster], target: Target, region: Callable[[Graph], Schedule]
     ) -> None:
         self.graph, self.target, self.region = graph, target, region
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
         position = {node: k for k, node in enumerate(graph.nodes)}
         lowerer = Lowerer(target.tuning)
-        for unit in units:
-            if isinstance(unit, Group):
-                if all(v.type.size == 0 for v in unit.roots):
+        for cluster in clusters:
+            if isinstance(cluster, Group):
+                if all(v.type.size == 0 for v in cluster.roots):
                     continue
-                wanted = sorted(unit.pulled, key=lambda v: position[v.node])
-                self.steps += [KernelStep(c.kernel, [c]) for c in lowerer.lower(unit, wanted)]
+                wanted = sorted(cluster.pulled, key=lambda v: position[v.node])
+                self.steps += [KernelStep(c.kernel, [c]) for c in lowerer.lower(cluster, wanted)]
             else:
-                assert isinstance(unit, Single)
-                self.single(unit)
+                assert isinstance(cluster, Single)
+                self.single(cluster)
         self.results: list[Any] = [self.memory(v) for v in graph.outputs]
         self.steps = merge_equal(self.steps, self.memory)
 
@@ -110,8 +110,8 @@ class Schedule:
             value = self.alias[value]
         return value
 
-    def single(self, unit: Single) -> None:
-        node = unit.node
+    def single(self, cluster: Single) -> None:
+        node = cluster.node
         if node.op.kind.alias:
             self.alias[Value(node, 0)] = node.inputs[0]
             return
@@ -125,7 +125,7 @@ class Schedule:
             return
         if all(t.size == 0 for t in node.types) and not node.acts:
             return
-        self.steps += library_steps(node, unit.inputs, unit.stores, self.target.library) or [HostStep(node)]
+        self.steps += library_steps(node, cluster.inputs, cluster.stores, self.target.library) or [HostStep(node)]
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
@@ -156,7 +156,7 @@ class Schedule:
         for k, value in enumerate(self.graph.outputs):
             root = self.memory(value)
             if root in inputs or root in taken:
-                copy = Result(k, value.type.nbytes)
+                copy = OutputCopy(k, value.type.nbytes)
                 self.results.append(copy)
                 if copy.nbytes:
                     self.steps.append(whole_copy(root, copy, copy.nbytes, f"output {k}"))
@@ -166,7 +166,7 @@ class Schedule:
         return self
 
 
-class Result:
+class OutputCopy:
     """Memory of an output that is a copy."""
 
     def __init__(self, number: int, nbytes: int) -> None:

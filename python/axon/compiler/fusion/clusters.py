@@ -1,6 +1,6 @@
-"""Units: what becomes one kernel or one library step each, and which units need which.
+"""Clusters: what becomes one kernel or one library step each, and which clusters need which.
 
-`fuse` fills them in, users before producers; a unit may yet grow, or become part of another.
+`fuse` fills them in, users before producers; a cluster may yet grow, or become part of another.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ...graph.expr import Graph, Node, Value
 from .index import Map
 
 
-class Unit(ABC):
-    """A step to be: what it reads is stored by earlier units.
+class Cluster(ABC):
+    """A step to be: what it reads is stored by earlier clusters.
 
-    `number` and `after` are sets of unit numbers, as bits: its own (and those of the groups it has taken in), and the
-    numbers of all units that need what it stores, over any number of others. `place` counts units.
+    `number` and `after` are sets of cluster numbers, as bits: its own (and those of the groups it has taken in), and
+    the numbers of all clusters that need what it stores, over any number of others. `place` counts clusters.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Unit(ABC):
         """The values it puts into memory."""
 
 
-class Single(Unit):
+class Single(Cluster):
     """One node on its own: a library step, a copy, an alias (reshape of a stored value), a region. A contraction with a
     bias stores their sum instead of its product (rule 9)."""
 
@@ -49,7 +49,7 @@ class Single(Unit):
         return self._stores
 
 
-class Group(Unit):
+class Group(Cluster):
     """One kernel: an iteration shape, at most one reduced run of axes [first, first + count), and the values it stores.
 
     form is map, row (the run is the last axes) or column. `pulled` are the maps under which each value is computed.
@@ -94,22 +94,22 @@ def find(group: Group) -> Group:
     return group
 
 
-class Units:
-    """All units, where each value is stored, and who reads it there."""
+class Clusters:
+    """All clusters, where each value is stored, and who reads it there."""
 
     def __init__(self) -> None:
-        self.all: dict[Unit, None] = {}
-        self.home: dict[Value, Unit] = {}
-        self.readers: dict[Value, dict[Unit, None]] = {}
+        self.all: dict[Cluster, None] = {}
+        self.home: dict[Value, Cluster] = {}
+        self.readers: dict[Value, dict[Cluster, None]] = {}
         self.kinds: dict[Any, dict[Group, None]] = {}
         self.count = 0
 
-    def add(self, unit: Unit) -> None:
-        unit.number, unit.place = 1 << self.count, self.count
+    def add(self, cluster: Cluster) -> None:
+        cluster.number, cluster.place = 1 << self.count, self.count
         self.count += 1
-        self.all[unit] = None
-        if isinstance(unit, Group):
-            self.classify(unit)
+        self.all[cluster] = None
+        if isinstance(cluster, Group):
+            self.classify(cluster)
 
     def classify(self, group: Group) -> None:
         """Note a group's kind, which has changed."""
@@ -120,32 +120,32 @@ class Units:
         found = [g for g in self.kinds.get(kind, ()) if g.into is None and g.kind == kind]
         return sorted(found, key=lambda g: g.place)
 
-    def read(self, unit: Unit, value: Value) -> None:
-        """Note that a unit reads a value from memory."""
-        unit.reads.add(value)
-        self.readers.setdefault(value, {})[unit] = None
-        self.spread(self.home.get(value), unit.number | unit.after)
+    def read(self, cluster: Cluster, value: Value) -> None:
+        """Note that a cluster reads a value from memory."""
+        cluster.reads.add(value)
+        self.readers.setdefault(value, {})[cluster] = None
+        self.spread(self.home.get(value), cluster.number | cluster.after)
 
-    def store(self, unit: Unit, value: Value) -> None:
-        """Note that a unit stores a value."""
-        self.home[value] = unit
+    def store(self, cluster: Cluster, value: Value) -> None:
+        """Note that a cluster stores a value."""
+        self.home[value] = cluster
         after = 0
         for reader in self.readers.get(value, ()):
             after |= reader.number | reader.after
-        self.spread(unit, after)
+        self.spread(cluster, after)
 
-    def spread(self, unit: Unit | None, after: int) -> None:
-        """More units come after this one, and so after all that it needs."""
-        stack = [unit] if unit is not None else []
+    def spread(self, cluster: Cluster | None, after: int) -> None:
+        """More clusters come after this one, and so after all that it needs."""
+        stack = [cluster] if cluster is not None else []
         while stack:
             at = stack.pop()
             if at.after | after != at.after:
                 at.after |= after
                 stack += [u for v in at.reads if (u := self.home.get(v)) is not None]
 
-    def reaches(self, starts: Iterable[Unit], goal: Unit) -> bool:
-        """Whether the goal needs, over any number of units, what one of the starts stores."""
-        return any(unit.after & goal.number for unit in starts)
+    def reaches(self, starts: Iterable[Cluster], goal: Cluster) -> bool:
+        """Whether the goal needs, over any number of clusters, what one of the starts stores."""
+        return any(cluster.after & goal.number for cluster in starts)
 
     def merge(self, group: Group, keep: Group) -> None:
         """Make one group part of another; neither reaches the other."""
@@ -163,24 +163,24 @@ class Units:
         for value in list(keep.reads | group.reads):
             self.read(keep, value)
 
-    def ordered(self, graph: Graph) -> list[Unit]:
-        """Units with what they read before them, otherwise in the graph's order."""
+    def ordered(self, graph: Graph) -> list[Cluster]:
+        """Clusters with what they read before them, otherwise in the graph's order."""
         position = {node: k for k, node in enumerate(graph.nodes)}
-        done: dict[Unit, None] = {}
+        done: dict[Cluster, None] = {}
         for start in reversed(self.all):
             stack, entered = [start], set()
             while stack:
-                unit = stack[-1]
-                if unit in done:
+                cluster = stack[-1]
+                if cluster in done:
                     stack.pop()
                     continue
-                wanted = sorted(unit.reads, key=lambda v: -position[v.node])
+                wanted = sorted(cluster.reads, key=lambda v: -position[v.node])
                 pending = [u for v in wanted if (u := self.home.get(v)) is not None and u not in done]
                 if not pending:
                     done[stack.pop()] = None
-                elif unit in entered:
-                    raise AssertionError("fusion made a cycle of units")
+                elif cluster in entered:
+                    raise AssertionError("fusion made a cycle of clusters")
                 else:
-                    entered.add(unit)
+                    entered.add(cluster)
                     stack.extend(pending)
         return list(done)
