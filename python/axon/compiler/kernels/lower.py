@@ -8,75 +8,95 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...dtypes import int32
 from ...exact import exact
 from ...graph.expr import Value
+from ...nx.core.op import keep
 from ..fusion.clusters import Group
 from ..fusion.index import strides
 from ..tuning import Tuning
 from .arrange import column_body, map_body, row_body
 from .assembly import Assembly, Call, Numbering, Temporary
-from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Stmt, Tree
+from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Stmt, Tree
 from .nest import ADDRESSED, Abstract, Access, Nest
 
 
-class Lowerer:
-    """Lowers the groups of a schedule; of those that are alike in all but their memory, the first, and of nests that
-    are alike in all but their memory and their offsets in it."""
+class Form(NamedTuple):
+    """A call without its memory: pointers are numbers, of values that the group reads or stores, or `Held`."""
 
-    def __init__(self, tuning: Tuning) -> None:
-        self.tuning = tuning
-        self._known: dict[Any, tuple[list[Value], list[Call]]] = {}
-        self._alike: dict[Any, Call] = {}
+    kernel: Kernel
+    memory: tuple[int | Held, ...]
+    literals: tuple[Any, ...]
+    parameters: dict[str, int]
 
-    def lower(self, group: Group, order: Sequence[Value]) -> list[Call]:
-        """The calls that compute a group's roots. `order` lists its pulled values, operands first."""
-        roots = [v for v in order if v in group.roots]
-        origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
-        numbers: dict[Value, int] = {}
-        parts = []
-        for value in order:
-            node = value.node
-            read = tuple([numbers.setdefault(v, len(numbers)) for v in node.inputs])
-            own = numbers.setdefault(value, len(numbers))
-            parts.append((node.op, node.exact, read, own, tuple(group.pulled[value]), group.roots.get(value)))
-        key = (group.form, group.shape, group.run, tuple(parts), tuple([v.type for v in numbers]))
-        found = self._known.get(key)
-        if found is None:
-            calls = self.calls(written(group, order), origin)
-            self._known[key] = list(numbers), calls
-            return calls
-        memory: dict[Any, Any] = dict(zip(found[0], numbers))
-        made = []
-        for kernel, pointers, literals, parameters, _ in found[1]:
-            for m in pointers:
-                if isinstance(m, Temporary) and m not in memory:
-                    memory[m] = Temporary(m.nbytes)
-            made.append(Call(kernel, tuple([memory[m] for m in pointers]), literals, parameters, origin))
+
+class Held(NamedTuple):
+    """A temporary of some calls, by number."""
+
+    number: int
+    nbytes: int
+
+
+# What was lowered before, here or in another program: groups that are alike in all but their memory, and nests that are
+# alike in all but their memory and their offsets in it.
+KEPT = 2048
+_groups: dict[Any, list[Form]] = {}
+_nests: dict[Any, Form] = {}
+
+
+def lower(group: Group, order: Sequence[Value], tuning: Tuning) -> list[Call]:
+    """The calls that compute a group's roots. `order` lists its pulled values, operands first."""
+    roots = [v for v in order if v in group.roots]
+    origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
+    numbers: dict[Value, int] = {}
+    parts = []
+    for value in order:
+        node = value.node
+        read = tuple([numbers.setdefault(v, len(numbers)) for v in node.inputs])
+        own = numbers.setdefault(value, len(numbers))
+        parts.append((node.op, node.exact, read, own, tuple(group.pulled[value]), group.roots.get(value)))
+    key = (tuning, group.form, group.shape, group.run, tuple(parts), tuple([v.type for v in numbers]))
+    forms = _groups.get(key)
+    if forms is None:
+        made = calls(written(group, order), origin, tuning)
+        held: dict[Any, Held] = {}
+        for m in [m for call in made for m in call.memory if isinstance(m, Temporary)]:
+            held.setdefault(m, Held(len(held), m.nbytes))
+        places: dict[Any, int | Held] = {**numbers, **held}
+        numbered = [tuple([places[m] for m in call.memory]) for call in made]
+        keep(_groups, key, [Form(c.kernel, m, c.literals, c.parameters) for c, m in zip(made, numbered)], KEPT)
         return made
+    memory: dict[Any, Any] = dict(enumerate(numbers))
+    for form in forms:
+        for m in form.memory:
+            if m not in memory:
+                memory[m] = Temporary(m.nbytes)  # type: ignore[union-attr]
+    return [Call(f.kernel, tuple([memory[m] for m in f.memory]), f.literals, f.parameters, origin) for f in forms]
 
-    def calls(self, nest: Nest, origin: str) -> list[Call]:
-        """The calls of a nest. Where it is one kernel's, operands are numbered as accesses are met."""
-        numbers: dict[Access, int] = {}
-        code = [
-            (i.op, i.dtype, i.args, numbers.setdefault(i.attr, len(numbers)) if i.op in ADDRESSED else exact(i.attr))
-            for i in nest.code
-        ]
-        stores = [(numbers.setdefault(a, len(numbers)), made) for a, made in nest.stores]
-        apart = [(a.space, a.dtype, a.strides, a.guards) for a in numbers]
-        key = (*nest.group.kind, tuple(code), tuple(stores), tuple(apart))
-        found = self._alike.get(key)
-        if found is None:
-            calls = calls_of(Numbering(nest, self.tuning), origin)
-            if len(calls) == 1:
-                self._alike[key] = calls[0]
-            return calls
-        accesses = list(numbers)
-        memory = tuple([accesses[k].memory for k in found.kernel.pointers])
-        offsets = {f"o{k}": a.offset for k, a in enumerate(accesses)}
-        return [Call(found.kernel, memory, found.literals, {**found.parameters, **offsets}, origin)]
+
+def calls(nest: Nest, origin: str, tuning: Tuning) -> list[Call]:
+    """The calls of a nest. Where it is one kernel's, operands are numbered as accesses are met."""
+    numbers: dict[Access, int] = {}
+    code = [
+        (i.op, i.dtype, i.args, numbers.setdefault(i.attr, len(numbers)) if i.op in ADDRESSED else exact(i.attr))
+        for i in nest.code
+    ]
+    stores = [(numbers.setdefault(a, len(numbers)), made) for a, made in nest.stores]
+    apart = [(a.space, a.dtype, a.strides, a.guards) for a in numbers]
+    key = (tuning, *nest.group.kind, tuple(code), tuple(stores), tuple(apart))
+    found = _nests.get(key)
+    if found is None:
+        made = calls_of(Numbering(nest, tuning), origin)
+        if len(made) == 1:
+            (call,) = made
+            keep(_nests, key, Form(call.kernel, tuple(call.kernel.pointers), call.literals, call.parameters), KEPT)
+        return made
+    accesses = list(numbers)
+    memory = tuple([accesses[k].memory for k in found.kernel.pointers])
+    offsets = {f"o{k}": a.offset for k, a in enumerate(accesses)}
+    return [Call(found.kernel, memory, found.literals, {**found.parameters, **offsets}, origin)]
 
 
 def written(group: Group, order: Sequence[Value]) -> Nest:

@@ -10,7 +10,7 @@ from ...nx.core.op import RESHAPE
 from ..fusion.clusters import Cluster, Group, Single
 from ..kernels.assembly import Call
 from ..kernels.kernel import For, Instr, Kernel
-from ..kernels.lower import Lowerer
+from ..kernels.lower import lower
 from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
@@ -91,13 +91,12 @@ class Schedule:
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
         position = {node: k for k, node in enumerate(graph.nodes)}
-        lowerer = Lowerer(target.tuning)
         for cluster in clusters:
             if isinstance(cluster, Group):
                 if all(v.type.size == 0 for v in cluster.roots):
                     continue
                 wanted = sorted(cluster.pulled, key=lambda v: position[v.node])
-                self.steps += [KernelStep(c.kernel, [c]) for c in lowerer.lower(cluster, wanted)]
+                self.steps += [KernelStep(c.kernel, [c]) for c in lower(cluster, wanted, target.tuning)]
             else:
                 assert isinstance(cluster, Single)
                 self.single(cluster)
