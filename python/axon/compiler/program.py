@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from .. import config
 from ..dtypes import DType
 from ..errors import CompileError
+from ..exact import exact
 from ..graph.expr import Graph, Value
+from ..nx.core.op import keep
 from ..nx.core.tensor import Tensor
 from .kernels.kernel import Kernel
 from .library.copies import whole_copy
@@ -24,14 +26,21 @@ from .targets.cache import Statistics
 Encoded = tuple[Any, ...]  # a step as the runtime reads it
 
 
+_bits: dict[Any, int] = {}  # of literals met before
+
+
 def literal_bits(value: Any, dtype: DType) -> int:
     """A literal as the bits of its dtype, in the low bytes of 8."""
     import numpy as np
 
-    if dtype.is_float:
+    if not dtype.is_float:
+        return int(value) & ((1 << 8 * dtype.itemsize) - 1)
+    key = (exact(value), dtype)
+    found = _bits.get(key)
+    if found is None:
         with np.errstate(over="ignore"):  # rounds to infinity
-            return int.from_bytes(np.array(value, dtype.numpy).tobytes(), "little")
-    return int(value) & ((1 << 8 * dtype.itemsize) - 1)
+            found = keep(_bits, key, int.from_bytes(np.array(value, dtype.numpy).tobytes(), "little"))
+    return found
 
 
 class Stages(NamedTuple):

@@ -145,6 +145,20 @@ class Kernel:
         """The operands that are passed as pointers, in the call's order."""
         return tuple(k for k, o in enumerate(self.operands) if o.space in ("in", "out"))
 
+    def places(self, space: str) -> tuple[int, ...]:
+        """Which of a call's pointers are of a space."""
+        return self._places[space]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, ...]]:
+        spaces = [self.operands[k].space for k in self.pointers]
+        return {space: tuple([k for k, s in enumerate(spaces) if s == space]) for space in ("in", "out")}
+
+    @cached_property
+    def weight(self) -> int:
+        """Scalar instructions for each innermost element."""
+        return _weight(self.body)
+
     def units(self, sizes: dict[str, int]) -> int:
         """Units of work for these parameters; a unit number is (outer index, span, block), block fastest."""
         n = 1
@@ -164,6 +178,10 @@ class Kernel:
         lines += [f"  literal c{k}: {d}" for k, d in enumerate(self.literals)]
         lines += [f"  guard g{k}: axis {a}" for k, a in enumerate(self.guards)]
         return "\n".join(lines + _text(self.body, 1))
+
+
+def _weight(body: tuple[Stmt, ...]) -> int:
+    return sum(_weight(s.body) if isinstance(s, For) else isinstance(s, Instr) for s in body) or 1
 
 
 _SIGIL = {"load": "p", "gather": "p", "offset": "p", "store": "p", "literal": "c", "guard": "g"}

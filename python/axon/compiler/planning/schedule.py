@@ -9,7 +9,7 @@ from ...graph.expr import CALL, Graph, Node, Value
 from ...nx.core.op import RESHAPE
 from ..fusion.clusters import Cluster, Group, Single
 from ..kernels.assembly import Call
-from ..kernels.kernel import For, Instr, Kernel
+from ..kernels.kernel import Kernel
 from ..kernels.lower import lower
 from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
@@ -26,8 +26,8 @@ class KernelStep:
 
     def memory(self, space: str) -> list[Any]:
         """The memory of the operands of a space, call by call."""
-        operands = [self.kernel.operands[k] for k in self.kernel.pointers]
-        return [m for c in self.calls for m, o in zip(c.memory, operands) if o.space == space]
+        places = self.kernel.places(space)
+        return [c.memory[k] for c in self.calls for k in places]
 
     def grain(self, least: int) -> int:
         """Units a thread should have at least, which are to be worth so many scalar instructions."""
@@ -37,7 +37,7 @@ class KernelStep:
     def each(self, p: Mapping[str, int]) -> int:
         """Scalar instructions of a unit."""
         inner = p[f"n{self.kernel.inner}"]
-        work = min(p.get("block", inner), inner) * weight(self.kernel.body)
+        work = min(p.get("block", inner), inner) * self.kernel.weight
         if self.kernel.form == "column":
             work *= p[f"n{self.kernel.outer}"] // max(p.get("spans", 1), 1) or 1
         return work
@@ -52,11 +52,6 @@ class HostStep:
 
 
 Step = KernelStep | LibraryStep | HostStep | RegionStep
-
-
-def weight(body: Sequence[Any]) -> int:
-    """Scalar instructions for each innermost element."""
-    return sum(weight(s.body) if isinstance(s, For) else isinstance(s, Instr) for s in body) or 1
 
 
 def reads(step: Step) -> list[Any]:
