@@ -41,6 +41,7 @@ struct KernelStep {
   // parts, each of which needs nothing but the same part of the others: a thread may take a part through all of them.
   int64_t parts = 1, along = 0;
   std::vector<int64_t> ends = {};  // running sums of the calls' units; set by Program
+  int64_t nbytes = 0;              // of all that the calls have pointers to; set by Program
 };
 
 struct LibraryStepCall {

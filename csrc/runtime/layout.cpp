@@ -126,12 +126,15 @@ class Layout {
     if (step.grain < 1) refuse("kernel step " + step.label + " has grain " + number(step.grain));
     if (step.scratch < 0 || step.scratch > kMost) refuse("kernel step " + step.label + ": bad number of scratch bytes");
     step.ends.clear();
+    step.nbytes = 0;
     int64_t total = 0;
     for (KernelCall& call : step.calls) {
       if (call.units < 0 || call.units > kMost || total + call.units > kMost)
         refuse("kernel step " + step.label + ": bad number of units");
       call.operands = operands(call.slots, step.label.c_str());
       step.ends.push_back(total += call.units);
+      for (const int32_t index : call.slots)
+        step.nbytes = std::min(step.nbytes + description_.slots[static_cast<size_t>(index)].nbytes, kMost);
     }
     program_.scratch_bytes_ = std::max(program_.scratch_bytes_, step.scratch);
   }

@@ -49,23 +49,27 @@ int64_t now_ns() {
 constexpr int64_t kPieces = 4, kMostPieces = 1024;
 
 // Each thread begins with pieces of its own, and a caller's loops go through them back and forth: what a thread touched
-// last in one loop is in its cache, and is what it begins with in the next. Then it takes what others have left.
+// last in one loop is in its cache, and is what it begins with in the next. Then it takes what others have left. Of far
+// more than the caches hold nothing is left, and threads do best side by side: each takes the next piece.
+constexpr int64_t kStream = int64_t{64} << 20;  // bytes
+
 struct Loop {
   int64_t units, pieces;
-  bool back;
+  bool own, back;
   LoopBody body;
   void* data;
   std::array<std::atomic<bool>, kMostPieces> claimed;
 
-  Loop(int64_t units, int64_t pieces, bool back, LoopBody body, void* data)
-      : units(units), pieces(pieces), back(back), body(body), data(data) {
+  Loop(int64_t units, int64_t pieces, bool own, bool back, LoopBody body, void* data)
+      : units(units), pieces(pieces), own(own), back(back), body(body), data(data) {
     for (int64_t k = 0; k < pieces; ++k) claimed[static_cast<size_t>(k)].store(false, std::memory_order_relaxed);
   }
 
   void work(int thread, int team) noexcept {
     const DefaultFloatingPoint mode;
     const int64_t each = units / pieces, more = units % pieces;
-    const int64_t first = pieces * thread / team, last = pieces * (thread + 1) / team - 1;
+    const int64_t first = own ? pieces * thread / team : 0;
+    const int64_t last = own ? pieces * (thread + 1) / team - 1 : pieces - 1;
     for (int64_t k = 0; k < pieces; ++k) {
       const int64_t piece = (back ? last - k + pieces : first + k) % pieces;
       if (claimed[static_cast<size_t>(piece)].exchange(true, std::memory_order_relaxed)) continue;
@@ -117,7 +121,7 @@ void set_threads(int count) {
 
 uint64_t threads_generation() { return generation.load(std::memory_order_relaxed); }
 
-void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data) noexcept {
+void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data, int64_t nbytes) noexcept {
   if (units <= 0) return;
   const int team_limit = std::min(limit, threads());
   const int64_t pieces = std::min({units / std::max<int64_t>(grain, 1), team_limit * kPieces, kMostPieces});
@@ -127,8 +131,9 @@ void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data
     return;
   }
   thread_local bool back = false;
-  back = !back;
-  Loop loop(units, pieces, back, body, data);
+  const bool own = nbytes < kStream;
+  back = own && !back;
+  Loop loop(units, pieces, own, back, body, data);
   const bool together = team_limit > 1 && now_ns() >= alone_until.load(std::memory_order_relaxed) &&
                         (holding > 0 || pool().try_lock());
   if (!together) {

@@ -21,18 +21,19 @@ uint64_t threads_generation();
 
 using LoopBody = void (*)(void* data, int64_t begin, int64_t end, int thread) noexcept;
 
-// At least `grain` units a piece; `thread` is in [0, limit). Work below two grains stays on the calling thread.
-void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data) noexcept;
+// At least `grain` units a piece; `thread` is in [0, limit). Work below two grains stays on the calling thread. nbytes: how
+// much memory the loop goes over, where that is known.
+void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data, int64_t nbytes) noexcept;
 
 template <class Body>
-void parallel(int64_t units, int64_t grain, int limit, Body&& body) noexcept {
+void parallel(int64_t units, int64_t grain, int limit, Body&& body, int64_t nbytes = 0) noexcept {
   using Callable = std::remove_reference_t<Body>;
   parallel(
       units, grain, limit,
       [](void* data, int64_t begin, int64_t end, int thread) noexcept {
         (*static_cast<Callable*>(data))(begin, end, thread);
       },
-      const_cast<void*>(static_cast<const void*>(&body)));
+      const_cast<void*>(static_cast<const void*>(&body)), nbytes);
 }
 
 // Holds all threads for one caller, waiting for them: library steps promise bits only for one number of threads, so

@@ -88,7 +88,7 @@ class Run {
   void run_kind(const KernelStep& step) {
     if (step.ends.empty()) return;
     KernelLoop loop{step, step.kernel->function(), context_};
-    parallel(step.ends.back(), step.grain, context_.threads, loop);
+    parallel(step.ends.back(), step.grain, context_.threads, loop, step.nbytes);
     check(loop);
   }
 
