@@ -3,6 +3,7 @@ model, and one that evaluates it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,7 @@ class Stepped(NamedTuple):
     named: Mapping[str, Any] = {}
 
 
-class Pair(Value):
+class Pair(Value, ABC):
     """What loops ask of a pair. name: its step's, in reports; paired: batches are (x, y); trains: a step changes the
     state, and uses up the one that it is given; scheduled: a learning rate that the state holds is shown."""
 
@@ -47,13 +48,13 @@ class Pair(Value):
         """What measures the `result` of a state without changing it."""
         return None
 
+    @abstractmethod
     def begin(self, sample: Sample, key: Tensor | None, compiler: str | None) -> Any:
         """The state before the first step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, batch: Any, state: Any) -> Any:
         """The next state, or a Stepped."""
-        raise NotImplementedError
 
     def rate(self, state: Any) -> Tensor | None:
         """What the next step is taken with (float64 []), where the state holds a learning rate."""
