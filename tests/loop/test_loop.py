@@ -158,7 +158,7 @@ def test_one_trace_a_batch_shape_over_all_epochs_and_runs(capsys: pytest.Capture
         loop.run(data(), epochs=3, **EVALUATE)
     steps = loop.steps("evaluate")
     assert steps.train.traces == steps.evaluate.traces == 2  # type: ignore[attr-defined]
-    assert capsys.readouterr().err.count("train_step: trace 2") == 1
+    assert capsys.readouterr().err.count("train_step: trace 2: argument 'x' axis 0") == 1
 
 
 def test_no_read_back_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

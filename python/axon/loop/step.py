@@ -166,7 +166,7 @@ def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
     examples is counted, and changes nothing."""
     measured = measures(pair, metrics)
 
-    def advance(before: StepState, *batch: Any) -> StepState:
+    def advance(before: StepState, batch: tuple[Any, ...]) -> StepState:
         count, watch = rows(batch), before.watch
         if not count:
             good = watch.good
@@ -182,8 +182,15 @@ def make_step(pair: Pair, metrics: Metrics, compiler: str | None) -> Definition:
             following = StepState(state, totals, watch, pair.rate(before.state))
         return following if pair.trains else following._replace(state=())
 
-    advance.__name__ = advance.__qualname__ = pair.name
-    return jit(advance, compiler=compiler, donate=0 if pair.trains else ())
+    def of_pairs(state: StepState, x: Any, y: Any) -> StepState:
+        return advance(state, (x, y))
+
+    def of_any(state: StepState, batch: Any) -> StepState:
+        return advance(state, (batch,))
+
+    step = of_pairs if pair.paired else of_any  # whose parameters a line about a trace names
+    step.__name__ = step.__qualname__ = pair.name
+    return jit(step, compiler=compiler, donate=0 if pair.trains else ())
 
 
 def _like(name: str, before: Any, after: Any) -> Any:
