@@ -97,6 +97,18 @@ def test_a_gradient_of_its_own_inside() -> None:
     assert jit(grad(lambda x: checkpoint(doubled)(x)))(nx.tensor(3.0)).item() == 10
 
 
+def test_what_is_no_tensor_is_given_as_it_is() -> None:
+    def f(x: Tensor, shape: tuple[int, ...], how: str, by: float = 1.0) -> Tensor:
+        return nx.reshape(nx.tanh(x) if how == "tanh" else x, shape) * by
+
+    x = nx.ones((2, 3), dtype="bfloat16")
+    for compiler in ("evaluate", "native"):
+        value = jit(lambda x: checkpoint(f)(x, (3, 2), "tanh", by=2.0), compiler=compiler)(x)
+        assert value.shape == (3, 2) and value.dtype is nx.bfloat16
+    assert grad(lambda x: nx.sum(checkpoint(f)(x, (6,), "plain", by=3.0)))(x).tolist() == [[3.0] * 3] * 2
+    assert checkpoint(lambda: nx.ones(2))().tolist() == [1, 1]
+
+
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(Exception, match="checkpoint: expected function to be a function, got a int"):
         checkpoint(3)  # type: ignore[arg-type]

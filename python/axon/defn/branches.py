@@ -17,7 +17,7 @@ from ..nx.core.types import can_cast
 from ..nx.creation import asarray
 from ..nx.rows.conversion import astype, clip
 from .backward import pulled, spread
-from .region import call, callables, close, over, same_structure, same_types, tensors
+from .region import call, callables, close, same_structure, same_types, tensors
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
@@ -63,13 +63,18 @@ def _branches(
 ) -> Any:
     leaves, structure = tensors(operands)
     types = tuple(t.type for t in leaves)
-    first, *others = traced = [trace(over(structure, f), types) for f in branches]
+    first, *others = traced = [trace(_over(structure, f), types) for f in branches]
     for label, other in zip(names[1:], others, strict=True):
         same_structure(name, (names[0], first.structure), (label, other.structure))
         outputs = (names[0], first.graph.output_types), (label, other.graph.output_types)
         same_types(name, *outputs, first.structure)
     graphs, captured = close(traced)
     return tree.unflatten(first.structure, call(COND, graphs, [index, *leaves, *captured]))
+
+
+def _over(structure: tree.Structure, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a tree as one of its leaves."""
+    return lambda *leaves: function(*tree.unflatten(structure, leaves))
 
 
 def _agreements(node: Node) -> Iterator[Agreement]:

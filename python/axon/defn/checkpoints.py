@@ -11,15 +11,18 @@ from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.tensor import Tensor
+from ..nx.creation import asarray
 from ..nx.rows.sequencing import after
 from .backward import pulled
-from .region import call, callables, close, over, tensors
+from .region import call, callables, close
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the same results whose gradient keeps its arguments only, and computes what lies between again.
 
-    Arguments are trees of tensors. The gradient has the same bits; a program takes less memory and more time.
+    Arguments are trees of tensors and arrays (of any shapes and dtypes), and of anything else, such as numbers and
+    texts, which the function gets as it is. The gradient has the same bits; a program takes less memory and more time.
+    TraceError where `function` is none, or returns what is no tensor.
 
     >>> block = checkpoint(lambda x, w: nx.tanh(nx.tanh(x @ w) @ w))
     >>> grad(lambda x: block(x, nx.ones((2, 2))).sum())(nx.zeros((1, 2))).tolist()
@@ -29,11 +32,17 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = tensors((args, kwargs))
-        apply = over(structure, lambda given, options: function(*given, **options))
-        traced = trace(apply, tuple([t.type for t in leaves]))
+        leaves, structure = tree.flatten((args, kwargs))
+        operands = {i: asarray(x) for i, x in enumerate(leaves) if isinstance(x, Tensor) or hasattr(x, "__array__")}
+
+        def body(*given: Tensor) -> Any:
+            placed = dict(zip(operands, given))
+            positional, options = tree.unflatten(structure, [placed.get(i, x) for i, x in enumerate(leaves)])
+            return function(*positional, **options)
+
+        traced = trace(body, tuple([t.type for t in operands.values()]))
         graphs, captured = close([traced])
-        return tree.unflatten(traced.structure, call(CHECKPOINT, graphs, [*leaves, *captured]))
+        return tree.unflatten(traced.structure, call(CHECKPOINT, graphs, [*operands.values(), *captured]))
 
     return wrapped
 

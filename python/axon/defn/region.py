@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .. import tree
@@ -89,8 +89,3 @@ def tensors(value: Any) -> tuple[list[Tensor], tree.Structure]:
     """The leaves of a tree as tensors, and its containers."""
     leaves, structure = tree.flatten(value)
     return [asarray(leaf) for leaf in leaves], structure
-
-
-def over(structure: tree.Structure, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of a tree as one of its leaves."""
-    return lambda *leaves: function(*tree.unflatten(structure, leaves))
