@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from axon import nx, tree
-from axon.defn import defn, jit, table
+from axon import config, nx, tree
+from axon.defn import Definition, defn, jit, table
 from axon.errors import CompileError, DonationError, TraceError
 from axon.nx import Tensor
 
@@ -355,3 +355,16 @@ def test_places_of_numpy_are_pythons() -> None:
     jit(lambda x: x * 2, donate=np.array([0]))(x)
     with pytest.raises(DonationError):
         x.numpy()
+
+
+def test_a_definition_refuses_options_that_jit_does_not_have() -> None:
+    with pytest.raises(TypeError, match=r"Definition: expected options of compiler, .*, got donat; see jit"):
+        Definition(nx.tanh, donat=0)  # type: ignore[call-arg]
+
+
+def test_eager_programs_run_where_their_tensors_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = nx.random.uniform(nx.random.key(0), (3,)).tolist()
+    monkeypatch.setattr(config, "default_device", "cuda")
+    assert nx.random.uniform(nx.random.key(0), (3,)).tolist() == expected
+    programs = nx.random.normal(nx.random.key(1), (2, 5, 7))  # a shape that no program was made for
+    assert programs.shape == (2, 5, 7)

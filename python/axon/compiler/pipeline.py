@@ -107,7 +107,7 @@ class Compiler:
         trace_seconds: float = 0.0,
     ) -> Any:
         """The executable of a traced graph. ValueError where there is no target for the device."""
-        device = device or config.default_device
+        device = device or (config.default_device if len(self.targets) > 1 else next(iter(self.targets)))
         if device not in self.targets:
             raise ValueError(f"device: expected one of {', '.join(self.targets)} for {self.name}, got {device!r}")
         try:

@@ -10,6 +10,7 @@ from .. import tree
 from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
 from ..graph.trace import trace
+from ..nx.core.convert import is_array
 from ..nx.core.tensor import Tensor
 from ..nx.creation import asarray
 from ..nx.rows.sequencing import after
@@ -33,7 +34,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
-        operands = {i: asarray(x) for i, x in enumerate(leaves) if isinstance(x, Tensor) or hasattr(x, "__array__")}
+        operands = {i: asarray(x) for i, x in enumerate(leaves) if is_array(x)}
 
         def body(*given: Tensor) -> Any:
             placed = dict(zip(operands, given))

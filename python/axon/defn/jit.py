@@ -45,6 +45,9 @@ class Definition(Value):
     """A compiled numerical definition: call it like the function it was made from. See `jit`."""
 
     def __init__(self, function: Callable[..., Any], **options: Unpack[Options]) -> None:
+        if odd := options.keys() - Options.__annotations__.keys():
+            known = ", ".join(Options.__annotations__)
+            raise TypeError(f"Definition: expected options of {known}, got {', '.join(sorted(odd))}; see jit")
         functools.update_wrapper(self, function)
         self.function = function
         self.label: str = getattr(function, "__name__", type(function).__name__)

@@ -48,12 +48,15 @@ class EncodedRegion(NamedTuple):
 
 
 class Lowering(NamedTuple):
-    """What the compiler does with a kind of call node; `work` adds up what its bodies do."""
+    """What the compiler does with a kind of call node: how many results are a carry, which lives there; how often the
+    bodies run, as far as is known; `work` adds up what its bodies do in a run."""
 
     bound: Callable[[Node, Sequence[Value]], list[Any]]
     targets: Callable[[Node, Sequence[Value]], list[list[Any]]]
     encode: Callable[[EncodedRegion], tuple[Any, ...]]
-    work: Callable[[Mapping[str, Any], Sequence[float]], float]
+    work: Callable[[Sequence[float]], float]
+    carry: Callable[[Mapping[str, Any]], int] = lambda attrs: 0
+    runs: Callable[[Mapping[str, Any]], int] = lambda attrs: 1
 
 
 def _branches(step: EncodedRegion) -> tuple[Any, ...]:
@@ -85,18 +88,21 @@ LOWERINGS = {
         bound=lambda node, results: list(node.inputs[1:]),
         targets=lambda node, results: [list(results) for _ in node.attrs["regions"]],
         encode=_branches,
-        work=lambda attrs, bodies: max(bodies),
+        work=max,
     ),
     "while": Lowering(
         bound=lambda node, results: [*results, *node.inputs[len(results) :]],
         targets=lambda node, results: [[], list(results)],  # the condition's lies nowhere
         encode=_while,
-        work=lambda attrs, bodies: sum(bodies),
+        work=sum,
+        carry=lambda attrs: attrs["carry"],
     ),
     "scan": Lowering(
         bound=_scanned,
         targets=lambda node, results: [[*results[: node.attrs["carry"]], *map(Row, results[node.attrs["carry"] :])]],
         encode=_scan,
-        work=lambda attrs, bodies: sum(bodies) * attrs["length"],
+        work=sum,
+        carry=lambda attrs: attrs["carry"],
+        runs=lambda attrs: attrs["length"],
     ),
 }

@@ -175,9 +175,8 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
             bodies = [
                 sum(describe(s, body, nan, None).operations for s in body.schedule.steps) for body in plan.regions[step]
             ]
-            attrs = step.node.attrs
-            work, runs = step.kind.work(attrs, bodies), attrs.get("length", 1)
-            return StepReport(attrs["kind"].name, runs, work, nbytes, seconds, nan, step.node.source)
+            name, runs = step.node.attrs["kind"].name, step.kind.runs(step.node.attrs)
+            return StepReport(name, runs, step.kind.work(bodies) * runs, nbytes, seconds, nan, step.node.source)
 
 
 def moved(step: Step, memory: Callable[[Any], Any]) -> int:

@@ -15,7 +15,7 @@ from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
 from ..targets.target import Target
-from .regions import RegionStep
+from .regions import LOWERINGS, RegionStep
 
 
 class KernelStep:
@@ -123,14 +123,12 @@ class Schedule:
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
-        attrs = node.attrs
-        carry = attrs.get("carry", 0)
-        for i in range(carry):
+        kind = LOWERINGS[node.attrs["kind"].name]
+        for i in range(kind.carry(node.attrs)):
             if node.types[i].nbytes:
                 self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))
-        if attrs.get("length") == 0:
-            return
-        self.steps.append(RegionStep(node, [self.region(g) for g in attrs["regions"]]))
+        if kind.runs(node.attrs):
+            self.steps.append(RegionStep(node, [self.region(g) for g in node.attrs["regions"]]))
 
     def kernels(self) -> list[Kernel]:
         """All kernels, those of regions too, each once."""

@@ -14,6 +14,11 @@ from .rounding import cast, nearest
 from .tensor import Tensor, TensorType
 
 
+def is_array(value: Any) -> bool:
+    """Whether a value is a tensor, or another library's array."""
+    return isinstance(value, Tensor) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+
+
 def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | None = None) -> Tensor:
     """A tensor of what is given to the function `name`, which errors speak of, in its own dtype unless one is given.
     Memory is shared where it can be; copy=False: it must be."""

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from ...dtypes import DType, result_type
 from .attributes import Meanings
 from .call import call
+from .convert import is_array
 from .kinds import Kind
 from .number import SCALARS, Number, operate, scalar_type
 from .op import KEPT, TABLE, Given, Inference, Op, sized
@@ -138,7 +139,7 @@ def _is_operand(name: str, value: Any) -> bool:
         raise TypeError(
             f"{name}: expected a tensor, array or number, got a {type(value).__name__}; give nx.tensor of it"
         )
-    return isinstance(value, _OPERANDS) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    return isinstance(value, _OPERANDS) or is_array(value)
 
 
 DTypeRule = Callable[[str, Sequence[DType | type]], tuple[tuple[DType, ...], DType | tuple[DType, ...]]]

@@ -258,7 +258,7 @@ def _whole(row: Callable[[Operand], Tensor]) -> Callable[[Operand], Tensor]:
 
     @functools.wraps(row)
     def run(x: Operand, /) -> Tensor:
-        x = convert("asarray", x)
+        x = convert(row.__name__, x)
         return row(x) if x.dtype.is_float else x
 
     return method(run)

@@ -39,7 +39,7 @@ def _power(row: Callable[[Operand, Operand], Tensor]) -> Callable[[Operand, Oper
     @functools.wraps(row)
     def run(x: Operand, y: Operand, /) -> Tensor:
         if isinstance(y, int) and y < 0:
-            if (base := convert("asarray", x)).dtype.is_integer:
+            if (base := convert("pow", x)).dtype.is_integer:
                 raise DTypeError(f"pow: expected an exponent of at least 0 for {base.type}, got {y}; cast it")
         return row(x, y)
 
