@@ -368,3 +368,24 @@ def test_losses_by_number_are_as_many_as_outputs() -> None:
         step_fn(init_fn(), X, (VALUE,))
     init_fn, step_fn = training.step(two_outputs(), {"value": "huber"}, "sgd", **EVALUATE)
     assert step_fn(init_fn(), X, {"value": VALUE, "label": Y})[1].item() > 0, "by name some may be left out"
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "text"),
+    [
+        ([("huber", float("nan")), "huber"], ValueError, "loss 0: expected a finite weight of at least 0, got nan"),
+        ([("huber", -1), "huber"], ValueError, "loss 0: expected a finite weight of at least 0, got -1"),
+        ({"a": ("huber", True)}, TypeError, "loss a: expected .loss, weight., the weight a number, got True"),
+        (("huber", 0.5), TypeError, "loss: expected a loss for each output, got 0.5 for output 1"),
+        (["huber", None], TypeError, "loss: expected a loss for each output, got None for output 1"),
+    ],
+)
+def test_weights_of_losses(loss: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        training.find_loss(loss)
+
+
+def test_a_weight_of_any_library() -> None:
+    y, p = (nx.ones(2), nx.ones(2)), (nx.zeros(2), nx.zeros(2))
+    weighed = training.find_loss([("mean_squared_error", np.float32(2)), ("mean_squared_error", nx.tensor(0.5))])
+    assert weighed(y, p).item() == 2.5

@@ -392,3 +392,25 @@ def test_any_optimizer_is_held_and_goes_on_where_it_was(name: str) -> None:
         for a, b in zip(tree.leaves((change, state[0].inner)), tree.leaves((expected, other)), strict=True):
             np.testing.assert_allclose(a.astype("float64"), b.astype("float64"), rtol=1e-6)
     assert step.traces == 1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "error", "text"),
+    [
+        (lambda step: -0.1, ValueError, "schedule: expected a number of at least 0, got -0.1; steps go downhill"),
+        (lambda step: float("nan"), ValueError, "schedule: expected a number of at least 0, got nan"),
+        (lambda step: nx.ones(2), ValueError, r"schedule: expected one number, got float32\[2\]; let <lambda> return"),
+        (lambda step: "a", TypeError, "schedule: expected a number, got 'a'; let <lambda> return one"),
+        (lambda step: True, TypeError, "schedule: expected a number, got True"),
+    ],
+)
+def test_what_a_schedule_of_rates_says_is_looked_at(schedule: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        updates.scale_by_learning_rate(schedule).init({})
+
+
+@pytest.mark.parametrize("rate", [True, float("inf"), np.float32("inf"), nx.ones(2)])
+def test_rates_that_are_none(rate: Any) -> None:
+    state = updates.scale_by_learning_rate(0.5).init({})
+    with pytest.raises((TypeError, ValueError), match="with_rate: expected a "):
+        updates.with_rate(state, rate)

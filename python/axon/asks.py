@@ -146,6 +146,10 @@ def decisions(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     labels(name, y, end, options)
 
 
+def numbers(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
+    """Any numbers, of one output."""
+
+
 ASKS: dict[Callable[..., Any], Asks] = {}  # by function: what is not here takes whatever it is given
 
 

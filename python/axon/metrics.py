@@ -10,7 +10,7 @@ and a target above 0.5, so that labels may be 0 and 1 or -1 and 1. NaN is above 
 from __future__ import annotations
 
 from . import losses, nx
-from .asks import asks, decisions, hits
+from .asks import asks, decisions, hits, numbers
 from .nx import Tensor
 from .options import plain_options
 from .rows import alike, are_classes, check_rows, check_same_shape, class_numbers, one_hot
@@ -210,6 +210,7 @@ def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float = 0.5) -
     return (true & ~predicted,)
 
 
+@asks(numbers)
 @plain_options
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of |y_true - y_pred| over all elements.
@@ -223,6 +224,7 @@ def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return losses.mean_absolute_error(y_true, y_pred, reduction="mean")
 
 
+@asks(numbers)
 @plain_options
 def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The mean of (y_true - y_pred)**2 over all elements.

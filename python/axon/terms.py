@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .nx import Tensor
+from .options import plain
 from .streams import scalar
 from .values import Value
 
@@ -41,13 +43,31 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, (tuple, list))
 
 
+def _is_loss(value: Any) -> bool:
+    return isinstance(value, (str, Mapping)) or _is_row(value) or callable(value)
+
+
+def _weight(key: int | str, value: Any) -> float:
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"loss {key}: expected (loss, weight), the weight a number, got {value!r}; write 0.5")
+    if not 0 <= number < math.inf:
+        raise ValueError(f"loss {key}: expected a finite weight of at least 0, got {number}; leave a loss out by 0")
+    return float(number)
+
+
 def several(loss: Any, find: Callable[[Any], Callable[..., Tensor]]) -> Several:
-    """The losses of a tuple, list or dict, by the outputs: each is a loss, or a pair of one and its weight."""
+    """The losses of a tuple, list or dict, by the outputs: each is a loss, or a pair of one and its weight. TypeError
+    of what is no loss or no number, ValueError of a weight below 0, infinite or NaN, and where there are none."""
     terms: dict[int | str, tuple[Callable[..., Tensor], float]] = {}
     for key, one in loss.items() if isinstance(loss, Mapping) else enumerate(loss):
-        pair = _is_row(one) and len(one) == 2 and isinstance(one[1], (int, float))
-        function, weight = one if pair else (one, 1.0)
-        terms[key] = find(function), float(weight)
+        function, weight = one if _is_row(one) and len(one) == 2 and not _is_loss(one[1]) else (one, 1.0)
+        if not _is_loss(function):
+            raise TypeError(
+                f"loss: expected a loss for each output, got {function!r} for output {key}; beside its weight write "
+                f"[(loss, weight)], and for one output the loss alone"
+            )
+        terms[key] = find(function), _weight(key, weight)
     if not terms:
         raise ValueError("loss: expected a loss for each output, got none")
     return Several(terms)

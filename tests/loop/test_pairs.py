@@ -301,3 +301,17 @@ def test_a_model_of_unknown_shape_is_evaluated_from_its_first_batch() -> None:
     loose = input("x", shape=(None, None)).dense(3, activation="softmax")
     result = Loop.evaluator(loose, progress=False).metric("accuracy").run(iter([(X, Y)]), **EVALUATE)
     assert result.state["dense_0"]["kernel"].shape == (4, 3) and result.metrics.keys() == {"accuracy"}
+
+
+def test_a_state_of_another_loop_is_refused() -> None:
+    training_loop, m = trainer(progress=False), mlp()
+    trained = training_loop.run(data(), epochs=1, **EVALUATE)
+    evaluator = Loop.evaluator(m, "categorical_cross_entropy", progress=False)
+    evaluated = evaluator.run(data(), epochs=1, state=trained.state, **EVALUATE)
+    own = Loop.of(begin, descend, progress=False)
+    for loop, last in ((evaluator, trained.last), (training_loop, evaluated.last)):
+        for epochs in (1, 2):
+            with pytest.raises(TypeError, match=r"run: expected a state of this loop, .*; pass the state of its result"):
+                loop.run(data(), epochs=epochs, state=last, **EVALUATE)
+    with pytest.raises(AttributeError, match="model: expected a loop that has one, got one whose step is step"):
+        _ = own.model

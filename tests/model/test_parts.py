@@ -364,3 +364,15 @@ def test_paths() -> None:
     assert assembled(leaves, paths) == {"a": (1, (2, {"b": 3})), "c": 4}
     assert [pick(nested, path, str) for path in paths] == list(leaves)
     assert layers.find("walk") is layers.OWN[f"{__name__}.walk"]
+
+
+def test_a_part_that_no_layer_gives_is_refused_at_init() -> None:
+    unknown = input("u")
+    with pytest.raises(IndexError, match="expected a number from 0 to 1, got 7"):
+        axon.init(unknown.nx(lambda x: (x, x))[7], np.ones((2, 3), "f4"), **EVALUATE)
+
+
+@pytest.mark.parametrize("paths", [3, "ab", [[0.0], [1.0]], [[False], [True]], [[0] * 5000, [1]]])
+def test_paths_that_are_none(paths: Any) -> None:
+    with pytest.raises(ValueError, match="container: expected paths of numbers and names"):
+        assembled([1, 2], paths)

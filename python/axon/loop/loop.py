@@ -58,18 +58,23 @@ class Loop(Value):
 
     @property
     def model(self) -> Model:
-        """The model of a trainer or evaluator."""
-        return self.pair.model  # type: ignore[attr-defined]
+        """The model of a trainer or evaluator. AttributeError of other loops, as for `loss` and `optimizer`."""
+        return self._part("model")
 
     @property
     def loss(self) -> Any:
         """Its loss, a function."""
-        return self.pair.loss  # type: ignore[attr-defined]
+        return self._part("loss")
 
     @property
     def optimizer(self) -> Any:
         """The optimizer of a trainer."""
-        return self.pair.optimizer  # type: ignore[attr-defined]
+        return self._part("optimizer")
+
+    def _part(self, name: str) -> Any:
+        if not hasattr(self.pair, name):
+            raise AttributeError(f"{name}: expected a loop that has one, got one whose step is {self.pair.name}")
+        return getattr(self.pair, name)
 
     @staticmethod
     @guided()
@@ -372,6 +377,11 @@ class Loop(Value):
                 begun = pair.given(state, compiler)
                 _check_weights(pair.weights(begun))
             return State(0, epochs, 0, first(pair, begun, self.metrics))
+        if not pair.holds(state.step.state):
+            raise TypeError(
+                f"run: expected a state of this loop, whose step is {pair.name}, got one of another loop, which holds "
+                f"a {type(state.step.state).__name__}; pass the state of its result"
+            )
         _check_weights(pair.weights(state.step.state))
         if state.mid_epoch:
             leave = "leave the rest of the epoch by state._replace(mid_epoch=False)"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .. import nx, tree
 from ..defn import jit
 from ..model import Model, forward, init, needs_template
-from ..model.state import check_state
+from ..model.state import ModelState, check_state
 from ..nx import Tensor
 from ..targets import Check
 from ..training import TrainPair, TrainState, begun, objective, train_pair
@@ -64,6 +64,10 @@ class Pair(Value, ABC):
     def given(self, state: Any, compiler: str | None) -> Any:
         """A state that a run is to begin with, for steps to use up."""
         return copied(state)
+
+    def holds(self, state: Any) -> bool:
+        """Whether a state may be one that this pair's steps gave."""
+        return True
 
     def weights(self, state: Any) -> Any:
         """What of a state no step makes numbers of again, once it is NaN."""
@@ -145,6 +149,10 @@ class Trainer(Pair):
         first, _ = self.optimizer
         return TrainState(copied(model), jit(first, compiler=compiler)(self.weights(TrainState(model, ()))))
 
+    def holds(self, state: Any) -> bool:
+        is_model = isinstance(self.model, Model)
+        return isinstance(state, TrainState) and isinstance(state.model, ModelState) == is_model
+
     def weights(self, state: TrainState) -> Any:
         return state.model.parameters if isinstance(self.model, Model) else state.model
 
@@ -198,8 +206,11 @@ class Evaluator(Pair):
 
     def given(self, state: Any, compiler: str | None) -> Any:
         if isinstance(self.model, Model):
-            check_state(state, "evaluate")
+            check_state(state, "run")
         return state
+
+    def holds(self, state: Any) -> bool:
+        return not isinstance(state, TrainState) and isinstance(state, ModelState) == isinstance(self.model, Model)
 
     def check(self, functions: Iterable[Any]) -> Look | None:
         asking = functions if self.loss is None else (self.loss, *functions)

@@ -13,9 +13,10 @@ from ..errors import ShapeError
 from ..layers import Mode, Spec, trains
 from ..names import guided
 from ..nx import Tensor
-from .graph import Model, check_model
+from .graph import Model, check_model, where
 from .initial import Draws, first_state
 from .inputs import checked
+from .parts import pick
 from .run import Outputs, run
 from .shapes import infer, needs_template
 from .state import ModelState, Tensors, check_state
@@ -67,7 +68,9 @@ def build(model: Model, *, mode: Mode = "inference", compiler: str | None = None
         for number in (template, key):
             if isinstance(number, Integral):
                 raise TypeError(f"init: expected a key uint32[2], got {number}; write key=axon.nx.random.key({number})")
-        specs = {name: layout.parameters for name, layout in infer(model, template).items() if layout.parameters}
+        layouts = infer(model, template)
+        pick(layouts[model.name].output, model.path, where(model))
+        specs = {name: layout.parameters for name, layout in layouts.items() if layout.parameters}
         return first_state(specs, nx.random.key(0) if key is None else key, draws)
 
     return ModelFunctions(init_fn, jit(predict, compiler=compiler))

@@ -99,13 +99,24 @@ def paths_of(parts: Any) -> Iterator[tuple[Path, Any]]:
             yield path, value
 
 
+DEEPEST = 100  # containers within containers
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, (tuple, list)) and len(path) <= DEEPEST and {*map(type, path)} <= {int, str}
+
+
 def assembled(leaves: Sequence[Any], paths: Sequence[Path]) -> Any:
-    """The nested tuples (lists are tuples) and dicts that have these leaves at these paths. ValueError where paths
-    leave out a number, or lead through another leaf.
+    """The nested tuples (lists are tuples) and dicts that have these leaves at these paths. ValueError where paths are
+    none, leave out a number, or lead through another leaf.
 
     >>> assembled([1, 2, 3], [("a", 0), ("a", 1), ("b",)])
     {'a': (1, 2), 'b': 3}
     """
+    if not isinstance(paths, (tuple, list)) or not all(map(_is_path, paths)):
+        raise ValueError(
+            f"container: expected paths of numbers and names, at most {DEEPEST} of them in one; a path is a list"
+        )
     if len(leaves) != len(paths):
         raise ValueError(f"container: expected a path for each of {len(leaves)} models, got {len(paths)}")
     if list(paths) == [()]:

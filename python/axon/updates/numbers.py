@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import nx, tree
 from ..nx import Tensor
+from ..options import is_number
 from ..schedules import Schedule
 from .pipeline import Tree
 
@@ -52,12 +53,18 @@ def squares(x: Tensor) -> Tensor:
 
 
 def of_step(schedule: Schedule, count: Tensor) -> Tensor:
-    """What a schedule says. TypeError when that is a function, as its constructor's is."""
+    """What a schedule says, one number. TypeError when it is none, such as a function, which a constructor gives;
+    ValueError when it is several."""
     value = schedule(count)
+    name = getattr(schedule, "__qualname__", repr(schedule)).split(".")[0]
     if callable(value):
-        name = getattr(schedule, "__qualname__", repr(schedule)).split(".")[0]
         raise TypeError(f"schedule: expected a number, got a function; write {name}(...)")
-    return nx.asarray(value)
+    if not is_number(value) or isinstance(value, bool):
+        raise TypeError(f"schedule: expected a number, got {value!r}; let {name} return one")
+    made = nx.asarray(value)
+    if made.ndim:
+        raise ValueError(f"schedule: expected one number, got {made.type}; let {name} return a tensor of rank 0")
+    return made
 
 
 def check_decay(name: str, **decays: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 from .. import nx, tree
@@ -45,14 +47,14 @@ def scale_by_learning_rate(learning_rate: LearningRate, *, shrink: bool = False)
     def init(params: Tree) -> RateState:
         if schedule is None:
             return RateState(_rate(learning_rate))
-        return RateState(_rate(of_step(schedule, zero())), zero())
+        return RateState(_rate(_said(schedule, zero())), zero())
 
     def following(state: RateState) -> RateState:
         if schedule is None or state.steps is None:
             return state
         scheduled = state.steps >= 0
         steps = nx.where(scheduled, state.steps + 1, state.steps)
-        return RateState(nx.where(scheduled, _rate(of_step(schedule, steps)), state.learning_rate), steps)
+        return RateState(nx.where(scheduled, _rate(_said(schedule, steps)), state.learning_rate), steps)
 
     def apply(updates: Tree, state: RateState, params: Tree) -> tuple[Tree, RateState]:
         rate = _own(state).learning_rate
@@ -108,11 +110,23 @@ def _place(name: str, structure: tree.Structure) -> int:
 
 
 def _checked(name: str, rate: Any, wanted: str = "a number") -> Any:
-    if not is_number(rate) or getattr(rate, "shape", ()):
+    if not is_number(rate) or isinstance(rate, bool) or getattr(rate, "shape", ()):
         raise TypeError(f"{name}: expected {wanted}, got {rate!r}; write 1e-3")
     if isinstance(rate, (int, float)) and not rate >= 0:
         raise ValueError(f"{name}: expected a number of at least 0, got {rate}; steps go downhill")
+    if isinstance(rate, float) and math.isinf(rate):
+        raise ValueError(f"{name}: expected a finite number, got {rate}; write 1e-3")
     return rate
+
+
+def _said(schedule: Schedule, count: Tensor) -> Tensor:
+    """What a schedule of rates says; a number that is known must be one that a rate may be."""
+
+    def known(count: Tensor) -> Any:
+        value = schedule(count)
+        return _checked("schedule", value) if isinstance(value, (int, float)) else value
+
+    return of_step(functools.wraps(schedule)(known), count)
 
 
 def _rate(value: Any) -> Tensor:
