@@ -311,7 +311,7 @@ def test_a_state_of_another_loop_is_refused() -> None:
     own = Loop.of(begin, descend, progress=False)
     for loop, last in ((evaluator, trained.last), (training_loop, evaluated.last)):
         for epochs in (1, 2):
-            with pytest.raises(TypeError, match=r"run: expected a state of this loop, .*; pass the state of its result"):
+            with pytest.raises(TypeError, match=r"run: expected a state of this loop, .*; pass the state of its"):
                 loop.run(data(), epochs=epochs, state=last, **EVALUATE)
     with pytest.raises(AttributeError, match="model: expected a loop that has one, got one whose step is step"):
         _ = own.model
