@@ -61,18 +61,16 @@ def lower(group: Group, order: Sequence[Value], tuning: Tuning) -> list[Call]:
     forms = _groups.get(key)
     if forms is None:
         made = calls(written(group, order), origin, tuning)
-        held: dict[Any, Held] = {}
-        for m in [m for call in made for m in call.memory if isinstance(m, Temporary)]:
-            held.setdefault(m, Held(len(held), m.nbytes))
-        places: dict[Any, int | Held] = {**numbers, **held}
+        temporaries = dict.fromkeys(m for call in made for m in call.memory if isinstance(m, Temporary))
+        places: dict[Any, int | Held] = {**numbers, **{m: Held(k, m.nbytes) for k, m in enumerate(temporaries)}}
         numbered = [tuple([places[m] for m in call.memory]) for call in made]
         keep(_groups, key, [Form(c.kernel, m, c.literals, c.parameters) for c, m in zip(made, numbered)], KEPT)
         return made
     memory: dict[Any, Any] = dict(enumerate(numbers))
     for form in forms:
         for m in form.memory:
-            if m not in memory:
-                memory[m] = Temporary(m.nbytes)  # type: ignore[union-attr]
+            if isinstance(m, Held) and m not in memory:
+                memory[m] = Temporary(m.nbytes)
     return [Call(f.kernel, tuple([memory[m] for m in f.memory]), f.literals, f.parameters, origin) for f in forms]
 
 
@@ -94,7 +92,7 @@ def calls(nest: Nest, origin: str, tuning: Tuning) -> list[Call]:
             keep(_nests, key, Form(call.kernel, tuple(call.kernel.pointers), call.literals, call.parameters), KEPT)
         return made
     accesses = list(numbers)
-    memory = tuple([accesses[k].memory for k in found.kernel.pointers])
+    memory = tuple([accesses[k].memory for k in found.memory if isinstance(k, int)])  # one kernel has no temporaries
     offsets = {f"o{k}": a.offset for k, a in enumerate(accesses)}
     return [Call(found.kernel, memory, found.literals, {**found.parameters, **offsets}, origin)]
 

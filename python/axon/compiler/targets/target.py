@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -80,19 +80,14 @@ CPU = Target(
 )  # fmt: skip
 
 # The runtime interprets kernels over tiles: they are data, and no compiler is started.
-TILES = Target(
+TILES = replace(
+    CPU,
     name="tiles",
     compiler="tiled",
-    device="cpu",
-    backend="numpy",
-    tuning=CPU.tuning,
-    library=LIBRARY,
     emit=emit_tiles.emit_tiles,
     load=lambda texts: ([_core.tile_kernel()] * len(texts), Statistics()),
     ints=emit_tiles.ints,
     scratch=emit_tiles.scratch_bytes,
-    program=_core.Program,
-    save=_core.save_program,
 )
 
 # Kernels only, so far. A warp's threads share no cache worth a part; results will live on "cupy".
