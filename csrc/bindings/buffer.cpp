@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "runtime/allocator.h"
 
 namespace axon::python {
 
@@ -10,10 +9,11 @@ PyTypeObject* buffer_type = nullptr;
 
 namespace {
 
-Buffer* allocate_object() {
+Buffer* allocate_object(Device& device) {
   Buffer* self = PyObject_New(Buffer, buffer_type);
   if (self == nullptr) return nullptr;
   self->data = nullptr;
+  self->device = &device;
   self->nbytes = 0;
   self->exports = 0;
   self->borrowed.obj = nullptr;
@@ -29,7 +29,7 @@ PyObject* buffer_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   Py_ssize_t nbytes = 0;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n:Buffer", const_cast<char**>(names), &nbytes)) return nullptr;
   if (nbytes < 0) return PyErr_Format(PyExc_ValueError, "Buffer: expected a size of at least 0 bytes, got %zd", nbytes);
-  return reinterpret_cast<PyObject*>(new_buffer(nbytes));
+  return reinterpret_cast<PyObject*>(new_buffer(nbytes, cpu()));
 }
 
 void buffer_dealloc(PyObject* object) {
@@ -37,7 +37,7 @@ void buffer_dealloc(PyObject* object) {
   if (self->borrowed.obj != nullptr)
     PyBuffer_Release(&self->borrowed);
   else if (self->data != nullptr)
-    axon::release(self->data, self->nbytes);
+    self->device->release(self->data, self->nbytes);
   Py_XDECREF(self->donated_to);
   PyTypeObject* type = Py_TYPE(object);
   PyObject_Free(object);
@@ -45,7 +45,7 @@ void buffer_dealloc(PyObject* object) {
 }
 
 PyObject* buffer_wrap(PyObject*, PyObject* exporter) {
-  Buffer* self = allocate_object();
+  Buffer* self = allocate_object(cpu());
   if (self == nullptr) return nullptr;
   if (PyObject_GetBuffer(exporter, &self->borrowed, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS) != 0) {
     PyErr_Clear();
@@ -71,6 +71,10 @@ int buffer_get(PyObject* object, Py_buffer* view, int flags) {
   Buffer* self = cast(object);
   view->obj = nullptr;
   if (!check_alive(self, "view")) return -1;
+  if (!self->device->host()) {
+    PyErr_Format(PyExc_BufferError, "expected memory of the host, got a buffer on %s; copy it there", self->device->name());
+    return -1;
+  }
   const int readonly = self->borrowed.obj != nullptr && self->borrowed.readonly;
   if (PyBuffer_FillInfo(view, object, self->data, self->nbytes, readonly, flags) != 0) return -1;
   ++self->exports;
@@ -79,6 +83,7 @@ int buffer_get(PyObject* object, Py_buffer* view, int flags) {
 
 void buffer_release(PyObject* object, Py_buffer*) { --cast(object)->exports; }
 
+PyObject* get_device(PyObject* object, void*) { return PyUnicode_FromString(cast(object)->device->name()); }
 PyObject* get_nbytes(PyObject* object, void*) { return PyLong_FromSsize_t(cast(object)->nbytes); }
 PyObject* get_exports(PyObject* object, void*) { return PyLong_FromSsize_t(cast(object)->exports); }
 PyObject* get_donatable(PyObject* object, void*) { return PyBool_FromLong(donatable(cast(object))); }
@@ -109,6 +114,7 @@ PyMethodDef methods[] = {
 
 PyGetSetDef properties[] = {
     {"nbytes", get_nbytes, nullptr, "size in bytes", nullptr},
+    {"device", get_device, nullptr, "where the memory lies", nullptr},
     {"address", get_address, nullptr, "where the memory is", nullptr},
     {"exports", get_exports, nullptr, "views of the memory and runs reading it", nullptr},
     {"donatable", get_donatable, nullptr, "owned, alive, and looked at by nobody", nullptr},
@@ -142,10 +148,10 @@ PyObject* donation_error() {
 
 }  // namespace
 
-Buffer* new_buffer(Py_ssize_t nbytes, char* data) {
-  Buffer* self = allocate_object();
+Buffer* new_buffer(Py_ssize_t nbytes, Device& device, char* data) {
+  Buffer* self = allocate_object(device);
   if (self == nullptr) {
-    if (data != nullptr) axon::release(data, nbytes);
+    if (data != nullptr) device.release(data, nbytes);
     return nullptr;
   }
   self->data = data;
@@ -153,9 +159,9 @@ Buffer* new_buffer(Py_ssize_t nbytes, char* data) {
   return self;
 }
 
-Buffer* new_buffer(Py_ssize_t nbytes) {
+Buffer* new_buffer(Py_ssize_t nbytes, Device& device) {
   try {
-    return new_buffer(nbytes, axon::allocate(nbytes));
+    return new_buffer(nbytes, device, device.allocate(nbytes));
   } catch (const std::bad_alloc&) {
     PyErr_Format(PyExc_MemoryError, "no memory for a buffer of %zd bytes", nbytes);
     return nullptr;
@@ -163,7 +169,7 @@ Buffer* new_buffer(Py_ssize_t nbytes) {
 }
 
 Buffer* lend_buffer(char* data, Py_ssize_t nbytes, bool readonly) {
-  Buffer* self = allocate_object();
+  Buffer* self = allocate_object(cpu());
   if (self == nullptr) return nullptr;
   self->data = data;
   self->nbytes = nbytes;
@@ -188,7 +194,7 @@ void donate(Buffer* buffer, PyObject* label) {
   if (buffer->borrowed.obj != nullptr)
     PyBuffer_Release(&buffer->borrowed);
   else if (data != nullptr)
-    axon::release(data, buffer->nbytes);
+    buffer->device->release(data, buffer->nbytes);
 }
 
 bool add_buffer_type(PyObject* module) {

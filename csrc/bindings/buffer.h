@@ -2,11 +2,14 @@
 #pragma once
 #include <Python.h>
 
+#include "runtime/device.h"
+
 namespace axon::python {
 
 struct Buffer {
   PyObject_HEAD
   char* data;           // null when donated and gone
+  Device* device;       // where it lies
   Py_ssize_t nbytes;
   Py_ssize_t exports;   // views of it, and runs that are reading it
   Py_buffer borrowed;   // what it wraps; borrowed.obj is null for memory of our own
@@ -18,12 +21,12 @@ extern PyTypeObject* buffer_type;
 
 inline bool is_buffer(PyObject* object) { return Py_TYPE(object) == buffer_type; }
 
-// A Buffer of fresh memory, or of memory it takes over (allocated by axon::allocate for this size). Null with an
-// exception set when there is no memory.
-Buffer* new_buffer(Py_ssize_t nbytes);
-Buffer* new_buffer(Py_ssize_t nbytes, char* data);
+// A Buffer of fresh memory of a device, or of memory it takes over (allocated there for this size). Null with an exception
+// set when there is no memory.
+Buffer* new_buffer(Py_ssize_t nbytes, Device& device);
+Buffer* new_buffer(Py_ssize_t nbytes, Device& device, char* data);
 
-// A Buffer over memory of somebody else. Its borrowed.obj, None at first, is to be what keeps that memory alive.
+// A Buffer over the host's memory of somebody else. Its borrowed.obj, None at first, is to be what keeps that memory alive.
 Buffer* lend_buffer(char* data, Py_ssize_t nbytes, bool readonly);
 
 // False, with DonationError set, for a buffer that was donated.

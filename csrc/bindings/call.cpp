@@ -151,7 +151,7 @@ class Call {
       Py_ssize_t nbytes = 0;
       if (is_buffer(object)) {
         Buffer* buffer = reinterpret_cast<Buffer*>(object);
-        if (!check_alive(buffer, PyUnicode_AsUTF8(self_->label))) return false;
+        if (!check_alive(buffer, PyUnicode_AsUTF8(self_->label)) || !is_here(*buffer->device)) return false;
         ++buffer->exports;
         arguments_[bound_] = {buffer, State::reading, false};
         input_pointers_[bound_] = buffer->data;
@@ -168,8 +168,16 @@ class Call {
     return true;
   }
 
+  bool is_here(const Device& device) const {
+    if (&device == &program_.device()) return true;
+    PyErr_Format(PyExc_ValueError, "%U: expected argument %zd on %s, got memory on %s; copy it there", self_->label,
+                 static_cast<Py_ssize_t>(bound_), program_.device().name(), device.name());
+    return false;
+  }
+
   // Memory of a foreign exporter, for the time of the call; a copy where it is not dense or not aligned.
   bool borrow(PyObject* object, Py_ssize_t& nbytes) {
+    if (!is_here(cpu())) return false;
     Py_buffer& view = views_.emplace_back();
     if (get_view(object, &view) != 0) return views_.pop_back(), false;
     nbytes = view.len;
@@ -180,7 +188,7 @@ class Call {
       input_pointers_[bound_] = static_cast<char*>(view.buf);
       return true;
     }
-    Buffer* copy = new_buffer(view.len);
+    Buffer* copy = new_buffer(view.len, cpu());
     const bool failed = copy == nullptr || PyBuffer_ToContiguous(copy->data, &view, view.len, 'C') != 0;
     PyBuffer_Release(&view);
     views_.pop_back();
@@ -244,11 +252,12 @@ class Call {
     for (size_t i = 0; i < inputs_; ++i)
       if (arguments_[i].state == State::donated && !check_alive(arguments_[i].buffer, PyUnicode_AsUTF8(self_->label)))
         return false;
+    Device& device = program_.device();
     for (size_t j = 0; j < outputs_; ++j) {
       const Slot& slot = program_.output(static_cast<int32_t>(j));
       const Argument* from = donor(j);
       const bool takes = from != nullptr && given(*from);
-      Buffer* result = takes ? new_buffer(slot.nbytes, nullptr) : new_buffer(slot.nbytes);
+      Buffer* result = takes ? new_buffer(slot.nbytes, device, nullptr) : new_buffer(slot.nbytes, device);
       if (result == nullptr) return false;
       PyTuple_SET_ITEM(results_, static_cast<Py_ssize_t>(j), reinterpret_cast<PyObject*>(result));
       output_pointers_[j] = takes ? from->buffer->data : result->data;

@@ -193,12 +193,15 @@ void reset_memory_peak() { allocator().reset_peak(); }
 void release_cached_memory() { allocator().release_cached(); }
 
 Memory::Memory(int64_t nbytes) : Memory(nbytes, false) {}
-Memory::Memory(int64_t nbytes, bool lent) : nbytes_(nbytes) { data_ = allocator().allocate(nbytes, lent, block_); }
+Memory::Memory(int64_t nbytes, bool lent) : nbytes_(nbytes) {
+  data_ = allocator().allocate(nbytes, lent, block_);
+  release_ = [](char* memory, int64_t bytes, int64_t block) noexcept { allocator().release(memory, bytes, block); };
+}
 
 Memory Memory::lent(int64_t nbytes) { return Memory(nbytes, true); }
 
 Memory::~Memory() {
-  if (data_ != nullptr) allocator().release(data_, nbytes_, block_);
+  if (data_ != nullptr) release_(data_, nbytes_, block_);
 }
 
 }  // namespace axon

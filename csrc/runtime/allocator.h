@@ -44,13 +44,17 @@ class Memory {
   explicit Memory(int64_t nbytes);
   // For a short time: a larger block that lies idle is taken before new memory is.
   static Memory lent(int64_t nbytes);
+  // Memory of elsewhere, given back by `release`.
+  using Release = void (*)(char* memory, int64_t nbytes, int64_t block) noexcept;
+  Memory(char* data, int64_t nbytes, Release release) : data_(data), nbytes_(nbytes), block_(nbytes), release_(release) {}
 
   Memory(Memory&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), nbytes_(std::exchange(other.nbytes_, 0)), block_(other.block_) {}
+      : data_(std::exchange(other.data_, nullptr)), nbytes_(std::exchange(other.nbytes_, 0)), block_(other.block_), release_(other.release_) {}
   Memory& operator=(Memory other) noexcept {
     std::swap(data_, other.data_);
     std::swap(nbytes_, other.nbytes_);
     std::swap(block_, other.block_);
+    std::swap(release_, other.release_);
     return *this;
   }
   ~Memory();
@@ -63,6 +67,7 @@ class Memory {
   char* data_ = nullptr;
   int64_t nbytes_ = 0;
   int64_t block_ = 0;  // bytes of the block it lies in
+  Release release_ = nullptr;
 };
 
 }  // namespace axon

@@ -218,6 +218,8 @@ class Layout {
   std::vector<bool> active_;  // slices moved by a scan around the step that is being looked at
 };
 
-Program::Program(Description description) : description_(std::move(description)) { Layout layout(*this); }
+Program::Program(Description description, Device& device) : description_(std::move(description)), device_(device) {
+  Layout layout(*this);
+}
 
 }  // namespace axon

@@ -9,6 +9,7 @@
 
 #include "runtime/allocator.h"
 #include "runtime/description.h"
+#include "runtime/device.h"
 #include "runtime/library.h"
 
 namespace axon {
@@ -42,9 +43,10 @@ struct Interrupted : std::runtime_error {
 class Program {
  public:
   // Checks everything a run relies on. Throws std::invalid_argument.
-  explicit Program(Description description);
+  explicit Program(Description description, Device& device = cpu());
 
   const Description& description() const { return description_; }
+  Device& device() const { return device_; }
   const Slot& input(int32_t i) const { return description_.slots[static_cast<size_t>(input_slots_[static_cast<size_t>(i)])]; }
   const Slot& output(int32_t j) const { return description_.slots[static_cast<size_t>(output_slots_[static_cast<size_t>(j)])]; }
 
@@ -70,6 +72,7 @@ class Program {
   void lend_memory(Context& context) const;
 
   Description description_;
+  Device& device_;
   std::vector<int32_t> input_slots_, output_slots_;
   std::vector<std::vector<TableOffset>> uses_;  // of each slot: where it stands in a context's table
   std::vector<const LibraryStepCall*> library_calls_;

@@ -2,9 +2,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
-#include <deque>
 
 #include "runtime/parallel.h"
 #include "runtime/program.h"
@@ -21,38 +18,13 @@ int64_t nanoseconds(clockid_t clock) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-// One loop over the units of all calls of a kernel step.
-struct KernelLoop {
-  const KernelStep& step;
-  axon_kernel function;
-  const Context& context;
-  std::atomic<int> status{0};
-
-  KernelLoop(const KernelStep& of, axon_kernel with, const Context& in) : step(of), function(with), context(in) {}
-
-  void operator()(int64_t begin, int64_t end, int thread) noexcept {
-    char* scratch = context.scratch + thread * context.scratch_stride;
-    size_t i = static_cast<size_t>(std::upper_bound(step.ends.begin(), step.ends.end(), begin) - step.ends.begin());
-    while (begin < end) {
-      const KernelCall& call = step.calls[i];
-      const int64_t first = step.ends[i] - call.units, last = std::min(end, step.ends[i]);
-      if (begin < last) {
-        const int failed = function(context.table.data() + call.operands, call.ints.data(), call.literals.data(),
-                                    begin - first, last - first, scratch);
-        if (failed != 0) status.store(failed, std::memory_order_relaxed);
-      }
-      begin = last;
-      ++i;
-    }
-  }
-};
-
 }  // namespace
 
 class Run {
  public:
   Run(const Program& program, Context& context, const RunOptions& options)
-      : program_(program), context_(context), options_(options), next_poll_(nanoseconds(CLOCK_MONOTONIC_COARSE) + kPollInterval) {}
+      : program_(program), device_(program.device()), context_(context), options_(options),
+        next_poll_(nanoseconds(CLOCK_MONOTONIC_COARSE) + kPollInterval) {}
 
   void bind(int32_t slot, char* pointer) {
     context_.pointers[static_cast<size_t>(slot)] = pointer;
@@ -63,66 +35,31 @@ class Run {
     seconds.clear();
     for (const Step& step : steps) {
       const int64_t start = nanoseconds(CLOCK_MONOTONIC);
-      run(step);
+      run({&step, 1});
       seconds.push_back(static_cast<double>(nanoseconds(CLOCK_MONOTONIC) - start) * 1e-9);
     }
   }
 
+  // What may go along with a kernel step runs with it.
   void steps(const Steps& steps) {
-    for (size_t i = 0; i < steps.size(); ++i) {
-      const auto* first = std::get_if<KernelStep>(&steps[i].kind);
-      if (first != nullptr && first->along > 0 && shares_out(first->parts)) {
-        part_by_part(steps, i, *first);
-        i += static_cast<size_t>(first->along);
-      } else {
-        run(steps[i]);
-      }
+    for (size_t i = 0, count; i < steps.size(); i += count) {
+      const auto* kernel = std::get_if<KernelStep>(&steps[i].kind);
+      count = kernel != nullptr ? 1 + static_cast<size_t>(kernel->along) : 1;
+      run(std::span(steps).subspan(i, count));
     }
   }
 
  private:
-  void run(const Step& step) {
-    std::visit([this](const auto& kind) { run_kind(kind); }, step.kind);
+  void run(std::span<const Step> steps) {
+    if (std::holds_alternative<KernelStep>(steps[0].kind)) return device_.launch(steps, context_);
+    std::visit([this](const auto& kind) { run_kind(kind); }, steps[0].kind);
   }
 
-  void run_kind(const KernelStep& step) {
-    if (step.ends.empty()) return;
-    KernelLoop loop{step, step.kernel->function(), context_};
-    parallel(step.ends.back(), step.grain, context_.threads, loop, step.nbytes);
-    check(loop);
-  }
-
-  static void check(const KernelLoop& loop) {
-    if (const int status = loop.status.load(std::memory_order_relaxed); status != 0)
-      throw std::runtime_error(loop.step.label + ": kernel returned status " + std::to_string(status));
-  }
-
-  // Whether no thread waits long for others that have a part more: for a sixth of the time at most.
-  bool shares_out(int64_t parts) const {
-    const int64_t turns = (parts + context_.threads - 1) / context_.threads;
-    return turns * context_.threads * 5 <= parts * 6;
-  }
-
-  void part_by_part(const Steps& steps, size_t i, const KernelStep& first) {
-    std::deque<KernelLoop> loops;
-    for (size_t k = i; k <= i + static_cast<size_t>(first.along); ++k) {
-      const auto& step = std::get<KernelStep>(steps[k].kind);
-      loops.emplace_back(step, step.kernel->function(), context_);
-    }
-    parallel(first.parts, 1, context_.threads, [&](int64_t begin, int64_t end, int thread) noexcept {
-      for (int64_t part = begin; part < end; ++part)
-        for (KernelLoop& loop : loops) {
-          const int64_t each = loop.step.ends.back() / first.parts;
-          loop(part * each, (part + 1) * each, thread);
-        }
-    });
-    for (const KernelLoop& loop : loops) check(loop);
-  }
+  void run_kind(const KernelStep&) {}  // launched
 
   void run_kind(const LibraryStepCall& step) {
-    const AllThreads threads;
     try {
-      context_.objects[step.object]->run(context_.table.data() + step.operands);
+      device_.run(*context_.objects[step.object], context_.table.data() + step.operands);
     } catch (const std::exception& error) {
       throw std::runtime_error(step.label + ": " + error.what());
     }
@@ -133,7 +70,9 @@ class Run {
   void run_kind(const WhileStep& step) {
     for (;;) {
       steps(step.condition);
-      if (*pointer(step.predicate) == 0) return;
+      char going;
+      device_.read(&going, pointer(step.predicate), sizeof going);
+      if (going == 0) return;
       steps(step.body);
       moves(step.moves);
       poll();
@@ -142,7 +81,7 @@ class Run {
 
   void run_kind(const CondStep& step) {
     int32_t index;
-    std::memcpy(&index, pointer(step.index), sizeof index);
+    device_.read(&index, pointer(step.index), sizeof index);
     steps(step.branches[static_cast<size_t>(std::clamp<int64_t>(index, 0, std::ssize(step.branches) - 1))]);
   }
 
@@ -163,14 +102,14 @@ class Run {
     char* stage = context_.staging;
     if (moves.staged)
       for (const Move& move : moves.list) {
-        std::memcpy(stage, pointer(move.source), nbytes(move));
+        device_.copy(stage, pointer(move.source), nbytes(move));
         stage += aligned(static_cast<int64_t>(nbytes(move)));
       }
     stage = context_.staging;
     for (const Move& move : moves.list) {
       const char* source = moves.staged ? stage : pointer(move.source);
       stage += moves.staged ? aligned(static_cast<int64_t>(nbytes(move))) : 0;
-      if (pointer(move.destination) != source) std::memmove(pointer(move.destination), source, nbytes(move));
+      if (pointer(move.destination) != source) device_.copy(pointer(move.destination), source, nbytes(move));
     }
   }
 
@@ -186,6 +125,7 @@ class Run {
   }
 
   const Program& program_;
+  Device& device_;
   Context& context_;
   const RunOptions& options_;
   int64_t next_poll_;
@@ -204,7 +144,7 @@ std::unique_ptr<Context> Program::idle() const {
 std::unique_ptr<Context> Program::plan() const {
   auto context = std::make_unique<Context>();
   context->generation = threads_generation();
-  context->threads = threads();
+  context->threads = device_.threads();
   context->scratch_stride = aligned(scratch_bytes_);
   context->pointers.resize(description_.slots.size());
   context->table.resize(static_cast<size_t>(table_size_));
@@ -230,7 +170,7 @@ std::unique_ptr<Context> Program::plan() const {
 // met, would keep its own.
 void Program::lend_memory(Context& context) const {
   alignas(kAlignment) static char nothing[kAlignment];
-  if (context.nbytes > 0) context.work = Memory::lent(context.nbytes);
+  if (context.nbytes > 0) context.work = device_.lend(context.nbytes);
   char* const base = context.nbytes > 0 ? context.work.data() : nothing;
   if (base == context.base) return;
   context.base = base;

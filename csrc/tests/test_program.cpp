@@ -81,22 +81,58 @@ Slot output(int64_t j, int64_t nbytes) { return {Slot::Kind::output, j, -1, nbyt
 Slot arena(int64_t offset, int64_t nbytes) { return {Slot::Kind::arena, offset, 0, nbytes}; }
 Slot slice(int64_t parent, int64_t stride, int64_t nbytes) { return {Slot::Kind::slice, parent, stride, nbytes}; }
 
+// A device of another address space: whoever reads or writes its memory but through it, dies.
+class Far final : public Device {
+ public:
+  const char* name() const override { return "far"; }
+  bool host() const override { return false; }
+  int threads() const override { return 1; }
+  char* allocate(int64_t nbytes) override { return there(axon::allocate(nbytes)); }
+  void release(char* memory, int64_t nbytes) noexcept override { axon::release(here(memory), nbytes); }
+  Memory lend(int64_t nbytes) override {
+    return Memory(allocate(nbytes), nbytes, [](char* memory, int64_t bytes, int64_t) noexcept { axon::release(here(memory), bytes); });
+  }
+  void copy(char* to, const char* from, size_t nbytes) override { std::memmove(here(to), here(from), nbytes); }
+  void read(void* to, const char* from, size_t nbytes) override { std::memcpy(to, here(from), nbytes); }
+  void launch(std::span<const Step> steps, Context& context) override {
+    for (const Step& step : steps)
+      for (const KernelCall& call : std::get<KernelStep>(step.kind).calls)
+        std::get<KernelStep>(step.kind).kernel->function()(operands(context.table.data() + call.operands).data(), call.ints.data(),
+                                                           call.literals.data(), 0, call.units, nullptr);
+  }
+  void run(LibraryStep& step, char* const* given) override { step.run(operands(given).data()); }
+
+  static char* there(const char* memory) { return reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(memory) ^ kFar); }
+  static char* here(const char* memory) { return there(memory); }
+
+ private:
+  static constexpr uintptr_t kFar = uintptr_t{1} << 62;
+  static std::vector<char*> operands(char* const* given) { return {here(given[0]), here(given[1])}; }
+};
+
+Far far;
+
 std::string run(const Program& program, std::string in) {
   std::string out(static_cast<size_t>(program.output(0).nbytes), '?');
-  char* inputs[] = {in.data()};
-  char* outputs[] = {out.data()};
+  const bool host = program.device().host();
+  char* inputs[] = {host ? in.data() : far.there(in.data())};
+  char* outputs[] = {host ? out.data() : far.there(out.data())};
   std::unique_ptr<Context> context = program.acquire();
   program.run(*context, inputs, outputs);
   program.give_back(std::move(context));
   return out;
 }
 
+const auto devices = {&cpu(), static_cast<Device*>(&far)};
+
 }  // namespace
 
 TEST("kernel and library steps run in order through the arena") {
-  const Program program(description({input(0, 3), arena(0, 3), output(0, 3)},
-                                    {kernel(add, {0, 1}, 1, 3), library({1, 1}), kernel(add, {1, 2}, 'A', 3)}, 64));
-  CHECK(run(program, {1, 3, 5}) == "BCD");
+  for (Device* device : devices) {
+    const Program program(description({input(0, 3), arena(0, 3), output(0, 3)},
+                                      {kernel(add, {0, 1}, 1, 3), library({1, 1}), kernel(add, {1, 2}, 'A', 3)}, 64), *device);
+    CHECK(run(program, {1, 3, 5}) == "BCD");
+  }
 }
 
 TEST("a failing step raises with its label") {
@@ -134,22 +170,25 @@ TEST("memory belongs to a run, and steps share what they work in") {
 }
 
 TEST("a while moves its carry until the predicate is false") {
-  const Program program(description({input(0, 1), output(0, 1), arena(0, 1), arena(64, 1)},
-                                    {kernel(add, {0, 1}, 0, 1),
-                                     {WhileStep{{kernel(below, {1, 2}, 50, 1)}, 2, {kernel(add, {1, 3}, 7, 1)}, {{{1, 3}}}}}},
-                                    128));
-  CHECK(run(program, {1}) == std::string(1, 50));
-  CHECK(run(program, {2}) == std::string(1, 51));
+  for (Device* device : devices) {
+    const Program program(description({input(0, 1), output(0, 1), arena(0, 1), arena(64, 1)},
+                                      {kernel(add, {0, 1}, 0, 1),
+                                       {WhileStep{{kernel(below, {1, 2}, 50, 1)}, 2, {kernel(add, {1, 3}, 7, 1)}, {{{1, 3}}}}}},
+                                      128), *device);
+    CHECK(run(program, {1}) == std::string(1, 50));
+    CHECK(run(program, {2}) == std::string(1, 51));
+  }
 }
 
 TEST("a scan moves its slices, backwards too, and its carries at once") {
-  for (bool reverse : {false, true}) {
-    // Carries a, b: (a, b) = (b, x); y = a.
-    ScanStep scan{4, reverse, {kernel(add, {2, 5}, 0, 1)}, {{{2, 3}, {3, 4}}}, {4, 5}};
-    const Program program(description({input(0, 4), output(0, 4), arena(0, 1), arena(64, 1), slice(0, 1, 1), slice(1, 1, 1)},
-                                      {kernel(add, {0, 2}, 0, 1), kernel(add, {0, 3}, 0, 1), {scan}}, 128));
-    CHECK(run(program, "abcd") == (reverse ? "cdaa" : "aaab"));
-  }
+  for (Device* device : devices)
+    for (bool reverse : {false, true}) {
+      // Carries a, b: (a, b) = (b, x); y = a.
+      ScanStep scan{4, reverse, {kernel(add, {2, 5}, 0, 1)}, {{{2, 3}, {3, 4}}}, {4, 5}};
+      const Program program(description({input(0, 4), output(0, 4), arena(0, 1), arena(64, 1), slice(0, 1, 1), slice(1, 1, 1)},
+                                        {kernel(add, {0, 2}, 0, 1), kernel(add, {0, 3}, 0, 1), {scan}}, 128), *device);
+      CHECK(run(program, "abcd") == (reverse ? "cdaa" : "aaab"));
+    }
 }
 
 TEST("moves that read what another writes are staged, others are not") {
