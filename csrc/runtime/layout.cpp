@@ -185,17 +185,29 @@ class Layout {
 
   void moves(Moves& moves) {
     int64_t bytes = 0;
-    moves.staged = false;
-    for (size_t i = 0; i < moves.list.size(); ++i) {
-      const Move& move = moves.list[i];
+    for (const Move& move : moves.list) {
       const Slot& destination = slot(move.destination, "a move");
       if (destination.nbytes != slot(move.source, "a move").nbytes)
         refuse("slots " + number(move.destination) + " and " + number(move.source) + " of a move differ in size");
       if (root(move.destination).kind == Slot::Kind::input) refuse("a move writes to an input");
-      for (size_t j = 0; j < i; ++j) moves.staged |= may_overlap(move.source, moves.list[j].destination);
       bytes += (destination.nbytes + kAlignment - 1) / kAlignment * kAlignment;
     }
+    moves.staged = !in_order(moves.list);
     if (moves.staged) program_.staging_bytes_ = std::max(program_.staging_bytes_, bytes);
+  }
+
+  // Brings moves into an order in which none writes what a later one reads. False where there is none.
+  bool in_order(std::vector<Move>& list) const {
+    for (auto next = list.begin(); next != list.end(); ++next) {
+      const auto found = std::find_if(next, list.end(), [&](const Move& move) {
+        return std::none_of(next, list.end(), [&](const Move& other) {
+          return &other != &move && may_overlap(other.source, move.destination);
+        });
+      });
+      if (found == list.end()) return false;
+      std::rotate(next, found, found + 1);
+    }
+    return true;
   }
 
   const Slot& root(int64_t index) const {
