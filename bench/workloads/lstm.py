@@ -1,10 +1,11 @@
-"""An LSTM over lines of symbols: what follows each? The steps are a Python loop, which the tracer unrolls."""
+"""An LSTM over lines of symbols: what follows each? A scan over the positions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from axon import nx, optimizers
+from axon.defn import scan
 
 from .. import models
 from ..data import Case, Sizes, Table
@@ -15,14 +16,17 @@ from .training import cross_entropy
 def forward(p: Any, symbols: Any) -> Any:
     """Logits (positions, lines, symbols) of symbols (positions, lines)."""
     taken = nx.take(p["esymbol"], symbols, axis=0) @ p["wtaken"] + p["bgates"]
-    h = c = nx.zeros((symbols.shape[1], p["wkept"].shape[0]))
-    hidden = []
-    for x in nx.unstack(taken):
+
+    def cell(state: Any, x: Any) -> Any:
+        h, c = state
         i, f, g, o = nx.split(x + h @ p["wkept"], 4, axis=-1)
         c = nx.sigmoid(f) * c + nx.sigmoid(i) * nx.tanh(g)
         h = nx.sigmoid(o) * nx.tanh(c)
-        hidden.append(h)
-    return nx.stack(hidden) @ p["wlast"] + p["blast"]
+        return (h, c), h
+
+    start = nx.zeros((symbols.shape[1], p["wkept"].shape[0]))
+    _, hidden = scan(cell, (start, start), taken)
+    return hidden @ p["wlast"] + p["blast"]
 
 
 def loss(p: Any, extra: Any, symbols: Any, following: Any) -> Any:

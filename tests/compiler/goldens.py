@@ -20,6 +20,8 @@ from .programs import (
     compiled,
     f32,
     layer_norm,
+    lstm_loss,
+    lstm_params,
     mlp_loss,
     mlp_params,
     sgd_step,
@@ -28,12 +30,13 @@ from .programs import (
 )
 
 FOLDER = Path(__file__).parent / "golden"
-MLP, CNN = mlp_params(784, 128, 10), cnn_params(16, 1024, 10)
+MLP, CNN, LSTM = mlp_params(784, 128, 10), cnn_params(16, 1024, 10), lstm_params(64, 256, 96)
 MODELS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "softmax": (softmax, (f32(64, 1000),)),
     "layer_norm": (layer_norm, (f32(32, 768), f32(768), f32(768))),
     "mlp_train_step": (adam_step(mlp_loss), (MLP, MLP, MLP, f32(), f32(32, 784), typed(int32, 32))),
     "cnn_train_step": (sgd_step(cnn_loss), (CNN, f32(32, 16, 16, 1), typed(int32, 32))),
+    "lstm_train_step": (sgd_step(lstm_loss), (LSTM, f32(64, 32, 64), typed(int32, 32))),
 }
 
 
@@ -49,21 +52,26 @@ def golden(name: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def step_lines(step: Any, kernels: dict[Any, str], plan: Plan) -> list[str]:
-    """One line a call: what runs, over which slots, with which numbers."""
+def step_lines(step: Any, kernels: dict[Any, str], plan: Plan | None) -> list[str]:
+    """One line a call: what runs, over which slots (in a loop's body: over how many), with which numbers."""
     match step:
         case KernelStep():
             return [
                 f"  {kernels[step.kernel]} {slots(c.memory, plan)} {c.parameters} {list(c.literals)}"
                 for c in step.calls
             ]
-        case HostStep() | RegionStep():
+        case HostStep():
             return [f"  {type(step).__name__} {step.node.op.name}"]
+        case RegionStep():
+            bodies = [[line for s in body.steps for line in step_lines(s, kernels, None)] for body in step.bodies]
+            return [f"  {step.node.attrs['kind'].name}", *(f"    {line}" for body in bodies for line in body)]
         case _:
             return [f"  {step.symbol} {slots(step.memory, plan)} {list(step.ints)}"]
 
 
-def slots(memory: Any, plan: Plan) -> str:
+def slots(memory: Any, plan: Plan | None) -> str:
+    if plan is None:
+        return f"{len(memory)} operands"
     return " ".join(f"p{plan.of(m)}" for m in memory)
 
 

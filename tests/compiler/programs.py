@@ -9,7 +9,7 @@ from axon import nx
 from axon.compiler.pipeline import Stages, lower
 from axon.compiler.planning.schedule import KernelStep
 from axon.compiler.targets.target import CPU
-from axon.defn import stop_grad, value_and_grad
+from axon.defn import scan, stop_grad, value_and_grad
 from axon.dtypes import DType, float32
 from axon.graph.trace import trace
 from axon.nx.core.tensor import Tensor, TensorType
@@ -111,3 +111,21 @@ def mlp_params(inputs: int, hidden: int, classes: int) -> dict[str, TensorType]:
 def cnn_params(channels: int, flat: int, classes: int) -> dict[str, TensorType]:
     first = {"k": f32(3, 3, 1, channels), "b1": f32(channels), "gamma": f32(channels), "beta": f32(channels)}
     return first | {"w": f32(flat, classes), "b2": f32(classes)}
+
+
+def lstm_loss(p: Params, x: Tensor, y: Tensor) -> Tensor:
+    """Logits of the last of x [length, batch, inputs]; gates input, forget, cell, output."""
+
+    def cell(state: tuple[Tensor, Tensor], x: Tensor) -> tuple[tuple[Tensor, Tensor], None]:
+        h, c = state
+        i, f, g, o = nx.split(x + h @ p["w"], 4, axis=-1)
+        c = nx.sigmoid(f) * c + nx.sigmoid(i) * nx.tanh(g)
+        return (nx.sigmoid(o) * nx.tanh(c), c), None
+
+    start = nx.zeros((x.shape[1], p["w"].shape[0]))
+    (h, _), _ = scan(cell, (start, start), x @ p["v"] + p["b"])
+    return cross_entropy(h @ p["u"], y)
+
+
+def lstm_params(inputs: int, cells: int, classes: int) -> dict[str, TensorType]:
+    return {"v": f32(inputs, 4 * cells), "w": f32(cells, 4 * cells), "b": f32(4 * cells), "u": f32(cells, classes)}

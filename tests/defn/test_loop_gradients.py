@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from axon import nx, tree
 from axon.defn import cond, custom_grad, fori_loop, grad, jit, scan, while_loop
-from axon.errors import GradientError
+from axon.errors import GradientError, ShapeError
+from axon.graph.expr import CALL
+from axon.graph.trace import trace
 from axon.nx import Tensor
 
 RNG = np.random.default_rng(0)
@@ -68,6 +70,15 @@ CASES: dict[str, Callable[[Loop, Tensor, Tensor, Tensor], Any]] = {
         lambda h, x: outer(lambda k, _: (nx.tanh(k @ w + x), k * x), h, length=3), c, xs
     ),
     "the carry unchanged": lambda scan, w, c, xs: scan(lambda h, x: (h, h * x), c, xs),
+    "a weight transposed, cut and joined": lambda scan, w, c, xs: scan(
+        lambda h, x: (nx.tanh(h @ w.T + x[:2] @ w[:2] + nx.concat([x, h]) @ nx.concat([w, w * 1.0])), None), c, xs
+    )[0],
+    "a bias": lambda scan, w, c, xs: scan(lambda h, x: (nx.tanh(x[:, None] * h @ w + c).sum(axis=0), h), c, xs),
+    "products of several": lambda scan, w, c, xs: scan(
+        lambda h, x: (nx.sin((nx.stack([h @ w, x])[:, None] @ nx.stack([w, w.T])).sum(axis=(0, 1))), x), c, xs
+    ),
+    "a product of what stays": lambda scan, w, c, xs: scan(lambda h, x: (nx.tanh((W @ w) @ h + x), None), c, xs)[0],
+    "a scaled weight": lambda scan, w, c, xs: scan(lambda h, x: (nx.tanh((h[0] * w) @ h + x), None), c, xs)[0],
     "a part unused": lambda scan, w, c, xs: scan(lambda h, x: (nx.sin(h), x * w[0]), c, xs)[0],
 }
 
@@ -130,6 +141,81 @@ def test_halves_and_names_keep_their_types() -> None:
     np.testing.assert_array_equal(gradients[0].numpy(), gradients[1].numpy())
 
 
+def test_halves_sum_over_the_steps_in_float32() -> None:
+    w, x = nx.ones((), "bfloat16"), nx.ones((300,), "bfloat16")
+    f = lambda w: nx.sum(scan(lambda c, x: (c, w * x), nx.tensor(0.0), x)[1])  # noqa: E731
+    assert grad(f)(w).item() == 300  # by bfloat16 additions it would stay at 256
+
+
+def dots(loop: Loop, *args: Any) -> tuple[int, int]:
+    """How many products are inside the loops of a gradient, and outside."""
+    lines = jit(grad(lambda *a: total(loop(*a)), (0, 1, 2))).lower(*args).graph().splitlines()
+    inside = [line for line in lines if "dot_general" in line and line.startswith("    ")]
+    return len(inside), sum("dot_general" in line for line in lines) - len(inside)
+
+
+def test_the_gradient_of_a_weight_is_one_product_after_the_loop() -> None:
+    cell = lambda scan, w, c, xs: scan(lambda h, x: (nx.tanh(h @ w + x), None), c, xs)[0]  # noqa: E731
+    assert dots(lambda w, c, xs: cell(scan, w, c, xs), W, C, rows(5)) == (2, 1)
+
+
+def test_what_is_dear_is_kept_and_what_is_cheap_is_computed_again() -> None:
+    f = grad(lambda w, c, xs: total(scan(lambda h, x: (nx.sin(nx.cos(nx.exp(h @ w) * x)), None), c, xs)[0]))
+    calls = [n for n in trace(f, (W.type, C.type, rows(5).type)).graph.nodes if n.op is CALL]
+    forward, backward = (node.attrs["regions"][0] for node in calls)
+    assert len(calls[0].types) == 3  # the carry; its start for the weight's product; the product
+    assert sum(n.op.name == "exp" for n in backward.nodes) == sum(n.op.name == "exp" for n in forward.nodes) == 1
+
+
+@pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
+@pytest.mark.parametrize("unroll", [1, 2, 3, 9])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_steps_written_out(how: str, unroll: int, reverse: bool) -> None:
+    def f(loop: Loop, **options: Any) -> Callable[..., Any]:
+        return lambda w, c, xs: total(
+            loop(lambda h, x: (nx.tanh(h @ w + x), {"y": h * x, "none": None}), c, xs, reverse=reverse, **options)
+        )
+
+    for n in (0, 1, 5):
+        expected = grad(f(scan), (0, 1, 2))(W, C, rows(n))
+        found = run(how, grad(f(scan, unroll=unroll), (0, 1, 2)), W, C, rows(n))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
+def test_a_while_loop_of_at_most_so_many_steps(how: str) -> None:
+    def f(limit: int | None) -> Callable[..., Any]:
+        return lambda w, c: while_loop(
+            lambda c: (c[0] < 7) & (c[1].sum() < 100), lambda c: (c[0] + 1, nx.tanh(c[1] @ w) + c[1]), (0, c),
+            max_steps=limit,
+        )  # fmt: skip
+
+    def steps(n: int) -> Callable[..., Any]:
+        return lambda w, c: fori_loop(0, n, lambda _, c: nx.tanh(c @ w) + c, c)
+
+    for limit, taken in ((9, 7), (7, 7), (3, 3), (0, 0)):
+        count, _ = run(how, f(limit), W, C)
+        assert count.item() == taken
+        expected = grad(lambda w, c, n=taken: total(steps(n)(w, c)), (0, 1))(W, C)
+        found = run(how, grad(lambda w, c, n=limit: total(f(n)(w, c)[1]), (0, 1)), W, C)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: while_loop(lambda c: c < 9, lambda c: c, 1.0, max_steps=-1), "max_steps .* at least 0, got -1"),
+        (lambda: while_loop(lambda c: c < 9, lambda c: c, 1.0, max_steps=True), "max_steps .* got True"),
+        (lambda: scan(lambda c, x: (c, x), 0, nx.ones(3), unroll=0), "unroll .* at least 1, got 0"),
+    ],
+)
+def test_counts_that_are_none_are_refused(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ShapeError, match=words):
+        call()
+
+
 def test_a_while_loop_says_what_to_write_instead() -> None:
-    with pytest.raises(GradientError, match=r"while_loop .*use scan, or fori_loop with Python integers"):
+    with pytest.raises(GradientError, match=r"while_loop .*give it max_steps=, use scan, or fori_loop with Python"):
         grad(lambda x: while_loop(lambda c: c < 9, lambda c: c * 2, x))(nx.tensor(1.0))

@@ -15,6 +15,7 @@ from ..runtime import default_floating_point
 from .decompose import decompose
 from .fusion.clusters import Cluster
 from .fusion.fuse import Fusion
+from .hoist import hoist
 from .kernels.kernel import Kernel
 from .planning.memory import Plan
 from .planning.schedule import Schedule
@@ -66,8 +67,14 @@ def scheduled(graph: Graph, target: Target, do: Phases | None = None) -> Schedul
     do = do or Phases()
     small: Graph = do("decompose", decompose, graph)  # few forms: what later passes need not know of is gone
     core: Graph = do("simplify", simplify, small)  # exact identities, while literals and movement are still visible
+    core = do("hoist", hoist, core, hoisted)  # what a loop need not do at every step
     clusters: list[Cluster] = do("fuse", fused, core, target)  # kernels to be, as sets of values
     return do("lower", Schedule, core, clusters, target, partial(scheduled, target=target))  # loops, library calls
+
+
+def hoisted(body: Graph) -> Graph:
+    """The graph of a loop's body, in the form that loops around it are looked at in."""
+    return hoist(simplify(decompose(body)), hoisted)
 
 
 def fused(graph: Graph, target: Target) -> list[Cluster]:

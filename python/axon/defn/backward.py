@@ -4,7 +4,7 @@ the kind of a call node, says what it adds to its operands' gradients."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import GradientError
 from ..graph.expr import CALL, INPUT, Graph, Node, Value
@@ -16,6 +16,8 @@ from ..nx.rows.movement import Part
 from .contributions import Contributions
 from .evaluate import replay
 
+T = TypeVar("T")
+
 
 class Record(NamedTuple):
     """A graph that was run for its gradients by `wrt`: the tensor of every value, what call nodes keep for theirs, and
@@ -25,21 +27,22 @@ class Record(NamedTuple):
     wrt: Sequence[Value]
     active: set[Value]
     env: Mapping[Value, Tensor]
-    residuals: Mapping[Node, list[Tensor]]
+    residuals: Mapping[Node, Any]
 
 
 def record(graph: Graph, tensors: Sequence[Tensor], wrt: Sequence[Value]) -> Record:
     """Run a graph over tensors, and keep what its gradients need."""
-    active, residuals = _active(graph, wrt), dict[Node, list[Tensor]]()
+    reached, residuals = active_values(graph, wrt), dict[Node, Any]()
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
-        if node.op is not CALL or node.attrs["kind"].forward is None or active.isdisjoint(node.inputs):
+        wanted = [v in reached for v in node.inputs]
+        if node.op is not CALL or node.attrs["kind"].forward is None or not any(wanted):
             return None
         with located(node.source):
-            results, residuals[node] = node.attrs["kind"].forward(node, operands)
+            results, residuals[node] = node.attrs["kind"].forward(node, operands, wanted)
         return results
 
-    return Record(graph, wrt, active, replay(graph, tensors, instead), residuals)
+    return Record(graph, wrt, reached, replay(graph, tensors, instead), residuals)
 
 
 def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tensor]:
@@ -65,7 +68,7 @@ def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tenso
             operands = [env[v] for v in node.inputs]
             if node.op is CALL:
                 wanted = [v in active for v in node.inputs]
-                sent = node.attrs["kind"].pull(Backward(node, gs, operands, residuals.get(node, []), wanted))
+                sent = node.attrs["kind"].pull(Backward(node, gs, operands, residuals.get(node), wanted))
             else:
                 sent = _by_row(node, gs, [env[v] for v in results], operands)
             for value, g in zip(node.inputs, sent, strict=True):
@@ -85,7 +88,7 @@ def _zeros_like(t: Tensor) -> Tensor:
     return filled(0, t.type, t)
 
 
-def _active(graph: Graph, wrt: Sequence[Value]) -> set[Value]:
+def active_values(graph: Graph, wrt: Sequence[Value]) -> set[Value]:
     """The float values that depend on `wrt`."""
     active = set(wrt)
     for node in graph.nodes:
@@ -116,8 +119,8 @@ def pulled(
     return spread(pull(made, list(zip(region.outputs, gs, strict=True))), wanted)
 
 
-def spread(found: Iterable[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
-    """The tensors that are there, at the places where one is wanted."""
+def spread(found: Iterable[T], wanted: Sequence[bool]) -> list[T | None]:
+    """What is there, at the places where it is wanted."""
     rest = iter(found)
     return [next(rest) if needed else None for needed in wanted]
 

@@ -16,17 +16,24 @@ from ..graph.trace import trace
 from ..nx.core.op import sized
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
-from ..nx.layout import stack
+from ..nx.layout import concat, stack
 from ..nx.rows.conversion import astype
-from ..nx.rows.movement import rename, slice_, squeeze
-from .backward import at, filled, pulled
+from ..nx.rows.logic import logical_and
+from ..nx.rows.movement import reshape, slice_, squeeze
+from . import scan_gradient
+from .backward import Record, at, pull, record, spread
+from .branches import cond
+from .evaluate import replay
 from .region import call, callables, close, same_structure, same_types, tensors
 
 
-def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Any) -> Any:
+def while_loop(
+    cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Any, *, max_steps: int | None = None
+) -> Any:
     """The first of init, body_fn(init), body_fn(body_fn(init)), ... for which the rank-0 bool cond_fn(carry) is false.
 
-    body_fn must return the structure and types of its argument; TraceError names the leaf where it does not.
+    max_steps: the most steps that are taken, done or not; the loop then has a gradient, which keeps what so many steps
+    need. body_fn must return the structure and types of its argument; TraceError names the leaf where it does not.
 
     >>> while_loop(lambda x: x < 100, lambda x: x * 2, nx.tensor(3)).item()
     192
@@ -34,14 +41,50 @@ def while_loop(cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], ini
     callables("while_loop", cond_fn=cond_fn, body_fn=body_fn)
     leaves, structure = tensors(init)
     types = tuple(t.type for t in leaves)
-    test, body = traced = [trace(lambda *xs, f=f: f(tree.unflatten(structure, xs)), types) for f in (cond_fn, body_fn)]
-    tested = test.graph.output_types
-    if len(tested) != 1 or tested[0].dtype is not bool_ or tested[0].ndim:
-        got = ", ".join(map(str, tested))
-        raise DTypeError(f"while_loop: expected cond_fn to return a bool of rank 0, got {got}; compare, or use nx.any")
-    _same_carry("while_loop", "body_fn", types, structure, body.structure, body.graph.output_types)
+
+    def test(carry: Any) -> Tensor:
+        made = tensors(cond_fn(carry))[0]
+        if len(made) != 1 or made[0].dtype is not bool_ or made[0].ndim:
+            got = ", ".join(str(t.type) for t in made)
+            raise DTypeError(
+                f"while_loop: expected cond_fn to return a bool of rank 0, got {got}; compare, or use nx.any"
+            )
+        return made[0]
+
+    if max_steps is None:
+        return _while(test, body_fn, leaves, structure)
+    limit = _whole("while_loop", "max_steps", max_steps)
+    step = _counting("while_loop", lambda i, carry: body_fn(carry), types, structure)
+    counted, whole = tensors((asarray(0, int32), init))
+    return _while(lambda c: logical_and(c[0] < limit, test(c[1])), step, counted, whole, limit)[1]
+
+
+def _while(
+    test: Callable[[Any], Any],
+    step: Callable[[Any], Any],
+    leaves: Sequence[Tensor],
+    structure: tree.Structure,
+    max_steps: int | None = None,
+) -> Any:
+    types = tuple(t.type for t in leaves)
+    traced = [trace(lambda *xs, f=f: f(tree.unflatten(structure, xs)), types) for f in (test, step)]
+    _same_carry("while_loop", "body_fn", types, structure, traced[1].structure, traced[1].graph.output_types)
     graphs, captured = close(traced)
-    return tree.unflatten(structure, call(WHILE, graphs, [*leaves, *captured], carry=len(leaves)))
+    results = call(WHILE, graphs, [*leaves, *captured], carry=len(leaves), max_steps=max_steps)
+    return tree.unflatten(structure, results)
+
+
+def _counting(
+    name: str, body_fn: Callable[[Tensor, Any], Any], types: Sequence[TensorType], structure: tree.Structure
+) -> Callable[[tuple[Tensor, Any]], tuple[Tensor, Any]]:
+    """A step that also counts: (i, carry) -> (i + 1, body_fn(i, carry))."""
+
+    def step(carry: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+        made, made_structure = tensors(body_fn(*carry))
+        _same_carry(name, "body_fn", types, structure, made_structure, [t.type for t in made])
+        return carry[0] + 1, tree.unflatten(structure, made)
+
+    return step
 
 
 def scan(
@@ -51,11 +94,13 @@ def scan(
     *,
     length: int | None = None,
     reverse: bool = False,
+    unroll: int = 1,
 ) -> tuple[Any, Any]:
     """Fold f: (carry, x) -> (carry, y) over the rows of `xs`; gives the last carry and the ys, stacked on a new axis 0.
 
     xs: a tree of tensors that agree in the size of axis 0, or None with `length`. reverse: rows from the last to the
-    first. f must return the carry's structure and types; TraceError names the leaf where it does not.
+    first. unroll: how many steps are written out in the loop's body, which then runs so much less often. f must return
+    the carry's structure and types; TraceError names the leaf where it does not.
 
     >>> total, sums = scan(lambda c, x: (c + x, c + x), nx.tensor(0), nx.tensor([1, 2, 3]))
     >>> total.item(), sums.tolist()
@@ -65,14 +110,13 @@ def scan(
     carry, structure = tensors(init)
     rows, rows_structure = tensors(xs)
     length = _length(rows, rows_structure, length)
+    if _whole("scan", "unroll", unroll, 1) > 1 and length > 1:
+        return _in_blocks(f, init, tree.unflatten(rows_structure, rows), length, bool(reverse), min(unroll, length))
     n, types = len(carry), tuple(t.type for t in carry)
     row_types = [TensorType(t.dtype, t.shape[1:], t.names and t.names[1:]) for t in rows]
 
     def body(*leaves: Tensor) -> Any:
-        result = f(tree.unflatten(structure, leaves[:n]), tree.unflatten(rows_structure, leaves[n:]))
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise TraceError(f"scan: expected f to return (carry, y), got a {type(result).__name__}; y may be None")
-        return result
+        return _pair(f(tree.unflatten(structure, leaves[:n]), tree.unflatten(rows_structure, leaves[n:])))
 
     traced = trace(body, (*types, *row_types))
     made, ys = traced.structure.children()
@@ -81,6 +125,42 @@ def scan(
     operands = [*carry, *rows, *captured]
     results = call(SCAN, graphs, operands, carry=n, xs=len(rows), length=length, reverse=bool(reverse))
     return tree.unflatten(structure, results[:n]), tree.unflatten(ys, results[n:])
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TraceError(f"scan: expected f to return (carry, y), got a {type(result).__name__}; y may be None")
+    return result
+
+
+def _in_blocks(
+    f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int, reverse: bool, unroll: int
+) -> tuple[Any, Any]:
+    """A scan over blocks of steps that are written out; the steps left over are, too."""
+
+    def block(size: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+        def steps(carry: Any, rows: Any) -> tuple[Any, Any]:
+            made = []
+            for i in reversed(range(size)) if reverse else range(size):
+                carry, y = _pair(f(carry, tree.map(lambda x, i=i: x[i], rows)))
+                made.append(tree.map(asarray, y))
+            return carry, tree.map(lambda *ys: stack(ys[::-1] if reverse else ys, axis=0), *made)
+
+        return steps
+
+    count, rest = divmod(length, unroll)
+    end = count * unroll
+    blocks = tree.map(lambda x: reshape(x[:end], (count, unroll, *x.shape[1:])), xs)
+    parts = [lambda c: scan(block(unroll), c, blocks, length=count, reverse=reverse)]
+    if rest:
+        parts.append(lambda c: block(rest)(c, tree.map(lambda x: x[end:], xs)))
+    made, carry = [], init
+    for part in reversed(parts) if reverse else parts:
+        carry, ys = part(carry)
+        made.append(ys)
+    whole, *others = reversed(made) if reverse else made
+    whole = tree.map(lambda y: reshape(y, (end, *y.shape[2:])), whole)
+    return carry, tree.map(lambda *ys: concat(ys, axis=0), whole, *others)
 
 
 def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], init: Any) -> Any:
@@ -93,13 +173,7 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
     """
     callables("fori_loop", body_fn=body_fn)
     leaves, structure = tensors(init)
-    types = [t.type for t in leaves]
-
-    def step(carry: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
-        made, made_structure = tensors(body_fn(*carry))
-        _same_carry("fori_loop", "body_fn", types, structure, made_structure, [t.type for t in made])
-        return carry[0] + 1, tree.unflatten(structure, made)
-
+    step = _counting("fori_loop", body_fn, [t.type for t in leaves], structure)
     if type(lower) is int and type(upper) is int:
         return scan(lambda c, _: (step(c), None), (lower, init), length=max(upper - lower, 0))[0][1]
     bounds = [asarray(bound) for bound in (lower, upper)]
@@ -108,6 +182,12 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
             raise DTypeError(f"fori_loop: expected integer bounds of rank 0, got {bound.type}; cast it with astype")
     start, stop = (astype(bound, int32) for bound in bounds)
     return while_loop(lambda c: c[0] < stop, step, (start, init))[1]
+
+
+def inlined(region: Graph, operands: Sequence[Tensor]) -> list[Tensor]:
+    """The results of a region, written out where it is called."""
+    made = replay(region, operands)
+    return [made[v] for v in region.outputs]
 
 
 def _same_carry(
@@ -125,8 +205,8 @@ def _same_carry(
 
 def _length(rows: Sequence[Tensor], structure: tree.Structure, length: int | None) -> int:
     """The number of iterations that all rows (and `length`, if given) agree on."""
-    if length is not None and (type(length) is bool or not hasattr(length, "__index__") or index(length) < 0):
-        raise ShapeError(f"scan: expected length to be an integer of at least 0, got {length!r}; say how many rows")
+    if length is not None:
+        length = _whole("scan", "length", length)
     if length is None and not rows:
         raise ShapeError("scan: expected xs or length, got neither; say length= when there is nothing to scan over")
     for path, t in zip(structure.paths(), rows):
@@ -140,6 +220,12 @@ def _length(rows: Sequence[Tensor], structure: tree.Structure, length: int | Non
         length = t.shape[0]
     assert length is not None
     return index(length)
+
+
+def _whole(name: str, option: str, value: Any, least: int = 0) -> int:
+    if type(value) is bool or not hasattr(value, "__index__") or index(value) < least:
+        raise ShapeError(f"{name}: expected {option} to be an integer of at least {least}, got {value!r}; say how many")
+    return index(value)
 
 
 def _while_types(attrs: Mapping[str, Any]) -> Types:
@@ -162,11 +248,32 @@ def _while_evaluate(given: Evaluation) -> list[Tensor]:
     return carry
 
 
+def _while_forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Record | None]:
+    """With max_steps a scan of so many steps, each of which does nothing once the loop is done."""
+    attrs, n = node.attrs, node.attrs["carry"]
+    if attrs["max_steps"] is None:
+        return call(WHILE, attrs["regions"], operands, carry=n, max_steps=None), None
+
+    def steps(*given: Tensor) -> list[Tensor]:
+        def step(carry: list[Tensor], _: None) -> tuple[list[Tensor], None]:
+            goes_on, go = [lambda *c, region=region: inlined(region, [*c, *given[n:]]) for region in attrs["regions"]]
+            return cond(goes_on(*carry)[0], go, lambda *c: list(c), *carry), None
+
+        return scan(step, list(given[:n]), length=attrs["max_steps"])[0]
+
+    graph = trace(steps, tuple(t.type for t in operands)).graph
+    made = record(graph, operands, [v for v, needed in zip(graph.inputs, wanted, strict=True) if needed])
+    return [made.env[v] for v in graph.outputs], made
+
+
 def _while_pull(given: Backward) -> list[Tensor | None]:
-    raise GradientError(
-        f"grad: while_loop{at(given.node)} cannot be differentiated: how often it runs is not known before; use "
-        f"scan, or fori_loop with Python integers as bounds, give it a custom_grad, or keep it out with stop_grad"
-    )
+    made = given.residuals
+    if made is None:
+        raise GradientError(
+            f"grad: while_loop{at(given.node)} cannot be differentiated: how often it runs is not known before; give "
+            f"it max_steps=, use scan, or fori_loop with Python integers as bounds, or keep it out with stop_grad"
+        )
+    return spread(pull(made, list(zip(made.graph.outputs, given.gs, strict=True))), given.wanted)
 
 
 def _scan_types(attrs: Mapping[str, Any]) -> Types:
@@ -206,45 +313,8 @@ def _row(x: Tensor, i: int) -> Tensor:
     return squeeze(slice_(x, starts, stops), 0)
 
 
-def _scan_forward(node: Node, operands: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The same scan, which also stacks the carry that each step began with."""
-    (body,), n = node.attrs["regions"], node.attrs["carry"]
-    keeping = Graph(body.inputs, (*body.outputs, *body.inputs[:n]), body.effects)
-    made = call(SCAN, [keeping], operands, **{k: v for k, v in node.attrs.items() if k not in ("kind", "regions")})
-    return made[: len(node.types)], made[len(node.types) :]
-
-
-def _scan_pull(given: Backward) -> list[Tensor | None]:
-    """A scan from the last step to the first, which runs each step again. It carries the gradients of the carry and, in
-    sums, those of captured tensors; those of rows are its rows."""
-    attrs, (body,) = given.node.attrs, given.node.attrs["regions"]
-    n, end = attrs["carry"], attrs["carry"] + attrs["xs"]
-    rows, captured = given.operands[n:end], given.operands[end:]
-    wanted = [*[t.dtype.is_float for t in body.input_types[:n]], *given.wanted[n:]]
-    ends, tops = given.gs[:n], given.gs[n:]
-
-    def step(carried: tuple[list[Tensor], list[Tensor]], row: tuple[list[Tensor], ...]) -> Any:
-        (lasts, sums), (starts, xs, ys) = carried, row
-        found = pulled(body, [*starts, *xs, *captured], [*lasts, *ys], wanted)
-        firsts = [last if g is None else _like(g, last) for g, last in zip(found[:n], lasts)]
-        more = [g for g in found[end:] if g is not None]
-        return (firsts, [_like(a + g, a) for a, g in zip(sums, more)]), [g for g in found[n:end] if g is not None]
-
-    zeros = [filled(0, t.type, t) for t, needed in zip(captured, wanted[end:]) if needed]
-    (firsts, sums), of_rows = scan(
-        step, (ends, zeros), (given.residuals, rows, tops), length=attrs["length"], reverse=not attrs["reverse"]
-    )
-    ordered = iter([*of_rows, *sums])
-    return [*firsts, *[next(ordered) if needed else None for needed in wanted[n:]]]
-
-
-def _like(g: Tensor, t: Tensor) -> Tensor:
-    """A gradient with the axis names of what it is carried as."""
-    return g if g.type.names == t.type.names else rename(g, t.type.names)
-
-
 # inputs: carry, captured; condition: inputs -> bool, rank 0; body: inputs -> carry
-WHILE = Region("while", _while_types, _while_agreements, _while_evaluate, _while_pull)
+WHILE = Region("while", _while_types, _while_agreements, _while_evaluate, _while_pull, _while_forward)
 
 # inputs: carry, xs, captured; body: (carry, a row of each of xs, captured) -> (carry, a row of each of ys)
-SCAN = Region("scan", _scan_types, _scan_agreements, _scan_evaluate, _scan_pull, _scan_forward)
+SCAN = Region("scan", _scan_types, _scan_agreements, _scan_evaluate, scan_gradient.backward, scan_gradient.forward)

@@ -32,7 +32,7 @@ class Backward(NamedTuple):
     node: Node
     gs: list[Tensor]
     operands: list[Tensor]
-    residuals: list[Tensor]
+    residuals: Any
     wanted: list[bool]
 
 
@@ -42,8 +42,8 @@ class Region:
 
     types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
     beyond that. evaluate: the results. pull: a gradient, or None, for each operand. forward: where the gradient wants
-    more than the operands, the results and what is kept for `pull`. inline: the node means its first region, but to
-    gradients.
+    more than the operands, the results and what is kept for `pull`, given which operands want one. inline: the node
+    means its first region, but to gradients.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Region:
     agreements: Callable[[Node], Iterable[Agreement]]
     evaluate: Callable[[Evaluation], list[Tensor]]
     pull: Callable[[Backward], Sequence[Any]]
-    forward: Callable[[Node, list[Tensor]], tuple[list[Tensor], list[Tensor]]] | None = None
+    forward: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
     inline: bool = False
 
     def __repr__(self) -> str:

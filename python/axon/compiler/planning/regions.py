@@ -49,7 +49,8 @@ class EncodedRegion(NamedTuple):
 
 class Lowering(NamedTuple):
     """What the compiler does with a kind of call node: how many results are a carry, which lives there; how often the
-    bodies run, as far as is known; `work` adds up what its bodies do in a run."""
+    bodies run, as far as is known; `work` adds up what its bodies do in a run; `captured`, of a loop, is the first
+    input that is the same in all steps."""
 
     bound: Callable[[Node, Sequence[Value]], list[Any]]
     targets: Callable[[Node, Sequence[Value]], list[list[Any]]]
@@ -57,6 +58,7 @@ class Lowering(NamedTuple):
     work: Callable[[Sequence[float]], float]
     carry: Callable[[Mapping[str, Any]], int] = lambda attrs: 0
     runs: Callable[[Mapping[str, Any]], int] = lambda attrs: 1
+    captured: Callable[[Mapping[str, Any]], int] | None = None
 
 
 def _branches(step: EncodedRegion) -> tuple[Any, ...]:
@@ -96,6 +98,7 @@ LOWERINGS = {
         encode=_while,
         work=sum,
         carry=lambda attrs: attrs["carry"],
+        captured=lambda attrs: attrs["carry"],
     ),
     "scan": Lowering(
         bound=_scanned,
@@ -104,5 +107,6 @@ LOWERINGS = {
         work=sum,
         carry=lambda attrs: attrs["carry"],
         runs=lambda attrs: attrs["length"],
+        captured=lambda attrs: attrs["carry"] + attrs["xs"],
     ),
 }
