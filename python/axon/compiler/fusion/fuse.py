@@ -385,6 +385,6 @@ def repeated(value: Value, shape: tuple[int, ...], length: int) -> Value | None:
 
 def along_last(at: Map, own: Sequence[int], shape: Sequence[int], length: int) -> bool:
     """Whether a dense value read at `at` runs once, in order, along the last axes of `shape`, and not along others."""
-    offset, step = address(at, own, len(shape))
+    offset, step = address(at, strides(own), len(shape))
     wanted = [s if s < length else 0 for s in strides(shape)]
     return not guards_of(at) and offset == 0 and all(n == 1 or a == b for n, a, b in zip(shape, step, wanted))

@@ -130,10 +130,10 @@ def guards_of(at: Map) -> list[Guard]:
     return [i.guard for i in at if i.guard is not None]
 
 
-def address(at: Map, shape: Sequence[int], rank: int) -> tuple[int, list[int]]:
-    """Where a dense value of `shape` is read: the offset in elements, and the step along each of `rank` loop axes."""
+def address(at: Map, along: Sequence[int], rank: int) -> tuple[int, list[int]]:
+    """Where a value of these strides is read: the offset in elements, and the step along each of `rank` loop axes."""
     offset, step = 0, [0] * rank
-    for i, stride in zip(at, strides(shape)):
+    for i, stride in zip(at, along):
         offset += i.start * stride
         for a, m in i.terms:
             step[a] += m * stride

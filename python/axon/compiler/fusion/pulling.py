@@ -9,7 +9,7 @@ from typing import Any
 from ...graph.expr import Node, Value
 from ...nx.core.op import RESHAPE, keep
 from .clusters import Group
-from .index import Map, address, compose, guards_of, reshape
+from .index import Map, address, compose, guards_of, reshape, strides
 
 PIECES = 8  # of a concat, at most, for an index map: each element asks of every piece whether it is in it
 
@@ -92,5 +92,5 @@ def run_merges(at: Map, shape: Sequence[int], loops: Sequence[int], run: tuple[i
         return True
     if any(g.axis in axes for g in guards_of(at)):
         return False
-    _, step = address(at, shape, len(loops))
+    _, step = address(at, strides(shape), len(loops))
     return all(step[a] == step[b] * loops[b] for a, b in pairwise(axes))

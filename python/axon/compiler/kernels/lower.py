@@ -6,8 +6,9 @@ into the outermost loop it can live in; `assembly` numbers operands, literals an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...dtypes import int32
@@ -20,7 +21,7 @@ from ..tuning import Tuning
 from .arrange import column_body, map_body, row_body
 from .assembly import Assembly, Call, Numbering, Temporary
 from .kernel import COLUMN_SPAN, LANES, ROW_SPAN, For, Instr, Kernel, Stmt, Tree
-from .nest import ADDRESSED, Abstract, Access, Nest
+from .nest import ADDRESSED, Abstract, Access, Nest, Place
 
 
 class Form(NamedTuple):
@@ -46,8 +47,11 @@ _groups: dict[Any, list[Form]] = {}
 _nests: dict[Any, Form] = {}
 
 
-def lower(group: Group, order: Sequence[Value], tuning: Tuning) -> list[Call]:
-    """The calls that compute a group's roots. `order` lists its pulled values, operands first."""
+def lower(
+    group: Group, order: Sequence[Value], tuning: Tuning, places: Mapping[Value, Place] = MappingProxyType({})
+) -> list[Call]:
+    """The calls that compute a group's roots. `order` lists its pulled values, operands first; `places` are of what is
+    not stored in memory of its own."""
     roots = [v for v in order if v in group.roots]
     origin = next((v.node.source for v in reversed(roots) if v.node.source), "")
     numbers: dict[Value, int] = {}
@@ -57,13 +61,19 @@ def lower(group: Group, order: Sequence[Value], tuning: Tuning) -> list[Call]:
         read = tuple([numbers.setdefault(v, len(numbers)) for v in node.inputs])
         own = numbers.setdefault(value, len(numbers))
         parts.append((node.op, node.exact, read, own, tuple(group.pulled[value]), group.roots.get(value)))
-    key = (tuning, group.form, group.shape, group.run, tuple(parts), tuple([v.type for v in numbers]))
+    elsewhere = [
+        (numbers[v], numbers.setdefault(p.memory, len(numbers)), p.offset, p.strides)
+        for v in roots
+        if (p := places.get(v)) is not None
+    ]
+    types = tuple([v.type for v in numbers])
+    key = (tuning, group.form, group.shape, group.run, tuple(parts), tuple(elsewhere), types)
     forms = _groups.get(key)
     if forms is None:
-        made = calls(written(group, order), origin, tuning)
+        made = calls(written(group, order, places), origin, tuning)
         temporaries = dict.fromkeys(m for call in made for m in call.memory if isinstance(m, Temporary))
-        places: dict[Any, int | Held] = {**numbers, **{m: Held(k, m.nbytes) for k, m in enumerate(temporaries)}}
-        numbered = [tuple([places[m] for m in call.memory]) for call in made]
+        names: dict[Any, int | Held] = {**numbers, **{m: Held(k, m.nbytes) for k, m in enumerate(temporaries)}}
+        numbered = [tuple([names[m] for m in call.memory]) for call in made]
         keep(_groups, key, [Form(c.kernel, m, c.literals, c.parameters) for c, m in zip(made, numbered)], KEPT)
         return made
     memory: dict[Any, Any] = dict(enumerate(numbers))
@@ -97,7 +107,7 @@ def calls(nest: Nest, origin: str, tuning: Tuning) -> list[Call]:
     return [Call(found.kernel, memory, found.literals, {**found.parameters, **offsets}, origin)]
 
 
-def written(group: Group, order: Sequence[Value]) -> Nest:
+def written(group: Group, order: Sequence[Value], places: Mapping[Value, Place]) -> Nest:
     """What computes a group's roots, from its pulled values in order."""
     nest = Nest(group)
     for value in order:
@@ -105,8 +115,7 @@ def written(group: Group, order: Sequence[Value]) -> Nest:
             nest.compute(value, at)
     for value in order:
         if (at := group.roots.get(value)) is not None:
-            access = nest.access("out", value, value.type.dtype, value.type.shape, at)
-            nest.stores.append((access, nest.value(value, at)))
+            nest.store(value, at, places.get(value))
     nest.ordered()
     return nest
 

@@ -26,6 +26,14 @@ class Access(NamedTuple):
     guards: tuple[Guard, ...]
 
 
+class Place(NamedTuple):
+    """Where a value lies in another's memory."""
+
+    memory: Value
+    offset: int
+    strides: tuple[int, ...]
+
+
 class Abstract(NamedTuple):
     """An instruction over the group's axes. attr is an Access, a Guard or a literal; reduce results are instructions
     of op `reduce` whose attr is the combining op."""
@@ -55,8 +63,16 @@ class Nest:
         return self._known[key]
 
     def access(self, space: str, memory: Any, dtype: DType, shape: Sequence[int], at: Map) -> Access:
-        offset, step = address(at, shape, len(self.group.shape))
+        offset, step = address(at, strides(shape), len(self.group.shape))
         return Access(space, memory, dtype, tuple(step), offset, tuple(guards_of(at)))
+
+    def store(self, value: Value, at: Map, place: Place | None) -> None:
+        """Store a value that has been computed: in its own memory, or in its place."""
+        access = self.access("out", value, value.type.dtype, value.type.shape, at)
+        if place is not None:
+            offset, step = address(at, place.strides, len(self.group.shape))
+            access = access._replace(memory=place.memory, offset=place.offset + offset, strides=tuple(step))
+        self.stores.append((access, self.value(value, at)))
 
     def value(self, value: Value, at: Map) -> int:
         """The instruction holding a value read at `at`: computed here, or loaded."""

@@ -15,6 +15,7 @@ from ..library.copies import whole_copy
 from ..library.step import LibraryStep, label
 from ..library.table import library_steps
 from ..targets.target import Target
+from .joined import joined
 from .regions import LOWERINGS, RegionStep
 
 
@@ -85,13 +86,14 @@ class Schedule:
         self.graph, self.target, self.region = graph, target, region
         self.alias: dict[Value, Value] = {}
         self.steps: list[Step] = []
+        self.places = joined(graph, clusters, target.library)
         position = {node: k for k, node in enumerate(graph.nodes)}
         for cluster in clusters:
             if isinstance(cluster, Group):
                 if all(v.type.size == 0 for v in cluster.roots):
                     continue
                 wanted = sorted(cluster.pulled, key=lambda v: position[v.node])
-                self.steps += [KernelStep(c.kernel, [c]) for c in lower(cluster, wanted, target.tuning)]
+                self.steps += [KernelStep(c.kernel, [c]) for c in lower(cluster, wanted, target.tuning, self.places)]
             else:
                 assert isinstance(cluster, Single)
                 self.single(cluster)
@@ -119,7 +121,8 @@ class Schedule:
             return
         if all(t.size == 0 for t in node.types) and not node.acts:
             return
-        self.steps += library_steps(node, cluster.inputs, cluster.stores, self.target.library) or [HostStep(node)]
+        made = library_steps(node, cluster.inputs, cluster.stores, self.target.library)
+        self.steps += [s for s in made if s.memory[0] not in self.places] if made else [HostStep(node)]
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
