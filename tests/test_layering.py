@@ -30,8 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "values": set(),
     "names": set(),
     "exact": set(),
-    "nx": BASE | {"_exchange"},
-    "backends": BASE | {"nx.*"},
+    "nx": BASE,
+    "backends": BASE | {"nx.*", "_exchange"},
     "graph": BASE | {"nx.*"},
     "defn": BASE | {"nx.*", "graph.*"},
     "compiler": BASE

@@ -1,5 +1,7 @@
 """The NumPy backend: what it takes as data, what it gives, and that nothing leaks out of it."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
 import pickle
@@ -11,7 +13,7 @@ import pytest
 from axon import config, nx
 from axon.backends.array_api import ArrayBackend
 from axon.defn import grad, jit, vjp
-from axon.errors import AxonError
+from axon.errors import AxonError, TraceError
 from axon.nx.core.call import call
 from axon.nx.core.op import TABLE
 from axon.nx.core.tensor import Tensor
@@ -146,6 +148,74 @@ def test_device_says_where(other, make):
 def test_evaluate_runs_on_the_default_backend(other, monkeypatch):
     monkeypatch.setattr(config, "default_backend", "other")
     assert jit(lambda x: nx.tril(x) + np.ones(2), compiler="evaluate")(nx.ones((2, 2))).backend is other
+
+
+class Far:
+    """An array of a device whose memory NumPy does not see: CuPy's, as far as DLPack goes."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.dtype, self.shape = values, values.dtype, values.shape
+
+    def __dlpack__(self, **options: object) -> str:
+        return f"capsule of {self.values.tolist()}, {options}"
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 7
+
+    def copy(self) -> Far:
+        return Far(self.values.copy())
+
+    def __array__(self, *_: object, **__: object) -> None:
+        raise TypeError("it would go through the memory of the CPU")
+
+
+class FarNamespace:
+    ndarray = Far
+
+    @staticmethod
+    def asarray(x: object) -> Far:
+        return x if isinstance(x, Far) else Far(np.asarray(x))
+
+    @staticmethod
+    def from_dlpack(x: Far) -> Far:
+        return Far(x.values)
+
+    @staticmethod
+    def array(x: object, copy: bool, order: str) -> Far:
+        return FarNamespace.asarray(x).copy()
+
+
+@pytest.fixture
+def far(monkeypatch):
+    backend = ArrayBackend("far", FarNamespace)
+    monkeypatch.setitem(config._loaded, ("backend", "far"), backend)
+    monkeypatch.setitem(config._loaders, ("backend", "far"), lambda: backend)
+    return backend
+
+
+@pytest.mark.parametrize("make", [nx.from_dlpack, nx.asarray, nx.tensor])
+def test_memory_of_another_device_stays_there(far, make):
+    """It is taken and given by the array library of that device, and never goes through the CPU's."""
+    source = Far(np.array([1, 2], "f4"))
+    x = make(source, device="far")
+    assert x.backend is far and x.type == nx.template(2) and x.data.values.tolist() == [1, 2]
+    assert np.shares_memory(x.data.values, source.values) == (make is not nx.tensor)
+    assert x.__dlpack_device__() == (2, 7) and x.__dlpack__(stream=1) == "capsule of [1.0, 2.0], {'stream': 1}"
+    again = nx.tensor(x)
+    assert again.backend is far and not np.shares_memory(again.data.values, x.data.values)
+
+
+def test_memory_of_the_cpu_is_copied_to_another_device(far):
+    x = nx.from_dlpack(np.array([1, 2], "f4"), device="far")
+    assert x.backend is far and x.data.values.tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"^from_dlpack: expected memory of 'far', got the CPU's; leave copy out"):
+        nx.from_dlpack(np.ones(2), device="far", copy=False)
+
+
+def test_a_traced_tensor_is_not_exported():
+    for leave in (lambda x: x.__dlpack__(), lambda x: x.__dlpack_device__()):
+        with pytest.raises(TraceError, match="expected a concrete tensor"):
+            jit(leave)(nx.ones(2))
 
 
 @pytest.mark.skipif(find_spec("cupy") is not None, reason="CuPy is installed")

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import ALL, DType, bool_, float32
+from ..dtypes import dtype as to_dtype
 from ..errors import AxonError
 from ..nx.core.backend import running, unwatched
 from ..nx.core.op import Op, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.core.types import finfo
-from ..runtime import array_maker, computing
+from ..runtime import array_maker, computing, in_our_memory
+from . import dlpack
 
 RENAMED = {  # array-API names that a namespace may know only by NumPy's older ones
     "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
@@ -139,6 +141,26 @@ class ArrayBackend:
         view.flags.writeable = False
         return view
 
+    @in_our_memory
+    def imported(self, source: Any, copy: bool | None = None) -> Tensor:
+        if isinstance(source, Tensor):
+            array = self.array(source.data, source.type)
+        elif self.xp is not np and dlpack.device_of(source) != dlpack.CPU:
+            array = self.xp.from_dlpack(source)
+        else:
+            array = dlpack.shared(source)
+            if self.xp is not np and copy is False:
+                raise ValueError(f"from_dlpack: expected memory of {self.name!r}, got the CPU's; leave copy out")
+        array = self.xp.array(array, copy=True, order="C") if copy else self.xp.asarray(array)
+        return Tensor(TensorType(to_dtype(array.dtype), array.shape), self, array)
+
+    @in_our_memory
+    def exported(self, data: Any, type: TensorType, copy: bool | None = None) -> Any:
+        if self.xp is not np:
+            array = self.array(data, type)
+            return array.copy() if copy else array
+        return dlpack.exported(np.array(self.to_numpy(data, type), order="C", copy=copy), type)
+
     def array(self, data: Any, type: TensorType) -> Any:
         """The data as an array; memory that is no array yet is viewed, not copied."""
         if isinstance(data, self.arrays):
@@ -167,7 +189,7 @@ def _better(op: Op, out: DType, operands: Sequence[DType]) -> bool:
 
 def _exported(array: np.ndarray) -> np.ndarray:
     """The array, or its bits where NumPy exports no memory of the dtype."""
-    return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
+    return dlpack.bits(array) if array.dtype.kind == "V" else array
 
 
 def numpy_backend(scalars: Scalars | None = None, compiler: str | None = None) -> ArrayBackend:

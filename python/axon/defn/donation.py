@@ -23,7 +23,7 @@ class Donated:
             "results, or do not donate the argument"
         )
 
-    apply = constant = from_numpy = to_numpy = adopt = _refuse
+    apply = constant = from_numpy = to_numpy = imported = exported = adopt = _refuse
 
 
 def refuse_shared(

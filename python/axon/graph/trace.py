@@ -84,6 +84,12 @@ class Trace:
             f"by it, or return it from the traced function"
         )
 
+    def imported(self, source: Any, copy: bool | None = None) -> Tensor:
+        return self.adopt(home().imported(source, copy))
+
+    def exported(self, data: Value, type: TensorType, copy: bool | None = None) -> Any:
+        return self.to_numpy(data, type)  # raises
+
     def adopt(self, tensor: Tensor) -> Tensor:
         """The tensor as an input of this graph, one input however often it is used."""
         if tensor.backend is self:

@@ -15,7 +15,7 @@ from ..dtypes import dtype as to_dtype
 from ..errors import DTypeError
 from ..runtime import in_our_memory
 from .core.backend import home, on, tracing
-from .core.convert import array_of, convert, imported, is_unknown, shared
+from .core.convert import array_of, convert, is_foreign, is_unknown
 from .core.declare import method
 from .core.functions import function
 from .core.number import Number
@@ -64,17 +64,21 @@ def tensor(
     """
     import numpy as np
 
-    backend = home()
-    if isinstance(data, (Tensor, Number)) or is_unknown(data):
+    given = isinstance(data, (Tensor, Number)) or is_unknown(data)
+    if given:
         data = asarray(data, dtype)
         names = data.names if names is None else names
         if tracing.get() is not None and device is None:
             return _renamed(data, names)
-        backend, data = data.backend, data.numpy()
-    array = np.array(array_of("tensor", imported(data), dtype), copy=True, order="C")
-    backend = backend if device is None else config.lookup("backend", device)
-    type_ = TensorType(to_dtype(array.dtype), array.shape, names_of("tensor", names, array.shape))
-    return Tensor(type_, backend, backend.from_numpy(array))
+    backend = config.lookup("backend", device) if device else data.backend if given else home()
+    if is_foreign(data):
+        data = asarray(data, dtype, device=device)
+    if isinstance(data, Tensor) and data.backend is backend:
+        made = backend.imported(data, copy=True)
+    else:
+        array = np.array(array_of("tensor", data, dtype), copy=True, order="C")
+        made = Tensor(TensorType(to_dtype(array.dtype), array.shape), backend, backend.from_numpy(array))
+    return Tensor(made.type._replace(names=names_of("tensor", names, made.shape)), backend, made.data)
 
 
 def asarray(
@@ -105,14 +109,18 @@ def asarray(
 def from_dlpack(source: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """A tensor over the memory of another library's array (torch, jax, cupy, numpy), without a copy unless asked.
 
-    copy: True makes one, False raises ValueError where there must be one (another device). TypeError for what a library
-    does not export: a tensor that requires a gradient, a conjugated or negated view.
+    device: the backend that takes it, by name, as of `tensor`; memory of the CPU is copied to another device. copy:
+    True makes one, False raises ValueError where there must be one. TypeError for what a library does not export: a
+    tensor that requires a gradient, a conjugated or negated view.
 
     >>> import numpy
     >>> nx.from_dlpack(numpy.arange(3, dtype="int32"))
     int32[3] [0, 1, 2]
     """
-    return asarray(source if isinstance(source, Tensor) else shared(source), device=device, copy=copy)
+    if isinstance(source, Tensor):
+        return asarray(source, device=device, copy=copy)
+    with on(device):
+        return home().imported(source, copy)
 
 
 def template(

@@ -1,4 +1,4 @@
-"""What a backend is: one compute method and three conversions. It obeys; types are settled before it is called."""
+"""What a backend is: one compute method, and ways for data in and out. It obeys: types are settled before."""
 
 from __future__ import annotations
 
@@ -40,6 +40,15 @@ class Backend(Protocol):
 
     def to_numpy(self, data: Any, type: TensorType) -> np.ndarray:
         """A read-only array of the data, without a copy where the memory is the CPU's."""
+        ...
+
+    def imported(self, source: Any, copy: bool | None = None) -> Tensor:
+        """A tensor of this backend over the memory of an array with DLPack (or of a tensor of this backend): shared
+        where it can be; True copies it, False raises ValueError where it must be copied."""
+        ...
+
+    def exported(self, data: Any, type: TensorType, copy: bool | None = None) -> Any:
+        """An array with DLPack over the data's memory, on the device that it is on; `copy` as of `imported`."""
         ...
 
     def adopt(self, tensor: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...dtypes import DTypeLike, bool_, float32, float64, int32
+from ...dtypes import DType, DTypeLike, bool_, float32, float64, int32
 from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError, ShapeError
-from .backend import home, tracing
+from .backend import Backend, home, running, tracing, unwatched
 from .number import SCALARS, Number, as_tensor, scalar_of, scalar_type
 from .op import apply, as_dtype
 from .rounding import cast, nearest
@@ -17,6 +17,13 @@ from .tensor import Tensor, TensorType
 def is_array(value: Any) -> bool:
     """Whether a value is a tensor, or another library's array."""
     return isinstance(value, Tensor) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether a value is an array with DLPack, neither a tensor nor NumPy's."""
+    import numpy as np
+
+    return hasattr(value, "__dlpack__") and not isinstance(value, (Tensor, np.ndarray))
 
 
 def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | None = None) -> Tensor:
@@ -33,41 +40,29 @@ def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | N
     weak = None if hasattr(data, "dtype") else scalar_type(data)
     if weak is not None and copy is None:
         return as_tensor(name, data, to_dtype(weak if dtype is None else dtype))
-    data = imported(data)
-    array = array_of(name, data, dtype)
     backend = home()
+    if is_foreign(data):
+        found = backend.imported(data, copy)
+        if dtype is None or to_dtype(dtype) is found.dtype:
+            return found
+        if copy is False:
+            raise _unshared(name, data, found.dtype, to_dtype(dtype), backend)
+        with running(backend), unwatched():
+            return as_dtype(found, to_dtype(dtype))
+    array = array_of(name, data, dtype)
     made = backend.from_numpy(array)
     if copy is False:
         own = np.asarray(data)
         if made is not array or own.dtype != array.dtype or (array.size and not np.may_share_memory(array, own)):
-            raise ValueError(
-                f"{name}: expected memory that can be shared, got {type(data).__name__} of {own.dtype} for "
-                f"{to_dtype(array.dtype)} on {backend.name!r}; leave copy out"
-            )
+            raise _unshared(name, data, own.dtype, to_dtype(array.dtype), backend)
     return Tensor(TensorType(to_dtype(array.dtype), array.shape), backend, made)
 
 
-def shared(source: Any) -> Any:
-    """A NumPy array over the memory of an object with __dlpack__."""
-    import numpy as np
-
-    from ... import _exchange
-
-    memory, name, shape, strides = _exchange.from_dlpack(source)
-    dtype = to_dtype(name).numpy
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    flat = np.frombuffer(memoryview(memory), dtype)
-    if strides is None:
-        return flat.reshape(shape)
-    return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
-
-
-def imported(data: Any) -> Any:
-    """Another library's array as NumPy's, over the same memory; other data as it is."""
-    import numpy as np
-
-    return shared(data) if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray) else data
+def _unshared(name: str, data: Any, own: Any, wanted: DType, backend: Backend) -> ValueError:
+    return ValueError(
+        f"{name}: expected memory that can be shared, got {type(data).__name__} of {own} for {wanted} on "
+        f"{backend.name!r}; leave copy out"
+    )
 
 
 def array_of(name: str, data: Any, dtype: DTypeLike | None) -> Any:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ... import tree
 from ...dtypes import DType
 from ...errors import ShapeError, TraceError
-from ...runtime import in_our_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,21 +142,11 @@ class Tensor(Methods):
         return memoryview(self.numpy())  # pyright: ignore[reportArgumentType]
 
     def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
-        """The memory, shared and read-only, as a DLPack capsule; dense row-major, so a strided view is copied."""
-        return self._exported(copy).__dlpack__(**options)
+        """The memory, shared and read-only, as a DLPack capsule. On the CPU a strided view is copied."""
+        return self.backend.exported(self.data, self.type, copy).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._exported().__dlpack_device__()
-
-    @in_our_memory
-    def _exported(self, copy: bool | None = None) -> Any:
-        import numpy as np
-
-        from ... import _exchange
-
-        array = np.array(self.numpy(), order="C", copy=copy)
-        memory = array.view(f"u{array.itemsize}")  # NumPy exports no memory of a dtype it does not know
-        return _exchange.to_dlpack(memory, self.dtype.name, self.shape)  # pyright: ignore[reportArgumentType]
+        return self.backend.exported(self.data, self.type).__dlpack_device__()
 
     def __bool__(self) -> bool:
         if self.size != 1:
