@@ -26,7 +26,7 @@ TOUR = ROOT / "docs" / "tour.md"
 TARGETS = ROOT / "python" / "axon" / "compiler" / "targets" / "target.py"
 HEAD, FOOT = "| to add | places | which |\n|---|---|---|\n", "\nThat table is counted"
 ASIDE = {f"{PACKAGE}names.py"}  # other libraries' names for what we have, which need not have any
-ASIDE |= {f"{PACKAGE}{room}__init__.py" for room in ("", "nx/", "layers/")}
+ASIDE |= {f"{PACKAGE}{room}__init__.py" for room in ("", "nx/", "defn/", "layers/")}
 
 
 class Family(NamedTuple):

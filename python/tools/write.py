@@ -1,8 +1,8 @@
 """What only repeats the declarations is written by this script: `PYTHONPATH=python python -m tools.write`.
 
 It writes the re-exports of functions in `__init__.py` files, which Python reads, and the stubs of functions that are
-attached where they are declared, which only editors and type checkers read. A function is public in nx if its docstring
-has an example, a layer if it is declared with `@layer`, an activation if it is in `__all__`.
+attached where they are declared, which only editors and type checkers read. A function of nx or defn is public if its
+docstring has an example, a layer if it is declared with `@layer`, an activation if it is in `__all__`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def body(path: Path) -> list[ast.stmt]:
 
 
 def examples(path: Path) -> Iterator[str]:
-    """The public functions of a file of nx: those with an example, and those that a private function of it makes."""
+    """The public functions of a file of nx or defn: those with an example, and those that a private one of it makes."""
     for node in body(path):
         match node:
             case ast.FunctionDef(name=name) if ">>> " in (ast.get_docstring(node) or ""):
@@ -76,10 +76,13 @@ def by_module(folder: Path, find: Callable[[Path], Iterator[str]], *patterns: st
 def exports() -> dict[Path, str]:
     """The `__init__.py` files. They are made of texts alone: axon need not be fit to be imported."""
     parts = by_module(PACKAGE / "layers", layers, "*.py")
+    definitions = by_module(PACKAGE / "defn", examples, "*.py")
+    transformations = {name for names in definitions.values() for name in names} - {"defn"}
     of_model = {*activations(), *(name for names in parts.values() for name in names)}
     of_model |= {*imported(PACKAGE / "__init__.py")} & {*imported(PACKAGE / "model" / "__init__.py")}
     wanted = {
-        "": {"model": of_model},
+        "": {"defn": transformations, "model": of_model},
+        "defn": definitions,
         "nx": {".dtypes": {*dtypes(PACKAGE / "dtypes.py")}, **by_module(PACKAGE / "nx", examples, "*.py", "rows/*.py")},
         "layers": parts,
     }
@@ -87,18 +90,20 @@ def exports() -> dict[Path, str]:
 
 
 def exporting(path: Path, exported: Mapping[str, set[str]]) -> str:
-    """The text of an `__init__.py` whose block of relative imports re-exports these names of these modules; other
-    modules' lines stay, as long as there is such a module."""
+    """The text of an `__init__.py` whose block of relative imports re-exports these names of these modules; the
+    lines of classes and of other modules stay, as long as there is such a module."""
     lines = path.read_text().splitlines(keepends=True)
     places = [i for i, line in enumerate(lines) if line.startswith("from .")]
     kept = []
     for line in lines[places[0] : places[-1] + 1]:
-        module = line.split()[1].removeprefix(".")
+        _, module, _, name, *_ = line.split()
+        module = module.removeprefix(".")
         place = path.parent / module.removeprefix(".").replace(".", "/")  # its own room's, or no room of ours to clear
-        if module not in exported and (module.startswith(".") or place.is_dir() or Path(f"{place}.py").exists()):
+        there = module.startswith(".") or place.is_dir() or Path(f"{place}.py").exists()
+        if there and (module not in exported or name[0].isupper()):
             kept.append(line)
     made = [f"from .{module} import {name} as {name}\n" for module, names in exported.items() for name in names]
-    lines[places[0] : places[-1] + 1] = sorted(kept + made, key=_sorted)
+    lines[places[0] : places[-1] + 1] = sorted({*kept, *made}, key=_sorted)
     return "".join(lines)
 
 

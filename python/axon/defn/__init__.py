@@ -4,35 +4,24 @@ import sys as _sys
 import typing as _typing
 from types import ModuleType as _ModuleType
 
-from ..graph.printing import text
+from ..graph.printing import text as text
 from . import evaluate as evaluate
-from .branches import cond, switch
-from .checkpoints import checkpoint
-from .custom import custom_grad
-from .debugging import debug
-from .grad import grad, stop_grad, value_and_grad, vjp
-from .jit import Definition, Lowered, defn, jit
-from .loops import fori_loop, scan, while_loop
-
-__all__ = [
-    "Definition",
-    "Lowered",
-    "checkpoint",
-    "cond",
-    "custom_grad",
-    "debug",
-    "defn",
-    "fori_loop",
-    "grad",
-    "jit",
-    "scan",
-    "stop_grad",
-    "switch",
-    "text",
-    "value_and_grad",
-    "vjp",
-    "while_loop",
-]
+from .branches import cond as cond
+from .branches import switch as switch
+from .checkpoints import checkpoint as checkpoint
+from .custom import custom_grad as custom_grad
+from .debugging import debug as debug
+from .grad import grad as grad
+from .grad import stop_grad as stop_grad
+from .grad import value_and_grad as value_and_grad
+from .grad import vjp as vjp
+from .jit import Definition as Definition
+from .jit import defn as defn
+from .jit import jit as jit
+from .loops import fori_loop as fori_loop
+from .loops import scan as scan
+from .loops import while_loop as while_loop
+from .lowered import Lowered as Lowered
 
 
 class _Definitions(_ModuleType):
