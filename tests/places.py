@@ -67,7 +67,15 @@ def families() -> list[Family]:
 def regions_made() -> Iterator[str]:
     """The kinds of call node."""
     for path in ROOT.glob("python/axon/defn/*.py"):
-        yield from re.findall(r'= Region\(\s*"(\w+)"', path.read_text())
+        yield from filter(None, map(_region, ast.parse(path.read_text()).body))
+
+
+def _region(node: ast.stmt) -> str | None:
+    """The kind of call node that a statement declares."""
+    match node:
+        case ast.Assign(value=ast.Call(func=ast.Name(id="Region"), args=[ast.Constant(value=str(name)), *_])):
+            return name
+    return None
 
 
 class Said(NamedTuple):
@@ -96,8 +104,7 @@ def of_python(text: str) -> Said:
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
                 declared.add(name.rstrip("_"))
-            case ast.Assign(value=ast.Call(func=ast.Name(id="Region"), args=[ast.Constant(value=str(name)), *_])):
-                declared.add(name)
+    declared |= {*filter(None, map(_region, tree.body))}
     passed = {id(arg) for node in ast.walk(tree) if isinstance(node, ast.Call) for arg in node.args}
     for node in ast.walk(tree):
         match node:

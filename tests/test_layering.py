@@ -35,7 +35,15 @@ ALLOWED: dict[str, set[str]] = {
     "graph": BASE | {"nx.*"},
     "defn": BASE | {"nx.*", "graph.*"},
     "compiler": BASE
-    | {"nx.core.op", "nx.core.combine", "nx.core.tensor", "nx.core.backend", "graph.expr", "graph.trace"},
+    | {
+        "nx.core.op",
+        "nx.core.combine",
+        "nx.core.tensor",
+        "nx.core.backend",
+        "graph.compilers",
+        "graph.expr",
+        "graph.trace",
+    },
     **dict.fromkeys(PARTS, TOP | PARTS),
     "arrays": TOP,
     "model": TOP | PARTS | {"arrays", "graph.trace"},  # traces layers for their shapes, and names the user's line

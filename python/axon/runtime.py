@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import Context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -130,17 +129,3 @@ def array_maker() -> Callable[[tuple[int, ...], np.dtype], np.ndarray]:
     from . import _core
 
     return _core.empty
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """While the block runs, memory is freed by reference counts alone: what tracing and passes make lives until they
-    are done, and the collector would look through all of it again and again (a fifth of the time that a large program
-    takes)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

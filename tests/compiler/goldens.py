@@ -7,17 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from axon.compiler.pipeline import Phases, lower
 from axon.compiler.planning.memory import Plan
 from axon.compiler.planning.regions import RegionStep
 from axon.compiler.planning.schedule import HostStep, KernelStep
+from axon.compiler.targets.target import CPU
 from axon.dtypes import int32
 from axon.graph.printing import text
+from axon.graph.trace import trace
 
 from .programs import (
     adam_step,
     cnn_loss,
     cnn_params,
-    compiled,
     f32,
     layer_norm,
     lstm_loss,
@@ -43,10 +45,11 @@ MODELS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 def golden(name: str) -> str:
     """A model's text: `p3` in a step is slot 3."""
     function, types = MODELS[name]
-    lowered = compiled(function, *types)
-    kernels = {k: f"kernel {n}" for n, k in enumerate(lowered.schedule.kernels())}
-    steps = [line for step in lowered.schedule.steps for line in step_lines(step, kernels, lowered.plan)]
-    parts = [text(lowered.graph), f"{len(steps)} calls", *steps]
+    graph = trace(function, types).graph
+    plan = lower(graph, CPU, Phases())
+    kernels = {k: f"kernel {n}" for n, k in enumerate(plan.schedule.kernels())}
+    steps = [line for step in plan.schedule.steps for line in step_lines(step, kernels, plan)]
+    parts = [text(graph), f"{len(steps)} calls", *steps]
     for kernel, named in kernels.items():
         parts += ["", f"{named}: {kernel}"]
     return "\n".join(parts) + "\n"

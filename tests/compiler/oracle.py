@@ -16,7 +16,6 @@ from axon.compiler import pipeline
 from axon.compiler.kernels.interpret import interpret
 from axon.compiler.kernels.kernel import Kernel
 from axon.compiler.kernels.verify import verify
-from axon.compiler.pipeline import Stages
 from axon.compiler.planning.memory import Plan
 from axon.compiler.program import Executable, encode_all
 from axon.compiler.targets.target import CPU, Target
@@ -43,10 +42,10 @@ def graph_of(function: Callable[..., Any], *arrays: Array) -> Graph:
 
 def compiled(graph: Graph, donate: Sequence[bool] = (), target: Target = CPU) -> Executable:
     """A graph compiled natively; its kernels and its plan are verified."""
-    executable = pipeline.compile(graph, target, donate, "native")
+    executable = pipeline.compile(graph, target, pipeline.Phases(), donate, "native")
     for kernel in executable.texts:
         verify(kernel)
-    assert_disjoint(executable.lowered.plan)
+    assert_disjoint(executable.plan)
     return executable
 
 
@@ -97,7 +96,7 @@ def run_all(function: Callable[..., Any], *arrays: Array, target: Target = CPU) 
     return Outcomes(
         results(executable, graph, arrays),
         results(donating, graph, [buffer_of(a) for a in arrays]),
-        results(interpreted(executable.lowered), graph, arrays),
+        results(interpreted(executable.plan), graph, arrays),
         results(evaluate, graph, arrays),
     )
 
@@ -109,16 +108,16 @@ def buffer_of(array: Array) -> _core.Buffer:
     return buffer
 
 
-def with_kernels(lowered: Stages, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
+def with_kernels(plan: Plan, kernels: Mapping[Kernel, Any], change: Callable[..., Any] = list) -> Run:
     """A program over other versions of its kernels."""
-    plan, graph = lowered.plan, lowered.graph
+    graph = plan.schedule.graph
     steps = change(encode_all(plan, dict(kernels)))
     return _core.Program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), "changed")
 
 
-def interpreted(lowered: Stages) -> Run:
+def interpreted(plan: Plan) -> Run:
     """A program with its kernels interpreted. The plan is the same, down to what is written in place."""
-    return with_kernels(lowered, {k: k for k in lowered.schedule.kernels()}, partial(replaced, kernel=hosted))
+    return with_kernels(plan, {k: k for k in plan.schedule.kernels()}, partial(replaced, kernel=hosted))
 
 
 def replaced(steps: Sequence[tuple[Any, ...]], kernel: Callable[..., list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from axon import nx
-from axon.compiler.pipeline import Stages, lower
+from axon.compiler.pipeline import Phases, lower
+from axon.compiler.planning.memory import Plan
 from axon.compiler.planning.schedule import KernelStep
 from axon.compiler.targets.target import CPU
 from axon.defn import scan, stop_grad, value_and_grad
@@ -23,9 +24,9 @@ def typed(dtype: DType, *shape: int) -> TensorType:
     return TensorType(dtype, shape)
 
 
-def compiled(function: Callable[..., Any], *types: TensorType) -> Stages:
+def compiled(function: Callable[..., Any], *types: TensorType) -> Plan:
     """A function through all passes, nothing compiled."""
-    return lower(trace(function, types).graph, CPU)
+    return lower(trace(function, types).graph, CPU, Phases())
 
 
 def steps(function: Callable[..., Any], *types: TensorType) -> list[str]:

@@ -223,7 +223,7 @@ def test_what_has_no_native_step_is_a_host_step(case: str) -> None:
     made = lenient(name, inputs, out, attrs)
     arrays = [np.abs(a) for a in given(types)]
     executable = oracle.compiled(Graph(inputs, [made]))
-    assert [type(s) for s in executable.lowered.schedule.steps] == [HostStep]
+    assert [type(s) for s in executable.plan.schedule.steps] == [HostStep]
     (got,) = executable(tuple(a.reshape(-1).view(np.uint8) for a in arrays))
     want = evaluated(made.node, arrays)
     np.testing.assert_array_equal(np.frombuffer(got, out.dtype.numpy).reshape(out.shape), want)

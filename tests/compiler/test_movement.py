@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from axon import config, nx
-from axon.compiler.pipeline import lower
+from axon.compiler.pipeline import Phases, lower
 from axon.compiler.targets.target import CPU
 from axon.nx.core.tensor import Tensor
 
@@ -50,5 +50,5 @@ def test_chains(first: str) -> None:
     for second, third in itertools.product(MOVES, MOVES):
         graph = graph_of(lambda x, b=second, c=third: MOVES[c](MOVES[b](MOVES[first](x))), x)
         evaluate = config.lookup("compiler", "evaluate").compile(graph, donate=(), label="")
-        got, want = (results(run, graph, [x])[0] for run in (interpreted(lower(graph, CPU)), evaluate))
+        got, want = (results(run, graph, [x])[0] for run in (interpreted(lower(graph, CPU, Phases())), evaluate))
         np.testing.assert_array_equal(got, want, f"{first}, {second}, {third}")

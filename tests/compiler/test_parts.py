@@ -35,7 +35,7 @@ def two_threads() -> Iterator[None]:
 
 
 def found(function: Callable[..., Any], *arrays: np.ndarray, target: Target = CPU) -> dict[int, tuple[int, int]]:
-    return parts.runs(compiled(graph_of(function, *arrays), target=target).lowered.plan)
+    return parts.runs(compiled(graph_of(function, *arrays), target=target).plan)
 
 
 def normed(x: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def test_parts_of_a_batch_go_through_all_kernels() -> None:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("function", [turned, over_the_batch, shifted, looked_up])
 def test_a_part_that_needs_another_ends_a_run(function: Callable[..., Any]) -> None:
-    plan = compiled(graph_of(function, X), target=EAGER).lowered.plan
+    plan = compiled(graph_of(function, X), target=EAGER).plan
     for first, (_, along) in parts.runs(plan).items():
         assert along < len(plan.schedule.steps) - 1, (function, first)
 
@@ -116,7 +116,7 @@ def test_random_programs(program: Any, seed: int) -> None:
 @pytest.mark.parametrize(("count", "along"), [(0, 0), (3, 1), (2, 2), (2, -1)])
 def test_a_program_with_bad_parts_is_refused(count: int, along: int) -> None:
     executable = compiled(graph_of(stages, X))
-    plan, steps = executable.lowered.plan, list(executable.steps)
+    plan, steps = executable.plan, list(executable.steps)
     last = len(steps) - 2
     assert steps[last][0] == steps[last + 1][0] == "kernel"
     steps[last] = (*steps[last][:-2], count, along)

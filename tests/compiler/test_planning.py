@@ -50,7 +50,7 @@ def work(made: Traced, donate: bool) -> dict[str, int]:
             (counts[name],) = count
             return at
 
-    pipeline.lower(made.graph, CPU, [donate] * len(made.graph.inputs), Counting())
+    pipeline.lower(made.graph, CPU, Counting(), [donate] * len(made.graph.inputs))
     return counts
 
 
@@ -100,7 +100,7 @@ def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest
     made: list[Any] = []
     whole = lower.calls_of
     monkeypatch.setattr(lower, "calls_of", lambda *given: made.append(given) or whole(*given))
-    (step,) = pipeline.scheduled(pieces(9).graph, CPU).steps
+    (step,) = pipeline.scheduled(pieces(9).graph, CPU, pipeline.Phases()).steps
     assert isinstance(step, KernelStep) and len(made) == 1
     assert [(c.parameters["o0"], c.parameters["o1"]) for c in step.calls] == [(i, i + 1) for i in range(9)]
 

@@ -133,7 +133,7 @@ def test_a_run_takes_the_memory_that_was_planned(name: str) -> None:
     _core.reset_peak()
     made = executable(tuple(arrays))
     assert _core.memory()["peak"] - before == planned.peak
-    assert planned.outputs == sum(t.nbytes for t in executable.lowered.graph.output_types)
+    assert planned.outputs == sum(t.nbytes for t in executable.plan.schedule.graph.output_types)
     del made
     assert _core.memory()["live"] == before
 
@@ -154,12 +154,12 @@ def plan_of(name: str) -> Plan:
         "cnn": (adam_step(cnn_loss), cnn_params(16, 1024, 10), (16, 16, 1)),
     }[name]
     graph = trace(step, (types, types, types, f32(), f32(32, *width), typed(int32, 32))).graph
-    return compiled(graph, [True] * (3 * len(types) + 1)).lowered.plan
+    return compiled(graph, [True] * (3 * len(types) + 1)).plan
 
 
 def test_memory_prints_as_a_table() -> None:
     graph = trace(lambda x: nx.exp(x) @ x, (f32(300, 300),)).graph
-    assert str(memory(compiled(graph).lowered.plan, 500_000)) == (
+    assert str(memory(compiled(graph).plan, 500_000)) == (
         "peak 0.86 MB: arena 0.36, scratch and library steps 0.14, outputs 0.36\n"
         "offset   bytes  steps  value\n"
         "     0  360000    0-1  exp: float32[300,300]"
@@ -285,4 +285,4 @@ def test_outputs_never_alias() -> None:
     places = [t.data.address for t in (*made, x, y)]
     assert len(set(places)) == len(places)
     np.testing.assert_array_equal(made[0].numpy(), x.numpy())
-    assert all(isinstance(s, (KernelStep, LibraryStep)) for s in step.lower(x, y)._executable.lowered.schedule.steps)
+    assert all(isinstance(s, (KernelStep, LibraryStep)) for s in step.lower(x, y)._executable.plan.schedule.steps)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx
+from axon.compiler.planning import regions
 from axon.defn import cond, fori_loop, grad, scan, switch, while_loop
+from axon.errors import CompileError
 from axon.nx.core.tensor import Tensor
 
 from .kernel_tools import normal
@@ -169,3 +171,12 @@ def test_a_loop_writes_its_results_where_they_belong() -> None:
 def test_regions(name: str) -> None:
     function, arrays = CASES[name]
     run_all(function, *arrays).assert_agree()
+
+
+def test_a_kind_without_a_lowering_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(regions.LOWERINGS, "scan")
+    with pytest.raises(
+        CompileError,
+        match=r"^scan: expected a region kind of cond, while, or .*, got a call at .*test_reg",
+    ):
+        compiled(graph_of(lambda x: scan(lambda c, x: (c + x, c), x[0], x), normal(3)))

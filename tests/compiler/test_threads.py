@@ -103,7 +103,7 @@ def prepared(name: str) -> Prepared:
         arrays = arrays_of(EXAMPLES[name])
         graph = graph_of(EXAMPLES[name].function, *arrays)
         executable = compiled(graph)
-        _prepared[name] = Prepared(graph, executable, arrays, results(interpreted(executable.lowered), graph, arrays))
+        _prepared[name] = Prepared(graph, executable, arrays, results(interpreted(executable.plan), graph, arrays))
     return _prepared[name]
 
 
@@ -118,7 +118,7 @@ def threads() -> Iterator[Callable[[int], None]]:
 def test_threads(name: str, threads: Callable[[int], None]) -> None:
     graph, executable, arrays, expected = prepared(name)
     shared = [
-        s for s in executable.lowered.schedule.steps
+        s for s in executable.plan.schedule.steps
         if isinstance(s, KernelStep) and sum(c.units for c in s.calls) >= 2 * s.grain(CPU.tuning.work)
     ]  # fmt: skip
     assert shared, "no kernel is cut over threads"
@@ -144,5 +144,5 @@ def test_widths(target: Instructions) -> None:
     for name in EXAMPLES:
         graph, executable, arrays, expected = prepared(name)
         assert_same_bits(
-            results(with_kernels(executable.lowered, kernels), graph, arrays), expected, lambda k, n=name: f"{n} {k}"
+            results(with_kernels(executable.plan, kernels), graph, arrays), expected, lambda k, n=name: f"{n} {k}"
         )

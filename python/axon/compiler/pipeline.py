@@ -6,10 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from .. import config
 from ..errors import MissingCompiler, note
+from ..graph import compilers
 from ..graph.expr import Graph
 from ..runtime import default_floating_point
 from .decompose import decompose
@@ -19,7 +20,7 @@ from .hoist import hoist
 from .kernels.kernel import Kernel
 from .planning.memory import Plan
 from .planning.schedule import Schedule
-from .program import Executable, Stages, described, encode_all
+from .program import Executable, described, encode_all
 from .simplify import simplify
 from .targets.cache import SYMBOL
 from .targets.target import TARGETS, Target
@@ -41,35 +42,31 @@ class Phases:
         return made
 
 
-def compile(
-    graph: Graph, target: Target, donate: Sequence[bool] = (), label: str = "", do: Phases | None = None
-) -> Executable:
+def compile(graph: Graph, target: Target, do: Phases, donate: Sequence[bool] = (), label: str = "") -> Executable:
     """A traced graph as a program of a target."""
-    do = do or Phases()
-    lowered: Stages = lower(graph, target, donate, do)
-    texts: dict[Kernel, str] = do("codegen", emitted, lowered.schedule.kernels(), target)
+    plan: Plan = lower(graph, target, do, donate)
+    texts: dict[Kernel, str] = do("codegen", emitted, plan.schedule.kernels(), target)
     handles, statistics = do("compile", target.load, list(texts.values()))
-    steps = do("encode", encode_all, lowered.plan, dict(zip(texts, handles)))
-    program = do("program", described, lowered, steps, label)
-    return Executable(lowered, texts, statistics, steps, program, donate, label, do.milliseconds)
+    steps = do("encode", encode_all, plan, dict(zip(texts, handles)))
+    program = do("program", described, plan, steps, label)
+    donated = tuple([k for k, given in enumerate(donate) if given])
+    return Executable(plan, texts, statistics, steps, program, donated, label, do.milliseconds)
 
 
-def lower(graph: Graph, target: Target, donate: Sequence[bool] = (), do: Phases | None = None) -> Stages:
+def lower(graph: Graph, target: Target, do: Phases, donate: Sequence[bool] = ()) -> Plan:
     """A traced graph through all passes up to the plan."""
-    do = do or Phases()
     schedule: Schedule = scheduled(graph, target, do)
-    plan: Plan = do("memory", planned, schedule, donate)  # offsets, in place, donated inputs
-    return Stages(graph, schedule, plan)
+    return do("memory", planned, schedule, donate)  # offsets, in place, donated inputs
 
 
-def scheduled(graph: Graph, target: Target, do: Phases | None = None) -> Schedule:
+def scheduled(graph: Graph, target: Target, do: Phases) -> Schedule:
     """The passes up to the steps: of a program, or of a region, whose memory is planned with its parent's."""
-    do = do or Phases()
     small: Graph = do("decompose", decompose, graph)  # few forms: what later passes need not know of is gone
     core: Graph = do("simplify", simplify, small)  # exact identities, while literals and movement are still visible
     core = do("hoist", hoist, core, hoisted)  # what a loop need not do at every step
     clusters: list[Cluster] = do("fuse", fused, core, target)  # kernels to be, as sets of values
-    return do("lower", Schedule, core, clusters, target, partial(scheduled, target=target))  # loops, library calls
+    region = partial(scheduled, target=target, do=Phases())  # whose time is part of this one's
+    return do("lower", Schedule, core, clusters, target, region)  # loops, library calls
 
 
 def hoisted(body: Graph) -> Graph:
@@ -95,7 +92,7 @@ def text_of(kernel: Kernel, target: Target) -> str:
     return target.emit(kernel, SYMBOL)
 
 
-class Compiler:
+class Compiler(compilers.Compiler):
     """A compiler that `jit` knows by name: the passes, for the target that it has for each device. Where kernels cannot
     be compiled on this machine it says so once and evaluates op by op."""
 
@@ -112,14 +109,14 @@ class Compiler:
         donate: Sequence[bool] = (),
         label: str = "",
         trace_seconds: float = 0.0,
-    ) -> Any:
-        """The executable of a traced graph. ValueError where there is no target for the device."""
+    ) -> compilers.Executable:
+        """The executable of a traced graph, for one of the compiler's targets."""
         device = device or (config.default_device if len(self.targets) > 1 else next(iter(self.targets)))
         if device not in self.targets:
             raise ValueError(f"device: expected one of {', '.join(self.targets)} for {self.name}, got {device!r}")
         try:
             with default_floating_point():  # literals are folded and rounded as kernels round
-                return compile(graph, self.targets[device], donate, label, Phases(trace=trace_seconds * 1e3))
+                return compile(graph, self.targets[device], Phases(trace=trace_seconds * 1e3), donate, label)
         except MissingCompiler as error:
             if not self._said:
                 self._said = True

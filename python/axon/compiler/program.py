@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .. import config
 from ..dtypes import DType
 from ..errors import CompileError
 from ..exact import exact
-from ..graph.expr import Graph, Value
+from ..graph.expr import Value
 from ..nx.core.op import keep
 from ..nx.core.tensor import Tensor
 from .kernels.kernel import Kernel
@@ -20,7 +21,7 @@ from .planning.memory import Plan, size_of
 from .planning.parts import in_blocks, runs
 from .planning.regions import EncodedRegion, RegionStep
 from .planning.report import Memory, Report, memory, report
-from .planning.schedule import HostStep, KernelStep, Schedule, Step
+from .planning.schedule import HostStep, KernelStep, Step
 from .targets.cache import Statistics
 
 Encoded = tuple[Any, ...]  # a step as the runtime reads it
@@ -43,32 +44,21 @@ def literal_bits(value: Any, dtype: DType) -> int:
     return found
 
 
-class Stages(NamedTuple):
-    """What passes made of a graph."""
-
-    graph: Graph
-    schedule: Schedule
-    plan: Plan
-
-
+@dataclass(eq=False)
 class Executable:
     """A compiled graph: called with the data of its inputs, gives the data of its outputs."""
 
-    def __init__(
-        self,
-        lowered: Stages,
-        texts: dict[Kernel, str],
-        statistics: Statistics,
-        steps: Sequence[Encoded],
-        program: Any,
-        donate: Sequence[bool],
-        label: str,
-        milliseconds: dict[str, float],
-    ) -> None:
-        self.lowered, self.texts, self.statistics = lowered, texts, statistics
-        self.steps, self.program, self.target = steps, program, lowered.schedule.target
-        self.donated = tuple(i for i, flag in enumerate(donate) if flag)
-        self.label, self.milliseconds = label, milliseconds
+    plan: Plan
+    texts: dict[Kernel, str]
+    statistics: Statistics
+    steps: Sequence[Encoded]
+    program: Any
+    donated: tuple[int, ...]  # numbers of inputs
+    label: str
+    milliseconds: dict[str, float]
+
+    def __post_init__(self) -> None:
+        self.target = self.plan.schedule.target
         self.backend = config.lookup("backend", self.target.backend)
 
     def __call__(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -84,11 +74,11 @@ class Executable:
 
     def memory(self) -> Memory:
         """What a run takes, known before the first."""
-        return memory(self.lowered.plan, self.program.context_bytes())
+        return memory(self.plan, self.program.context_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program with its kernels to a file that `axon-bench` runs; its steps must need no Python."""
-        hosted = [s.node.op.name for s in self.lowered.schedule.steps if isinstance(s, HostStep)]
+        hosted = [s.node.op.name for s in self.plan.schedule.steps if isinstance(s, HostStep)]
         if hosted:
             raise CompileError(f"save: expected native steps only, got {', '.join(hosted)} run by the eager backend")
         self.target.save(os.fspath(path), self.program)
@@ -97,13 +87,13 @@ class Executable:
         """The program's steps and costs; measured, the median of five runs, where the data of its inputs is given."""
         runs = [self.program.profile(data)[1] for _ in range(5)] if data is not None else []
         seconds = [sorted(times)[2] for times in zip(*runs)] if runs else None
-        return report(self.label, self.lowered.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)
+        return report(self.label, self.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)
 
 
-def described(lowered: Stages, steps: Sequence[Encoded], label: str) -> Any:
+def described(plan: Plan, steps: Sequence[Encoded], label: str) -> Any:
     """The program of a plan and its encoded steps."""
-    plan, (inputs, outputs) = lowered.plan, (len(lowered.graph.inputs), len(lowered.graph.outputs))
-    return lowered.schedule.target.program(plan.slots, steps, plan.arena_bytes, inputs, outputs, label)
+    graph, target = plan.schedule.graph, plan.schedule.target
+    return target.program(plan.slots, steps, plan.arena_bytes, len(graph.inputs), len(graph.outputs), label)
 
 
 def encode_all(plan: Plan, kernels: dict[Kernel, Any]) -> list[tuple[Any, ...]]:

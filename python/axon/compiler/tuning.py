@@ -22,6 +22,9 @@ class Tuning(NamedTuple):
     part: int  # bytes that a part of all of it may have: a second-level cache
     again: int  # bytes that are touched again, at least: with less, they are in a cache anyway
     run: int  # kernels that go part by part, at most
+    # A block of memory of at most `small` bytes lies unused for `linger` more steps, so that no new value ties parts.
+    small: int
+    linger: int
 
     def block(self, form: str, size: int, spans: bool) -> int:
         """Elements of an inner axis of this size a unit: the whole axis unless it is long."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import config
+from ..graph.compilers import Compiler
 from ..graph.expr import CALL, INPUT, Graph, Node, Value
 from ..graph.regions import Evaluation
 from ..graph.trace import Trace
@@ -137,7 +138,7 @@ def _owned(made: Any, given: tuple[Any, ...]) -> Any:
     return made.copy() if borrowed and hasattr(made, "copy") else made
 
 
-class Evaluate:
+class Evaluate(Compiler):
     """The compiler "evaluate": no compilation at all."""
 
     name = "evaluate"

@@ -13,15 +13,16 @@ from weakref import WeakSet
 
 from .. import config, tree
 from ..errors import TraceError, note
+from ..graph.compilers import Compiler
 from ..graph.trace import Traced, trace
 from ..nx.core.backend import home, tracing, watching
 from ..nx.core.number import Book, Number
 from ..nx.core.tensor import Tensor, TensorType
-from ..runtime import uncollected
 from ..values import Value, named, refuse_unnamed
 from . import debugging
 from .arguments import Arguments, Form, Places, Signature, type_of, wide
 from .call import Calls, Entry, data, moved, number
+from .collector import uncollected
 from .donation import Donated, refuse_shared
 from .lowered import Lowered
 from .receipt import change
@@ -169,7 +170,7 @@ class Definition(Value):
         traced, book = self._trace(signature)
         spent = time.perf_counter() - start
         donated = self._arguments.donated(signature)
-        compiler = config.lookup("compiler", self._options.get("compiler") or config.default_compiler)
+        compiler: Compiler = config.lookup("compiler", self._options.get("compiler") or config.default_compiler)
         donate = (*donated, *[False] * len(traced.captured))
         executable = compiler.compile(
             traced.graph, device=self._options.get("device"), donate=donate, label=self.label, trace_seconds=spent

@@ -27,7 +27,8 @@ from .rows.movement import rename, reshape
 
 @function
 def iota(shape: int | Sequence[int], axis: int | None = None, dtype: DTypeLike = int32) -> Tensor:
-    """Each element's index along an axis; without one, its place in the whole tensor in row-major order.
+    """Each element's index along an axis; without one, its place in the whole tensor in row-major order. DTypeError for
+    bool, ShapeError for a negative size or an axis out of range.
 
     >>> nx.iota((2, 3))
     int32[2,3]

@@ -14,6 +14,7 @@ kernel reads them with Tree. Both orders are the ones of docs/design/reductions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -159,6 +160,11 @@ class Kernel:
         """Scalar instructions for each innermost element."""
         return _weight(self.body)
 
+    @cached_property
+    def gathered(self) -> frozenset[int]:
+        """The operands that are read at computed offsets."""
+        return frozenset(_gathered(self.body))
+
     def units(self, sizes: dict[str, int]) -> int:
         """Units of work for these parameters; a unit number is (outer index, span, block), block fastest."""
         n = 1
@@ -182,6 +188,14 @@ class Kernel:
 
 def _weight(body: tuple[Stmt, ...]) -> int:
     return sum(_weight(s.body) if isinstance(s, For) else isinstance(s, Instr) for s in body) or 1
+
+
+def _gathered(body: tuple[Stmt, ...]) -> Iterator[int]:
+    for s in body:
+        if isinstance(s, For):
+            yield from _gathered(s.body)
+        elif isinstance(s, Instr) and s.op == "gather":
+            yield s.attr
 
 
 _SIGIL = {"load": "p", "gather": "p", "offset": "p", "store": "p", "literal": "c", "guard": "g"}

@@ -15,8 +15,6 @@ from .regions import RegionStep, Row
 from .schedule import KernelStep, Schedule, reads, writes
 
 ALIGN = 64
-SMALL = 16 << 10  # bytes: a block that lies unused for a few more steps, so that no new value ties parts (parts.py)
-LINGER = 8  # steps
 
 
 class Lifetime(NamedTuple):
@@ -128,12 +126,12 @@ class Plan:
 
     def arena(self) -> None:
         """Offsets for all other values, step by step, the smallest free block that fits."""
-        memory = self.schedule.memory
+        memory, tuning = self.schedule.memory, self.schedule.target.tuning
         blocks = Blocks()
         where: dict[Any, tuple[int, int]] = {}
         ending: dict[int, list[Any]] = {}
         for m, k in self.last.items():
-            ending.setdefault(k + LINGER if size_of(m) <= SMALL else k, []).append(m)
+            ending.setdefault(k + tuning.linger if size_of(m) <= tuning.small else k, []).append(m)
         for m in dict.fromkeys((*self.first, *map(memory, self.schedule.graph.outputs))):
             if m not in self.slot and size_of(m) == 0:  # read or returned, but computed by no step
                 self.add(m, ("arena", 0, -1, 0))
@@ -255,10 +253,12 @@ class Use:
 
     def reads_first(self, source: Any, result: Any) -> bool:
         """Whether the call reads `source` as it writes `result`, and its last loop, which writes, reads before that."""
-        having = [*self.held[source], *self.held[result]]
-        loads, stores, tables = turns(self.call.kernel)
+        having, kernel = [*self.held[source], *self.held[result]], self.call.kernel
+        loads, stores = turns(kernel)
         written = [stores[k] for k in having if k in stores]
-        if not written or any(loads.get(k, -1) > min(written) for k in having) or tables & set(self.held[source]):
+        if not written or any(loads.get(k, -1) > min(written) for k in having):
+            return False
+        if kernel.gathered & set(self.held[source]):
             return False
         return None not in (ways := {self.way(k) for k in having}) and len(ways) == 1
 
@@ -276,16 +276,9 @@ class Use:
 
 
 @lru_cache(maxsize=4096)
-def turns(kernel: Kernel) -> tuple[dict[int, int], dict[int, int], set[int]]:
-    """Where a kernel's last loop loads each operand for the last time, and stores it; and the operands that are read at
-    computed offsets."""
+def turns(kernel: Kernel) -> tuple[dict[int, int], dict[int, int]]:
+    """Where a kernel's last loop loads each operand for the last time, and stores it."""
     loops = [s.body for s in kernel.body if isinstance(s, For)]
     last = [(k, i) for k, i in enumerate(loops[-1]) if isinstance(i, Instr)] if loops else []
     loads = {i.attr: k for k, i in last if i.op == "load"}
-    return loads, {i.attr: k for k, i in last if i.op == "store"}, gathered(kernel.body)
-
-
-def gathered(body: Sequence[Any]) -> set[int]:
-    """The operands that are read at computed offsets."""
-    inside = [gathered(s.body) for s in body if isinstance(s, For)]
-    return {s.attr for s in body if isinstance(s, Instr) and s.op == "gather"}.union(*inside)
+    return loads, {i.attr: k for k, i in last if i.op == "store"}

@@ -10,7 +10,7 @@ from math import gcd, prod
 from typing import NamedTuple
 
 from ..tuning import Tuning
-from .memory import Plan, turns
+from .memory import Plan
 from .schedule import KernelStep, Step
 
 Cut = tuple[int, "list[Touch]"]
@@ -100,7 +100,7 @@ def cut_of(plan: Plan, step: object, fewest: int) -> Cut | None:
     if not isinstance(step, KernelStep) or len(step.calls) != 1:
         return None
     kernel, call = step.kernel, step.calls[0]
-    p, tables, found = call.parameters, turns(kernel)[2], []
+    p, tables, found = call.parameters, kernel.gathered, []
     if p["n0"] < fewest or (kernel.form != "map" if kernel.outer < 1 else call.units % p["n0"]):
         return None
     for k, memory in zip(kernel.pointers, call.memory):

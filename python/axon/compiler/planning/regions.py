@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...errors import CompileError
 from ...graph.expr import Node, Value
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class RegionStep:
     """
 
     def __init__(self, node: Node, bodies: list[Schedule]) -> None:
-        self.node, self.bodies, self.kind = node, bodies, LOWERINGS[node.attrs["kind"].name]
+        self.node, self.bodies, self.kind = node, bodies, lowering(node)
         results = [Value(node, i) for i in range(len(node.types))]
         self.bound: list[Any] = self.kind.bound(node, results)
         self.targets: list[list[Any]] = self.kind.targets(node, results)
@@ -83,6 +84,17 @@ def _scan(step: EncodedRegion) -> tuple[Any, ...]:
 def _scanned(node: Node, results: Sequence[Value]) -> list[Any]:
     n, end = node.attrs["carry"], node.attrs["carry"] + node.attrs["xs"]
     return [*results[:n], *map(Row, node.inputs[n:end]), *node.inputs[end:]]
+
+
+def lowering(node: Node) -> Lowering:
+    """The row of a call node's kind; CompileError where its kind has none and it was not inlined."""
+    name = node.attrs["kind"].name
+    if name not in LOWERINGS:
+        raise CompileError(
+            f"{name}: expected a region kind of {', '.join(LOWERINGS)}, or one that is inlined, got a call at "
+            f'{node.source}; give it a row in LOWERINGS, or run it with compiler="evaluate"'
+        )
+    return LOWERINGS[name]
 
 
 LOWERINGS = {

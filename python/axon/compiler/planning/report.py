@@ -15,7 +15,7 @@ from ..library.step import LibraryStep
 from ..library.table import LIBRARY
 from ..targets.cache import Statistics
 from ..targets.limits import Limits, limits
-from .memory import Lifetime, Plan, gathered, size_of
+from .memory import Lifetime, Plan, size_of
 from .regions import RegionStep
 from .schedule import HostStep, KernelStep, Step, reads, writes
 
@@ -186,7 +186,7 @@ def moved(step: Step, memory: Callable[[Any], Any]) -> int:
     if not isinstance(step, KernelStep):
         return sum(size_of(m) for m in {memory(m) for m in (*reads(step), *writes(step))})
     found: Counter[Any] = Counter()
-    tables = gathered(step.kernel.body)
+    tables = step.kernel.gathered
     for call in step.calls:
         for k, m in zip(step.kernel.pointers, call.memory):
             operand = step.kernel.operands[k]

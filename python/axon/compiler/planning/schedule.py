@@ -16,7 +16,7 @@ from ..library.step import LibraryStep, label
 from ..library.table import library_steps
 from ..targets.target import Target
 from .joined import joined
-from .regions import LOWERINGS, RegionStep
+from .regions import RegionStep, lowering
 
 
 class KernelStep:
@@ -126,7 +126,7 @@ class Schedule:
 
     def call(self, node: Node) -> None:
         """A region step. A loop's carry is copied into the results' memory first, and lives there."""
-        kind = LOWERINGS[node.attrs["kind"].name]
+        kind = lowering(node)
         for i in range(kind.carry(node.attrs)):
             if node.types[i].nbytes:
                 self.steps.append(whole_copy(node.inputs[i], Value(node, i), node.types[i].nbytes, label(node)))

@@ -105,7 +105,8 @@ def build(sources: Sequence[str]) -> list[bytes]:
         for (path, _), source in zip(paths, sources):
             with open(path, "w") as file:
                 file.write(source)
-        run([command(found(), host(), *both) for both in paths])
+        cxx, machine = found(), host()
+        run([command(cxx, machine, *both) for both in paths])
         return [Path(library).read_bytes() for _, library in paths]
 
 
