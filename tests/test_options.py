@@ -174,12 +174,17 @@ def test_options_that_functions_do_not_take(make: Any, text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
+SGD = optimizers.sgd()
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
         (lambda: initializers.normal((2, 3)), r"normal: expected a number as mean, got \(2, 3\)"),
         (lambda: initializers.orthogonal("uniform"), "orthogonal: expected a number as scale, got 'uniform'"),
-        (lambda: schedules.cosine_decay(decay_steps=None), "cosine_decay: expected a number as decay_steps, got None"),
+        (lambda: schedules.cosine_decay(decay_steps=None), "cosine_decay: expected an integer as decay_s.*, got None"),
+        (lambda: updates.apply_if_finite(SGD, max_consecutive_errors=1.5), ".*an integer as .*, got 1.5"),
+        (lambda: updates.apply_if_finite(SGD, max_consecutive_errors=True), ".*an integer as .*, got True"),
         (lambda: updates.scale("0.1"), "scale: expected a number as step_size, got '0.1'"),
         (lambda: updates.scale_by_schedule(0.1), "scale_by_schedule: expected a schedule, .*, as schedule, got 0.1"),
         (lambda: updates.stateless(3), "stateless: expected a function as apply, got 3"),

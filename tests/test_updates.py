@@ -400,6 +400,11 @@ def test_any_optimizer_is_held_and_goes_on_where_it_was(name: str) -> None:
         (lambda step: -0.1, ValueError, "schedule: expected a number of at least 0, got -0.1; steps go downhill"),
         (lambda step: float("nan"), ValueError, "schedule: expected a number of at least 0, got nan"),
         (lambda step: nx.ones(2), ValueError, r"schedule: expected one number, got float32\[2\]; let <lambda> return"),
+        (
+            lambda: 0.1,
+            TypeError,
+            r"schedule: expected a function of the step, got <lambda> \(too many .*; write lambda st",
+        ),
         (lambda step: "a", TypeError, "schedule: expected a number, got 'a'; let <lambda> return one"),
         (lambda step: True, TypeError, "schedule: expected a number, got True"),
     ],

@@ -67,6 +67,7 @@ MODELS = {"mlp": mlp, "cnn": cnn}
 def prepare(data: Split, name: str, recipe: Recipe) -> tuple[Loop, Batches]:
     """The loop that trains a model, and its batches."""
     model = MODELS[name](data.x_train.shape[1:], len(data.classes))
+    # The last batch is smaller: the step is traced a second time for it, as a line of each run says.
     train = batches(data.x_train, data.y_train, recipe.size)
     rate = axon.schedules.cosine_decay(recipe.rate, decay_steps=recipe.epochs * len(train))
     loop = Loop.trainer(model, "categorical_cross_entropy", axon.optimizers.adamw(rate, decay=0.01)).metric("accuracy")

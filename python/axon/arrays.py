@@ -15,7 +15,7 @@ from .dtypes import dtype as to_dtype
 from .errors import DTypeError, ShapeError
 from .nx import Tensor, TensorType
 
-Role = Literal["x", "y"]
+Role = Literal["x", "y", "batches"]
 
 _SECONDS = 'np.timedelta64(1, "s")'
 # What an array holds that is no number, by the kind of NumPy's dtype; what to write, at last for targets.

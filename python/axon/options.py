@@ -34,6 +34,13 @@ def plain(value: Any) -> Any:
         return value
 
 
+def _is_integer(value: Any) -> bool:
+    """Whether it is an integer, such as 1e4, or a tensor of them, whose value need not be known yet."""
+    if hasattr(value, "dtype"):
+        return getattr(value.dtype, "kind", "i") in "iu"
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and value == value // 1
+
+
 def is_number(value: Any) -> bool:
     """Whether it is a number, or a tensor, whose value need not be known yet."""
     return isinstance(value, (int, float)) or hasattr(value, "dtype")
@@ -42,7 +49,7 @@ def is_number(value: Any) -> bool:
 # What an option may be, by the first word of its annotation, which may add "| None".
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "float": ("a number", is_number),
-    "int": ("a number", is_number),
+    "int": ("an integer", _is_integer),
     "bool": ("True or False", lambda value: isinstance(value, bool)),
     "Callable": ("a function", callable),
     "Schedule": ("a schedule, a function of the step,", callable),
@@ -88,3 +95,18 @@ def plain_options(function: Callable[P, R], tensors: Iterable[str] | None = None
             raise TypeError(wrong) from None
 
     return run
+
+
+def unfit(function: Callable[..., Any], count: int) -> str:
+    """Why a function cannot be called with so many positional arguments, "" where it can.
+
+    >>> unfit(lambda: 0, 1), unfit(lambda x: 0, 1)
+    ('too many positional arguments', '')
+    """
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # a function written in C
+        pass
+    return ""

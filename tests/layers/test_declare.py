@@ -207,3 +207,11 @@ def test_a_function_alone_can_be_described() -> None:
     row = describe(lambda x, y, *, scale=2: x * y * scale)
     assert row.inputs == ("x", "y") and dict(row.options) == {"scale": 2} and row.name == "lambda"
     assert describe(partial(activations.celu, alpha=2.0)).name == "partial"
+
+
+def test_results_have_names_of_their_own() -> None:
+    with pytest.raises(ValueError, match=r"^layer twice: expected results of several names, got 's' twice"):
+
+        @layer(results=("s", ("t", "s")))
+        def twice(x: Tensor) -> Any:
+            return x, (x, x)

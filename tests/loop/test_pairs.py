@@ -11,7 +11,7 @@ import axon
 import numpy as np
 import pytest
 from axon import losses, metrics, model, nx, optimizers, training, tree, updates
-from axon.errors import ShapeError, StructureError
+from axon.errors import DTypeError, ShapeError, StructureError
 from axon.loop import Loop, State, Stepped, early_stop, evaluate
 from axon.model import input
 
@@ -257,6 +257,8 @@ def test_a_pair_of_functions_is_pickled_with_its_loop() -> None:
     ("make", "error", "text"),
     [
         (lambda: Loop.of(begin, None), TypeError, "of: expected a function as step, got None"),  # type: ignore[arg-type]
+        (lambda: Loop.of(descend, begin), TypeError, "of: expected step.batch, state., got another function .too"),
+        (lambda: Loop.of(begin, descend).run([["a"]]), DTypeError, "run: expected numbers as batches, got strings"),
         (lambda: Loop.of(begin, lambda b, s: (s, s)).run(CUT, **EVALUATE), StructureError, "step: expected a state l"),
         (
             lambda: Loop.of(lambda: nx.zeros(2), lambda b, s: nx.zeros(3)).run(CUT, **EVALUATE),

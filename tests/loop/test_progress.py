@@ -37,6 +37,22 @@ def test_the_line_is_refreshed_at_most_ten_times_a_second(monkeypatch: pytest.Mo
     assert written.getvalue().count("\n") == 1
 
 
+def test_the_rate_is_that_of_steps_that_were_compiled_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is no other batch the rate is that of the whole epoch."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    state = step.StepState((), step.no_totals({}), step.no_watch(), None)
+    for steps, rate in ([8.0], "4"), ([8.0, 1.0, 1.0, 8.0], "32"):
+        line = progress.Progress(1, 1, None, True)
+        for i, seconds in enumerate(steps, 1):
+            clock[0] += seconds
+            line.update(i, 32, state, lambda state: {}, traced=seconds > 1)
+        line.finish({})
+        assert capsys.readouterr().out.endswith(f"   {rate} examples/s\n")
+
+
 def test_a_live_line_fits_the_terminal_and_is_wiped_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
     written = terminal(monkeypatch)
     monkeypatch.setattr(progress, "INTERVAL", 0.0)

@@ -68,6 +68,23 @@ def test_a_new_optimizer_begins_its_schedule() -> None:
     assert again.history[0]["learning_rate"] == first.history[0]["learning_rate"] and again.last.step_count == 5
 
 
+def test_a_run_that_goes_on_keeps_its_rate_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, scheduled = (
+        Loop.trainer(mlp(), "categorical_cross_entropy", optimizers.adam(rate), progress=False)
+        for rate in (0.25, 0.125, SCHEDULE)
+    )
+    last = first.run(data(), **EVALUATE).last
+    capsys.readouterr()
+    for loop, said in (
+        (first, ""),
+        (second, "run: the state goes on with its learning rate 0.25, not with the optimizer's 0.125; state._repla"),
+        (scheduled, "run: the state goes on with its learning rate 0.25, not with the optimizer's schedule; state."),
+    ):
+        assert loop.run(data(), epochs=2, state=last, **EVALUATE).last.learning_rate == 0.25
+        lines = [line for line in capsys.readouterr().err.splitlines() if "learning rate" in line]
+        assert [line[: len(said)] for line in lines] == [said] * bool(said)
+
+
 def test_the_progress_line_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     loop = Loop.trainer(mlp(), "categorical_cross_entropy", optimizers.adam(SCHEDULE))
     loop.run(data(), **EVALUATE)

@@ -32,6 +32,11 @@ from .trainers import EVALUATE, X, Y, data, mlp, trainer
             TypeError,
             "handle: missing a required argument: 'handle'; write handle",
         ),
+        (
+            lambda: trainer().handle("started", print, every=True),
+            TypeError,
+            "handle: expected every, an integer, got Tr",
+        ),
         (lambda: trainer().validate([], every=0), ValueError, "validate: expected every of at least 1, got 0"),
         (
             lambda: trainer().handle("started", print, after="3"),

@@ -189,8 +189,8 @@ def test_containers_are_outputs_and_inputs() -> None:
     [
         (nx.ones(2), "container: expected models in tuples, .*, got Tensor; of a tensor axon.constant makes a model"),
         ((input("x"), 1.0), r"got float at \[1\];"),
-        ({"a": ()}, r"got tuple at \['a'\]"),
-        ((), "got tuple;"),
+        ({"a": ()}, r"got an empty tuple at \['a'\]"),
+        ((), "got an empty tuple;"),
         (input("x"), "got Model;"),
         ({"a": {1: input("x")}}, r"dicts whose names are text, got dict at \['a'\]"),
     ],

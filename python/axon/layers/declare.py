@@ -12,7 +12,7 @@ from importlib import import_module
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
 
-from .. import initializers
+from .. import initializers, tree
 from ..dtypes import DType, float32
 from ..errors import DTypeError, ShapeError
 from ..initializers import Initializer
@@ -326,6 +326,10 @@ def describe(
             f'layer {function.__name__}: expected the containers that the function returns, as results=("a", "b"), got '
             f"{results!r}"
         )
+    if isinstance(results, (tuple, list, dict)):
+        named = [part for part in tree.leaves(results) if isinstance(part, str)]
+        if twice := sorted({part for part in named if named.count(part) > 1}):
+            raise ValueError(f"layer {function.__name__}: expected results of several names, got {twice[0]!r} twice")
     may_lack = [p.name for p in positional if p.default is None or str(p.annotation).endswith("| None")]
     optional = frozenset(may_lack) & parameters.keys()
     single = frozenset(p.name for p in signature if _SINGLE.fullmatch(_shown(p.annotation)))

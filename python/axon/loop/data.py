@@ -147,7 +147,7 @@ class Source:
     def _looked_at(self, found: Iterable[Any]) -> Iterator[Batch]:
         for batch in found:
             if not self._paired:
-                yield (arrays(self.name, batch),)
+                yield (arrays(self.name, batch, "batches"),)
                 continue
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")

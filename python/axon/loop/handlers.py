@@ -18,7 +18,7 @@ Handle = Callable[[State], "State | None"]  # None keeps the state
 
 def at_least(least: int, name: str, value: int | None) -> None:
     """Refuse a count below `least` (ValueError) or what is no integer (TypeError); None is no count."""
-    if value is not None and not isinstance(value, Integral):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{name}, an integer, got {value!r}")
     if value is not None and value < least:
         raise ValueError(f"{name} of at least {least}, got {value}")

@@ -15,6 +15,7 @@ from ..model import Model
 from ..model.graph import check_model
 from ..names import guided
 from ..nx import Tensor
+from ..options import unfit
 from ..training import Loss, Optimizer, find_loss, find_optimizer, is_pair, logits_of
 from ..values import Value
 from .data import Data, Source
@@ -85,7 +86,7 @@ class Loop(Value):
         gives, trees of arrays of any form. The state keeps its structure, shapes and dtypes. A step with more to show
         returns `Stepped(state, named)`. What metrics and the watch over infinite losses ("loss") need is asked by name:
         of `named`, else of the state, an entry or a field. A state with an optimizer's in it shows its learning rate.
-        TypeError for what is no function; the first step raises StructureError or ShapeError for another state.
+        TypeError for what is no such function; the first step raises StructureError or ShapeError for another state.
 
         >>> from axon.loop import Stepped
         >>> def step(batch, state):
@@ -98,6 +99,8 @@ class Loop(Value):
         for name, function in (("init", init), ("step", step)):
             if not callable(function):
                 raise TypeError(f"of: expected a function as {name}, got {function!r}; see Loop.of")
+        if odd := unfit(step, 2):
+            raise TypeError(f"of: expected step(batch, state), got another function ({odd}); write of(init, step)")
         return Loop(OwnPair(init, step), progress=progress)
 
     @staticmethod
@@ -277,9 +280,10 @@ class Loop(Value):
         else the model is initialized with `key`.
 
         A run that goes on is as one that never stopped, also within an epoch: the batches that were trained on are
-        skipped, so data must give the same ones again; an iterator cannot, and is refused there. Ctrl-C ends the run
-        after the step under way, with the state reached; a second one interrupts at once. An error that ends a run
-        after some steps has the state before it as `error.last`.
+        skipped, so data must give the same ones again; an iterator cannot, and is refused there. Its learning rate is
+        the state's; a line says where the loop's optimizer has another. Ctrl-C ends the run after the step under way,
+        with the state reached; a second one interrupts at once. An error that ends a run after some steps has the state
+        before it as `error.last`.
 
         A loss that becomes infinite or NaN ends the run: at the epoch's end, or when the live progress line notices;
         the result's weights are those of the last step, NaN perhaps. A batch without examples changes nothing.
@@ -383,6 +387,8 @@ class Loop(Value):
                 f"a {type(state.step.state).__name__}; pass the state of its result"
             )
         _check_weights(pair.weights(state.step.state))
+        if rates := pair.another_rate(state.step.state):
+            note(f"run: {rates}; state._replace(step=updates.with_rate(state.step, rate)) changes it")
         if state.mid_epoch:
             leave = "leave the rest of the epoch by state._replace(mid_epoch=False)"
             if not source.again:

@@ -61,6 +61,10 @@ class Pair(Value, ABC):
         one = tree.structure(state).count(RateState) == 1
         return nx.ones((), dtype=nx.float64) * learning_rate(state) if one else None
 
+    def another_rate(self, state: Any) -> str:
+        """Which learning rate a state goes on with that is not the pair's own, in words; "" where there is none."""
+        return ""
+
     def given(self, state: Any, compiler: str | None) -> Any:
         """A state that a run is to begin with, for steps to use up."""
         return copied(state)
@@ -139,6 +143,17 @@ class Trainer(Pair):
             return super().rate(state.optimizer)
         found = self.optimizer.learning_rate(state.optimizer)
         return None if found is None else nx.ones((), dtype=nx.float64) * found
+
+    def another_rate(self, state: TrainState) -> str:
+        if not isinstance(self.optimizer, Update) or (kept := self.rate(state)) is None:
+            return ""
+        fresh = self.optimizer.init(self.weights(state))
+        if tree.structure(fresh) != tree.structure(state.optimizer) and self.scheduled:
+            return f"the state goes on with its learning rate {float(kept):g}, not with the optimizer's schedule"
+        own = self.optimizer.learning_rate(fresh)
+        if self.scheduled or own is None or float(own) == float(kept):
+            return ""
+        return f"the state goes on with its learning rate {float(kept):g}, not with the optimizer's {float(own):g}"
 
     def given(self, state: Any, compiler: str | None) -> TrainState:
         model = state.model if isinstance(state, TrainState) else state

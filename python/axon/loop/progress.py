@@ -46,14 +46,25 @@ class Progress:
     def __init__(self, epoch: int, epochs: int, batches: int | None, shown: bool) -> None:
         self._head = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
         self._batches, self._shown, self._live = batches, shown, shown and sys.stdout.isatty()
-        self._batch = self._examples = 0
+        self._batch = self._examples = self._traced = 0  # of the examples those whose step was traced for them
+        self._spent = 0.0  # in such steps
         self._began = self._last = self._now = time.perf_counter()
 
-    def update(self, batch: int, examples: int, step: StepState, measured: Callable[[StepState], Numbers]) -> int:
+    def update(
+        self,
+        batch: int,
+        examples: int,
+        step: StepState,
+        measured: Callable[[StepState], Numbers],
+        traced: bool = False,
+    ) -> int:
         """Count a batch; refresh the line if it is on a terminal and a tenth of a second old. The number of the epoch's
-        first bad loss, if it was looked for and found."""
-        self._batch, self._now = batch, time.perf_counter()
+        first bad loss, if it was looked for and found. traced: its step was traced and compiled."""
+        before, self._now, self._batch = self._now, time.perf_counter(), batch
         self._examples += examples
+        if traced:
+            self._traced += examples
+            self._spent += self._now - before
         if not self._live or self._now - self._last < INTERVAL:
             return 0
         self._last = self._now
@@ -67,9 +78,10 @@ class Progress:
             self._write(self.text(metrics) + "\n")
 
     def text(self, metrics: Numbers) -> str:
-        """The line: epoch, batch, metrics, examples a second."""
+        """The line: epoch, batch, metrics, examples a second, without what was traced unless that is all there is."""
         batch = f"{self._batch:>{len(str(self._batches))}}/{self._batches}" if self._batches else str(self._batch)
-        rate = self._examples / max(self._now - self._began, 1e-9)
+        traced, spent = (self._traced, self._spent) if self._examples > self._traced else (0, 0.0)
+        rate = (self._examples - traced) / max(self._now - self._began - spent, 1e-9)
         return "   ".join([self._head, f"batch {batch}", *in_words(metrics), f"{rate:,.0f} examples/s"])
 
     def _write(self, line: str) -> None:

@@ -115,10 +115,11 @@ class Runner:
             count = rows(batch)
             number, total = now.iteration + 1, now.step_count + (count > 0)
             now = self.fire("iteration_started", now._replace(iteration=number, step_count=total, mid_epoch=True))
+            traces = self.steps.traces
             now = now._replace(step=self.step(now.step, batch))
             self.reached = now
             now = self.fire("iteration_completed", now)
-            bad = line.update(now.iteration, count, now.step, self.measured)
+            bad = line.update(now.iteration, count, now.step, self.measured, self.steps.traces > traces)
             if bad or interrupted() or now.status != "running":
                 break
         return now

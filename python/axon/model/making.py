@@ -18,7 +18,7 @@ from ..layers import Layer
 from ..names import misuse, none_of
 from ..options import plain
 from .graph import OWN, Model, Node, Shape
-from .parts import assembled, paths_of, show
+from .parts import assembled, is_several, paths_of, show
 from .sources import CONSTANT, CONTAINER, INPUT
 from .unknown import no_layer
 
@@ -69,7 +69,8 @@ def container(models: Any, *, name: str | None = None) -> Model:
     parts = list(paths_of(models))
     for path, part in parts:
         if not isinstance(part, Model) or not path:
-            got = f"{type(part).__name__} at {show(path)}" if path else type(part).__name__
+            empty = "an empty " if is_several(part) and not part else ""
+            got = f"{empty}{type(part).__name__}" + (f" at {show(path)}" if path else "")
             raise TypeError(
                 f"container: expected models in tuples, lists and dicts whose names are text, got {got}; of a tensor "
                 f"axon.constant makes a model"

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import nx, tree
 from ..nx import Tensor
-from ..options import is_number
+from ..options import is_number, unfit
 from ..schedules import Schedule
 from .pipeline import Tree
 
@@ -53,10 +53,12 @@ def squares(x: Tensor) -> Tensor:
 
 
 def of_step(schedule: Schedule, count: Tensor) -> Tensor:
-    """What a schedule says, one number. TypeError when it is none, such as a function, which a constructor gives;
-    ValueError when it is several."""
-    value = schedule(count)
+    """What a schedule says, one number. TypeError when it is none, such as a function, which a constructor gives, and
+    for a schedule that takes no step; ValueError when it is several."""
     name = getattr(schedule, "__qualname__", repr(schedule)).split(".")[0]
+    if odd := unfit(schedule, 1):
+        raise TypeError(f"schedule: expected a function of the step, got {name} ({odd}); write lambda step: ...")
+    value = schedule(count)
     if callable(value):
         raise TypeError(f"schedule: expected a number, got a function; write {name}(...)")
     if not is_number(value) or isinstance(value, bool):
