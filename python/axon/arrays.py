@@ -1,5 +1,5 @@
 """Data where it comes in: arrays of any library and lists of numbers are made NumPy arrays once, so that rows are
-counted by position from there on; what holds no numbers is refused with what to write."""
+counted by position from there on; data without numbers is refused with what to write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def arrays(name: str, data: Any, role: Role = "x") -> Any:
     A list is one array, unless arrays or dicts are inside it; a tuple of numbers is one, any other tuple and a dict are
     several. Arrays of other libraries are shared where they can be; tensors, types and numbers stay what they are.
     Numbers of lists become int32 or float32. DTypeError for what holds no numbers, ShapeError for rows of several
-    lengths, TypeError for what is no array, such as a generator, a sparse matrix or a masked array.
+    lengths, TypeError for other data, such as a generator, a sparse matrix or a masked array.
 
     >>> arrays("run", {"a": [1, 2], "b": np.ones(2)})
     {'a': array([1, 2], dtype=int32), 'b': array([1., 1.])}

@@ -150,7 +150,7 @@ def numbers(name: str, y: Any, end: End, options: Mapping[str, Any]) -> None:
     """Any numbers, of one output."""
 
 
-ASKS: dict[Callable[..., Any], Asks] = {}  # by function: what is not here takes whatever it is given
+ASKS: dict[Callable[..., Any], Asks] = {}  # by function; others take whatever they are given
 
 
 def asks(

@@ -8,7 +8,7 @@ CLEAR = "\r\x1b[K"  # on a terminal: go back to the line's beginning and wipe it
 
 
 def note(text: str) -> None:
-    """Print on stderr what is no error; on a terminal in the place of a progress line, which is written again."""
+    """Print a remark on stderr; on a terminal in the place of a progress line, which is written again."""
     print(f"{CLEAR if sys.stderr.isatty() else ''}{text}", file=sys.stderr)
 
 

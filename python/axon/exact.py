@@ -19,7 +19,7 @@ Key = Callable[[Any], Hashable]
 def exact(value: Any) -> Hashable:
     """A key that two values share if they are equal and their parts are of the same types, zeros of the same sign, NaN
     being equal to itself. Parts are those of tuples, frozensets, dataclasses and instances of other classes that say
-    what equal means. A key of what is unhashable is unhashable.
+    what equal means. An unhashable value has an unhashable key.
 
     >>> exact((1, 0.0)) == exact((1, 0.0)), exact((1, 0.0)) == exact((True, -0.0))
     (True, False)

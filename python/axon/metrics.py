@@ -35,7 +35,7 @@ def accuracy(y_true: Tensor, y_pred: Tensor, *, sparse: bool | None = None, from
     0.5, or 0 for logits.
 
     y_true holds one-hot rows or, with sparse, an integer class a row; without `sparse` its shape and dtype say which.
-    A row with a NaN among its predictions or targets is wrong: what is not known to be right does not count.
+    A row with a NaN among its predictions or targets is wrong: only predictions known to be right count.
     Shapes: y_pred [..., n], y_true [..., n] or [...]; result []. ShapeError for other shapes.
 
     >>> accuracy(nx.tensor([1, 0]), nx.tensor([[0.4, 0.6], [0.1, 0.9]]))

@@ -58,7 +58,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 def plain_options(function: Callable[P, R], tensors: Iterable[str] | None = None) -> Callable[P, R]:
     """Have a function take what is given for its options, all parameters but `tensors` (those annotated as Tensor), as
-    `plain` has it; refuse what is no number, bool or function where one is annotated; and say what to write for
+    `plain` has it; refuse other values where a number, bool or function is annotated; and say what to write for
     arguments that do not fit.
 
     >>> import numpy

@@ -113,7 +113,7 @@ def check_columns(loss: Callable[..., Any], shape: Sequence[int | None]) -> None
 
 
 def _by_key(y: Any) -> dict[Any, Any]:
-    """Targets of several outputs by number or name; what is none is left to the step."""
+    """Targets of several outputs by number or name; the step refuses others."""
     return dict(enumerate(y) if isinstance(y, (tuple, list)) else y.items() if isinstance(y, Mapping) else ())
 
 

@@ -58,7 +58,7 @@ def _weight(key: int | str, value: Any) -> float:
 
 def several(loss: Any, find: Callable[[Any], Callable[..., Tensor]]) -> Several:
     """The losses of a tuple, list or dict, by the outputs: each is a loss, or a pair of one and its weight. TypeError
-    of what is no loss or no number, ValueError of a weight below 0, infinite or NaN, and where there are none."""
+    for another loss or weight, ValueError for a weight below 0, infinite or NaN, and where there are none."""
     terms: dict[int | str, tuple[Callable[..., Tensor], float]] = {}
     for key, one in loss.items() if isinstance(loss, Mapping) else enumerate(loss):
         function, weight = one if _is_row(one) and len(one) == 2 and not _is_loss(one[1]) else (one, 1.0)

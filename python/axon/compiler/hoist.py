@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, rewrite, sort
 from ..nx.core.tensor import TensorType
 from .decompose import dot_axes, dot_over
-from .planning.regions import LOWERINGS
+from .planning.regions import lowering
 
 
 def hoist(graph: Graph, core: Callable[[Graph], Graph]) -> Graph:
@@ -23,12 +23,12 @@ def hoist(graph: Graph, core: Callable[[Graph], Graph]) -> Graph:
 
 
 def loops(node: Node) -> bool:
-    return node.op is CALL and not node.attrs["kind"].inline and LOWERINGS[node.attrs["kind"].name].captured is not None
+    return node.op is CALL and not node.attrs["kind"].inline and lowering(node).captured is not None
 
 
 def hoisted(builder: Builder, node: Node, inputs: tuple[Value, ...], core: Callable[[Graph], Graph]) -> list[Value]:
     """The loop, which captures what its bodies need not compute."""
-    captured = LOWERINGS[node.attrs["kind"].name].captured
+    captured = lowering(node).captured
     assert captured is not None
     first, operands, regions = captured(node.attrs), list(inputs), [*node.attrs["regions"]]
     for k in range(len(regions)):

@@ -92,7 +92,7 @@ def batches(x: Any, y: Any, size: int = 32, *, seed: int | None = 0, drop_last: 
     x and y are arrays of any library, which become NumPy arrays of their dtype, or lists of numbers (int32, float32);
     or a dict by name or a tuple of such, for a model of several inputs. Rows are paired by position: a table's own
     labels for its rows count for nothing. ShapeError when the arrays differ in length, DTypeError for what holds no
-    numbers, TypeError for what is no array, ValueError when the size is below 1.
+    numbers, TypeError for anything but arrays, ValueError when the size is below 1.
 
     >>> [len(y) for x, y in batches(np.zeros((10, 2)), np.arange(10), 4)]
     [4, 4, 2]

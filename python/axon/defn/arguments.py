@@ -27,7 +27,7 @@ def listed(given: Places) -> list[Place]:
 
 
 def place_of(given: Any) -> Any:
-    """A position as Python's integer; what is none as it is."""
+    """A position as Python's integer; other values as they are."""
     try:
         return index(given)
     except TypeError:

@@ -77,7 +77,7 @@ def _advice(a: TensorType, b: TensorType) -> str:
 
 
 def callables(name: str, **functions: Any) -> None:
-    """Refuse what is no function, by its label."""
+    """Refuse anything but a function, by its label."""
     for label, function in functions.items():
         if not callable(function):
             raise TraceError(

@@ -17,7 +17,7 @@ Handle = Callable[[State], "State | None"]  # None keeps the state
 
 
 def at_least(least: int, name: str, value: int | None) -> None:
-    """Refuse a count below `least` (ValueError) or what is no integer (TypeError); None is no count."""
+    """Refuse a count below `least` (ValueError) or anything but an integer (TypeError); None is no count."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{name}, an integer, got {value!r}")
     if value is not None and value < least:

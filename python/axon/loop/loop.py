@@ -214,7 +214,7 @@ class Loop(Value):
         before=n (times in this run, from 1), once=True, when=function(state) -> bool. A step uses up the tensors of
         `state.step`: to keep weights, keep `copy.deepcopy(state.step.model)`; `state._replace(step=updates.with_rate(
         state.step, rate))` goes on with another learning rate. ValueError for another event or an
-        `every` below 1, TypeError for no function or what is no integer; the run raises TypeError when the handler
+        `every` below 1, TypeError for another handler or count; the run raises TypeError when the handler
         returns anything else.
 
         >>> from axon.model import input
@@ -417,7 +417,7 @@ class Loop(Value):
 
 
 def check_epochs(epochs: Any) -> None:
-    """Refuse what is no count of epochs; 0 makes the first state."""
+    """Refuse anything but a count of epochs; 0 makes the first state."""
     if not isinstance(epochs, Integral) or epochs < 0:
         raise ValueError(f"run: expected a whole number of epochs, got {epochs!r}; 1 goes through the data once")
 

@@ -27,7 +27,7 @@ def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType |
     """An input of a model.
 
     `shape` may hold None where an axis is unknown: None first is the batch; a template is needed to initialize a model
-    with other unknown axes. Data of another dtype is converted to `dtype`. TypeError for what is no name or shape.
+    with other unknown axes. Data of another dtype is converted to `dtype`. TypeError for another name or shape.
 
     >>> input("pixels", shape=(None, 28, 28, 1)).flatten()
     <Model flatten_0 (flatten), 2 layers, inputs pixels>
@@ -45,7 +45,7 @@ def input(name: str | None = None, *, shape: Shape | None = None, dtype: DType |
 def constant(value: Any, *, dtype: DType | str | None = None, name: str | None = None) -> Model:
     """A tensor that is the same for all inputs and in all steps: a copy of numbers, an array or a tensor.
 
-    DTypeError and ShapeError for what is no tensor's content.
+    DTypeError and ShapeError for data that no tensor holds.
 
     >>> input("x", shape=(None, 2)).multiply(constant([1.0, 100.0]))
     <Model multiply_0 (multiply), 3 layers, inputs x>

@@ -1,5 +1,5 @@
 """Parts of what a layer gives: tuples, lists and dicts, at any depth, taken apart by number and by name. Before a layer
-has run, `...` stands for what is not known."""
+has run, `...` stands for an unknown part."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def counted(results: Any) -> str:
 
 
 def _of(result: Any) -> str:
-    """The shape of what is known by its shape."""
+    """The shape of a result, in words, where it has one."""
     return f" of shape {result.shape}" if hasattr(result, "shape") else ""
 
 

@@ -78,7 +78,7 @@ def _check_inputs(row: Layer, read: Sequence[Any]) -> None:
 
 
 def _check_results(result: Any, declared: Any) -> None:
-    """Refuse what is no tensor nor containers of tensors, and what is not as it was declared."""
+    """Refuse anything but a tensor or containers of tensors, as they were declared."""
     for path, value in paths_of(result):
         if not isinstance(value, Tensor):
             at = f" at {show(path)}" if path else ""

@@ -29,7 +29,7 @@ _HEAD = {"format": "axon model", "version": 1}  # what it could not hold before 
 _DEEPEST = 8  # lists in lists
 _LARGEST = 2**63  # whole numbers are below
 _INFINITE = ("inf", "-inf", "nan")  # in tensors; JSON has no such numbers
-_MAKERS = {"input": input, "constant": constant, "container": contained}  # of what is in no table
+_MAKERS = {"input": input, "constant": constant, "container": contained}  # of rows outside the table
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 
@@ -38,7 +38,7 @@ def to_json(model: Model) -> str:
     and the part's place), its options, its name if given.
 
     `from_json` makes the model again, with the same names and parameters, so that a trained state fits; `axon.io.save`
-    saves that. TypeError for what is no Model; ValueError names the layer that is a function of your own, and the
+    saves that. TypeError for anything but a Model; ValueError names the layer that is a function of your own, and the
     option that is no data, as a function or an infinite number.
 
     >>> from axon.model import input
@@ -71,7 +71,7 @@ def from_json(text: str) -> Model:
 
     Nothing in the text is executed. Options are checked as in a model's function, sizes as in `build`, and lists become
     tuples. A layer of your own is known once the module that declares it (`@axon.layers.layer`) is imported.
-    ValueError says which layer is damaged, unknown, or does not fit; TypeError for what is no text.
+    ValueError says which layer is damaged, unknown, or does not fit; TypeError for anything but text.
 
     >>> from axon.model import input
     >>> from_json(to_json(input("x", shape=(None, 3)).dense(2, name="head")))
@@ -157,7 +157,7 @@ def _rows(found: Any) -> Sequence[Any]:
 
 
 def _check_fields(where: str, found: Any, known: Mapping[str, type], optional: Sequence[str] = ()) -> None:
-    """Refuse what is not an object of these fields, each of its kind (`object` is any)."""
+    """Refuse anything but an object of these fields, each of its kind (`object` is any)."""
     if type(found) is not dict:
         raise ValueError(f"{where}: expected an object with {', '.join(known)}, got {_shown(found)}; mend the text")
     missing = [field for field in known if field not in found and field not in optional]

@@ -120,7 +120,7 @@ def key(seed: int | Tensor, /) -> Tensor:
     """A key, uint32[2], out of a seed: a Python int of up to 64 bits, or an integer tensor of rank 0.
 
     JAX's key of the same seed where it has 64-bit integers; without them JAX drops a seed's high 32 bits, -1 being
-    2**32 - 1. ValueError of a longer seed, TypeError of what is no integer, DTypeError of a tensor of anything else.
+    2**32 - 1. ValueError of a longer seed, TypeError for another seed, DTypeError for a tensor of another dtype.
 
     >>> nx.random.key(42)
     uint32[2] [ 0, 42]
@@ -145,7 +145,7 @@ def fold_in(key: Tensor, data: int | Tensor, /) -> Tensor:
     """A new key out of a key and 32 bits of data, an int or an integer tensor of rank 0: for example a step's number.
 
     Negative data are counted from 2**32, a 64-bit tensor is taken modulo 2**32. ValueError of a longer int, TypeError
-    of what is no integer.
+    for other data.
 
     >>> nx.random.fold_in(nx.random.key(0), 1)
     uint32[2] [ 928981903, 3453687069]

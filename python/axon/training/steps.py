@@ -153,7 +153,7 @@ def step(
     inputs, or their types) where `axon.init` does. `Loop.trainer` is the same with metrics and events.
     step_fn(state, x, y) gives (state, loss) and uses up the state it is given. x and y have the shapes that model and
     loss take, the loss is floating []. ValueError for an unknown name and for cross-entropy of what is no
-    probability, TypeError for what is no model, pair or optimizer; step_fn raises ShapeError when the loss is not one
+    probability, TypeError for another model, pair or optimizer; step_fn raises ShapeError when the loss is not one
     number.
 
     >>> init_fn, step_fn = step((lambda: nx.tensor(3.0), lambda w, x, y: (w * x - y) ** 2), optimizers.sgd(0.1))

@@ -61,7 +61,7 @@ Watch = Callable[["Op", Sequence[Tensor], str | None], None]
 
 # The innermost trace of this thread, if any: while one is open every op is recorded there.
 tracing: ContextVar[Backend | None] = ContextVar("axon_tracing", default=None)
-# Where what has no operands is made, unless it is the default backend.
+# Where ops without operands make their results, unless it is the default backend.
 _ambient: ContextVar[Backend | None] = ContextVar("axon_ambient", default=None)
 # Who looks at the results of every op that is carried out at once, if anyone.
 watching: ContextVar[Watch | None] = ContextVar("axon_watching", default=None)
@@ -80,7 +80,7 @@ def recording(backend: Backend) -> Iterator[None]:
 
 @contextmanager
 def running(backend: Backend) -> Iterator[None]:
-    """Carry out every op of this thread at once while the block runs, and make what has no operands on `backend`."""
+    """Carry out every op of this thread at once while the block runs; `backend` carries out those without operands."""
     trace, before = tracing.set(None), _ambient.set(backend)
     try:
         yield
@@ -105,7 +105,7 @@ def on(device: str | None) -> AbstractContextManager[None]:
 
 
 def beside(tensors: Sequence[Tensor]) -> AbstractContextManager[None]:
-    """While the block runs, what has no operands is made where these tensors are; an open trace records it."""
+    """While the block runs, ops without operands make their results where these tensors are; an open trace records."""
     if not tensors or tensors[0].backend is home() or tracing.get() is not None:
         return AS_IT_IS
     return running(tensors[0].backend)

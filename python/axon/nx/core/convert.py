@@ -27,8 +27,8 @@ def is_foreign(value: Any) -> bool:
 
 
 def convert(name: str, data: Any, dtype: DTypeLike | None = None, copy: bool | None = None) -> Tensor:
-    """A tensor of what is given to the function `name`, which errors speak of, in its own dtype unless one is given.
-    Memory is shared where it can be; copy=False: it must be."""
+    """The data given to a function as a tensor, in its own dtype unless one is given. Errors speak of the function by
+    `name`. Memory is shared where it can be; copy=False: it must be."""
     import numpy as np
 
     if isinstance(data, Tensor):

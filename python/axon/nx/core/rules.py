@@ -89,7 +89,7 @@ def classifying(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DTyp
 
 
 def logical(name: str, operands: Sequence[DType | type]) -> tuple[tuple[DType, ...], DType]:
-    """Takes any dtype, where what is not zero is true; the result is bool."""
+    """Takes any dtype, and any number but zero as true; the result is bool."""
     return (bool_,) * len(operands), bool_
 
 

@@ -1,4 +1,4 @@
-"""The array-API standard's functions about dtypes, for what is not in axon.dtypes."""
+"""The array-API standard's functions about dtypes, beside axon.dtypes."""
 
 from __future__ import annotations
 
