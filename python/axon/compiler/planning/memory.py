@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ...graph.expr import Value
 from ..kernels.assembly import Call
 from ..kernels.kernel import For, Instr, Kernel
+from .order import size_of
 from .regions import RegionStep, Row
 from .schedule import KernelStep, Schedule, reads, writes
 
@@ -18,9 +19,10 @@ ALIGN = 64
 
 
 class Lifetime(NamedTuple):
-    """What `fn.lower().memory()` shows of one value: bytes, offset (None outside the arena), first and last step."""
+    """What `fn.lower().memory()` shows of one value (and a plan has of it): its name, bytes, offset, first and last
+    step."""
 
-    what: str
+    what: Any
     nbytes: int
     offset: int | None
     first: int
@@ -53,9 +55,9 @@ class Plan:
         self.last: dict[Any, int] = {}
         self.uses: dict[tuple[int, Any], list[Use]] = {}  # the calls of a kernel step that have a piece of memory
         for k, step in enumerate(schedule.steps):
-            for m in (*reads(step), *writes(step)):
-                self.first.setdefault(memory(m), k)
-                self.last[memory(m)] = k
+            for m in map(memory, (*reads(step), *writes(step))):
+                self.first.setdefault(m, k)
+                self.last[m] = k
             if isinstance(step, KernelStep) and can_overwrite(step.kernel):
                 for use in [Use(call, memory) for call in step.calls]:
                     for m in use.held:
@@ -113,7 +115,7 @@ class Plan:
     def overwritten(self, result: Any, among: Container[Any]) -> Iterator[Any]:
         """Which memory of some a result may be written over: what the call that writes it is the last to read."""
         having = self.uses.get((self.first[result], result), ())
-        return (m for use in having for m in use.read if m in among and self.in_place(m, result))
+        return (m for use in having for m in use.held if m in among and self.in_place(m, result) and use.reads(m))
 
     def in_place(self, source: Any, result: Any) -> bool:
         """Whether a value ends at the step that writes a result of its size, which may be written over it: the one call
@@ -139,11 +141,12 @@ class Plan:
             for key in map(memory, writes(step)):
                 if key in self.slot:
                     continue
-                size = -(-size_of(key) // ALIGN) * ALIGN
+                nbytes = size_of(key)
+                size = -(-nbytes // ALIGN) * ALIGN
                 source = next(self.overwritten(key, where), None)
                 where[key] = where.pop(source) if source is not None else (blocks.take(size), size)
-                self.lifetimes.append(Lifetime(name_of(key), size_of(key), where[key][0], k, self.last[key]))
-                self.add(key, ("arena", where[key][0], -1, size_of(key)))
+                self.lifetimes.append(Lifetime(key, nbytes, where[key][0], k, self.last[key]))
+                self.add(key, ("arena", where[key][0], -1, nbytes))
             if isinstance(step, RegionStep):
                 self.region(step, blocks)
             for key in ending.get(k, ()):
@@ -223,10 +226,6 @@ class Blocks:
         del self.sizes[bisect_left(self.sizes, (size, offset))]
 
 
-def size_of(key: Any) -> int:
-    return key.type.nbytes if isinstance(key, Value) else key.nbytes
-
-
 def name_of(key: Any) -> str:
     return f"{key.node.op.name}: {key.type}" if isinstance(key, Value) else type(key).__name__.lower()
 
@@ -245,11 +244,10 @@ class Use:
         for k, m in zip(call.kernel.pointers, call.memory):
             self.held.setdefault(memory(m), []).append(k)
 
-    @property
-    def read(self) -> list[Any]:
-        """The memory of operands that are read."""
+    def reads(self, memory: Any) -> bool:
+        """Whether an operand that lies there is read."""
         operands = self.call.kernel.operands
-        return [m for m, held in self.held.items() if any(operands[k].space == "in" for k in held)]
+        return any(operands[k].space == "in" for k in self.held[memory])
 
     def reads_first(self, source: Any, result: Any) -> bool:
         """Whether the call reads `source` as it writes `result`, and its last loop, which writes, reads before that."""

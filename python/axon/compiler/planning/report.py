@@ -15,7 +15,8 @@ from ..library.step import LibraryStep
 from ..library.table import LIBRARY
 from ..targets.cache import Statistics
 from ..targets.limits import Limits, limits
-from .memory import Lifetime, Plan, size_of
+from .memory import Lifetime, Plan, name_of
+from .order import size_of
 from .regions import RegionStep
 from .schedule import HostStep, KernelStep, Step, reads, writes
 
@@ -123,7 +124,8 @@ class Memory(NamedTuple):
 def memory(plan: Plan, context: int) -> Memory:
     """The memory of a plan, of which its program takes `context` bytes besides its outputs."""
     outputs = sum(nbytes for kind, _, donor, nbytes in plan.slots if kind == "output" and donor < 0)
-    return Memory(plan.arena_bytes, context - plan.arena_bytes, outputs, tuple(plan.lifetimes))
+    lifetimes = tuple([v._replace(what=name_of(v.what)) for v in plan.lifetimes])
+    return Memory(plan.arena_bytes, context - plan.arena_bytes, outputs, lifetimes)
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:

@@ -16,6 +16,7 @@ from ..library.step import LibraryStep, label
 from ..library.table import library_steps
 from ..targets.target import Target
 from .joined import joined
+from .order import FREE, LITTLE, Course, Item, ordered, size_of
 from .regions import RegionStep, lowering
 
 
@@ -85,8 +86,10 @@ class Schedule:
     ) -> None:
         self.graph, self.target, self.region = graph, target, region
         self.alias: dict[Value, Value] = {}
+        self.earlier: dict[Value, tuple[Value, ...]] = {}  # the memory that must be there before an alias is
         self.steps: list[Step] = []
         self.places = joined(graph, clusters, target.library)
+        self.acting: set[int] = set()  # the steps of nodes that act
         position = {node: k for k, node in enumerate(graph.nodes)}
         for cluster in clusters:
             if isinstance(cluster, Group):
@@ -96,25 +99,55 @@ class Schedule:
                 self.steps += [KernelStep(c.kernel, [c]) for c in lower(cluster, wanted, target.tuning, self.places)]
             else:
                 assert isinstance(cluster, Single)
+                made = len(self.steps)
                 self.single(cluster)
+                if cluster.node.acts:
+                    self.acting.update(range(made, len(self.steps)))
         self.results: list[Any] = [self.memory(v) for v in graph.outputs]
-        self.steps = merge_equal(self.steps, self.memory)
+        items, found = ordered(*self.items())
+        self.peak = found.peak  # bytes that the arena has, more or less
+        self.steps = merge_equal(items, found)
 
     def memory(self, value: Any) -> Any:
         """The value whose memory this one has."""
-        while value in self.alias:
-            value = self.alias[value]
-        return value
+        return self.alias.get(value, value)
+
+    def same(self, node: Node) -> None:
+        """The result of a node is its first input, in its memory, once its other inputs are there."""
+        self.alias[Value(node, 0)] = self.memory(node.inputs[0])
+        behind = [*map(self.memory, node.inputs[1:]), *[e for v in node.inputs for e in self.earlier.get(v, ())]]
+        if behind:
+            self.earlier[Value(node, 0)] = tuple(behind)
+
+    def items(self) -> tuple[list[Item], dict[Any, int], dict[Any, list[Any]]]:
+        """The steps as `ordered` takes them; the bytes of what is no result; and by result the inputs that it may be
+        written over, if they are read no more: its own in a loop or a donated state, and what the step reads itself."""
+        memory, inputs, results = self.memory, set(self.graph.inputs), set(self.results)
+        over = {r: [v] for r, v in zip(self.results, self.graph.inputs) if size_of(r) == size_of(v)}
+        items, size = list[Item](), dict[Any, int]()
+        for k, step in enumerate(self.steps):
+            read, written = reads(step), [memory(m) for m in writes(step)]
+            touched = tuple(dict.fromkeys([*map(memory, read), *written]))
+            behind = tuple([e for m in read for e in self.earlier.get(m, ())]) if self.earlier else ()
+            inside = max([b.peak for b in step.bodies], default=0) if isinstance(step, RegionStep) else 0
+            items.append(Item(step, tuple(written), touched, behind, k in self.acting, inside))
+            for m in written:
+                nbytes = size_of(m)
+                if m not in results and nbytes >= LITTLE:
+                    size[m] = nbytes
+                elif m in results and isinstance(step, KernelStep):
+                    over.setdefault(m, []).extend([v for v in touched if v in inputs and size_of(v) == nbytes])
+        return items, size, over
 
     def single(self, cluster: Single) -> None:
         node = cluster.node
         if node.op.kind.alias:
-            self.alias[Value(node, 0)] = node.inputs[0]
+            self.same(node)
             return
         if node.op.kind.moves:
             maps = node.op.index_map([v.type for v in node.inputs], node.types[0], **node.attrs)  # type: ignore[misc]
             if maps == RESHAPE:
-                self.alias[Value(node, 0)] = node.inputs[0]
+                self.same(node)
                 return
         if node.op is CALL:
             self.call(node)
@@ -169,24 +202,35 @@ class OutputCopy:
 
 
 class Merged:
-    """A kernel's calls so far, which wait for the last of them; `closed` once a later step uses what they write."""
+    """A kernel's calls so far, which wait for the last of them, and the bytes that are there for longer since they do;
+    `closed` once a later step uses what they write."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.step = KernelStep(kernel, [])
         self.closed = False
+        self.held = 0
 
 
-def merge_equal(steps: list[Step], memory: Any) -> list[Step]:
+def merge_equal(items: Sequence[Item], course: Course) -> list[Step]:
     """One step for kernels with the same text, where an earlier one can wait for a later one: nothing between them
-    reads what it writes."""
+    reads what it writes, and what it would have freed takes no more memory than there is."""
     made: dict[Any, Step] = {}  # by what they are merged into, in order
     latest: dict[Kernel, Merged] = {}
     writer: dict[Any, Merged] = {}
-    for k, step in enumerate(steps):
-        written = [memory(m) for m in writes(step)]
-        for m in (*map(memory, reads(step)), *written):
-            if m in writer:
-                writer[m].closed = True
+    room = course.peak + FREE
+    waiting: set[Merged] = set()  # those that hold something
+    held = 0
+
+    def close(group: Merged) -> int:
+        group.closed = True
+        waiting.discard(group)
+        return group.held
+
+    for k, item in enumerate(items):
+        step = item.step
+        for m in item.touched:
+            if m in writer and not writer[m].closed:
+                held -= close(writer[m])
         if not isinstance(step, KernelStep):
             made[k] = step
             continue
@@ -196,5 +240,11 @@ def merge_equal(steps: list[Step], memory: Any) -> list[Step]:
         into.step.calls += step.calls
         made.pop(into, None)
         made[into] = into.step  # where the last call is
-        writer.update(dict.fromkeys(written, into))
+        writer.update(dict.fromkeys(item.written, into))
+        if course.freed[k] > 0:
+            into.held += course.freed[k]
+            held += course.freed[k]
+            waiting.add(into)
+            while held + course.live[k] > room:
+                held -= close(max(waiting, key=lambda group: group.held))
     return list(made.values())
