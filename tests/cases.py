@@ -94,6 +94,7 @@ EXAMPLES: Mapping[str, Sequence[tuple[Sequence[Shape | Fixed], dict[str, Any]]]]
     "concat": [([(2, 3), (2, 1), (2, 0)], {"axis": 1}), ([(4,)], {"axis": 0}), ([(1, 5), (3, 5)], {"axis": 0})],
     "rename": [([(2, 3)], {"names": ("a", None)}), ([(2,)], {"names": None})],
     "stop_grad": [([(2, 3)], {}), ([()], {})],
+    "named": [([(2, 3)], {"label": "a"}), ([()], {"label": "b c"})],
     "after": [([(2, 3), Fixed("int32", (4,))], {}), ([(), (2,)], {})],
     "take": [
         ([(5,), Fixed("int32", (3,), -5, 5)], {"axis": 0}),

@@ -17,12 +17,14 @@ from . import training as training
 from . import tree as tree
 from . import updates as updates
 from .defn import checkpoint as checkpoint
+from .defn import checkpoint_policies as checkpoint_policies
 from .defn import cond as cond
 from .defn import custom_grad as custom_grad
 from .defn import debug as debug
 from .defn import fori_loop as fori_loop
 from .defn import grad as grad
 from .defn import jit as jit
+from .defn import name as name
 from .defn import scan as scan
 from .defn import stop_grad as stop_grad
 from .defn import switch as switch

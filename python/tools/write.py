@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from axon.layers import Layer
 
 PACKAGE = Path(__file__).parents[1] / "axon"
-ASIDE = {"__init__", "random", "subscript"}  # of nx: a namespace of its own, and what Tensor alone has
+NAMESPACES = {"random", "checkpoint_policies"}  # modules of nx and defn that users have as they are
+ASIDE = {"__init__", "subscript", *NAMESPACES}  # of nx: what Tensor alone has
 METHODS = {"to_device"}  # of Tensor only, in the array-API standard
 
 
@@ -78,6 +79,7 @@ def exports() -> dict[Path, str]:
     parts = by_module(PACKAGE / "layers", layers, "*.py")
     definitions = by_module(PACKAGE / "defn", examples, "*.py")
     transformations = {name for names in definitions.values() for name in names} - {"defn"}
+    transformations |= {path.stem for path in (PACKAGE / "defn").glob("*.py")} & NAMESPACES
     of_model = {*activations(), *(name for names in parts.values() for name in names)}
     of_model |= {*imported(PACKAGE / "__init__.py")} & {*imported(PACKAGE / "model" / "__init__.py")}
     wanted = {

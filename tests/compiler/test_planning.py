@@ -135,19 +135,19 @@ def positions(schedule: Schedule) -> dict[Any, list[int]]:
 
 
 def test_what_frees_more_than_it_takes_runs_as_soon_as_it_can() -> None:
-    plan = pipeline.lower(trace(products(6), ([f32(64, 64)] * 6, f32(1024, 64))).graph, CPU).plan
+    plan = pipeline.lower(trace(products(6), ([f32(64, 64)] * 6, f32(1024, 64))).graph, CPU, pipeline.Phases())
     assert plan.arena_bytes < 9 * 1024 * 64 * 4  # the activations and two gradients; all gradients would be there
 
 
 def test_equal_kernels_wait_for_each_other_where_that_takes_no_memory() -> None:
-    made = pipeline.lower(trace(products(6), ([f32(16, 16)] * 6, f32(8, 16))).graph, CPU).schedule
+    made = pipeline.lower(trace(products(6), ([f32(16, 16)] * 6, f32(8, 16))).graph, CPU, pipeline.Phases()).schedule
     (update,) = [s for s in made.steps if isinstance(s, KernelStep) and made.results[0] in writes(s)]
     assert len(update.calls) == 6
 
 
 def test_an_input_is_written_over_only_when_all_has_read_it() -> None:
     made = trace(products(6), ([f32(64, 64)] * 6, f32(1024, 64))).graph
-    plan = pipeline.lower(made, CPU, [True] * 6 + [False]).plan
+    plan = pipeline.lower(made, CPU, pipeline.Phases(), [True] * 6 + [False])
     donors = [slot[2] for slot in plan.slots if slot[0] == "output"]
     assert sorted(donors) == list(range(6))
     at = positions(plan.schedule)

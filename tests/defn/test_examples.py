@@ -8,12 +8,12 @@ from importlib import import_module
 import pytest
 from axon import config, defn, nx
 
+MODULES = ("branches", "checkpoint_policies", "checkpoints", "custom", "loops", "debugging", "grad", "jit")
+GIVEN = {"nx": nx}
 EXAMPLES = [
     example
-    for module in ("branches", "checkpoints", "custom", "loops", "debugging", "grad", "jit")
-    for example in doctest.DocTestFinder(exclude_empty=True).find(
-        import_module(f"axon.defn.{module}"), globs={"nx": nx, **vars(defn)}
-    )
+    for module in (import_module(f"axon.defn.{name}") for name in MODULES)
+    for example in doctest.DocTestFinder(exclude_empty=True).find(module, globs=GIVEN | vars(module) | vars(defn))
     if example.examples
 ]
 

@@ -163,6 +163,7 @@ MOVED = {
     "concat": lambda *xs, axis: np.concatenate(xs, axis),
     "rename": lambda x, names: x,
     "stop_grad": lambda x: x,
+    "named": lambda x, label: x,
 }
 
 

@@ -106,6 +106,11 @@ def same_shape(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value
     return inputs[0] if inputs[0].type.shape == node.types[0].shape else None
 
 
+def unnamed(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A label is of no use any more: gradients were taken before."""
+    return inputs[0]
+
+
 def twice_shaped(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """reshape(reshape(x)) and broadcast_to(broadcast_to(x)) are one."""
     inner = inputs[0].node
@@ -176,6 +181,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "negative": (twice_negative, folded),
     "logical_not": (twice_negative,),
     "astype": (cast,),
+    "named": (unnamed,),
     "reshape": (same_shape, twice_shaped),
     "broadcast_to": (same_shape, twice_shaped),
     "permute_dims": (twice_permuted,),

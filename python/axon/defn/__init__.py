@@ -5,10 +5,12 @@ import typing as _typing
 from types import ModuleType as _ModuleType
 
 from ..graph.printing import text as text
+from . import checkpoint_policies as checkpoint_policies
 from . import evaluate as evaluate
 from .branches import cond as cond
 from .branches import switch as switch
 from .checkpoints import checkpoint as checkpoint
+from .checkpoints import name as name
 from .custom import custom_grad as custom_grad
 from .debugging import debug as debug
 from .grad import grad as grad

@@ -4,10 +4,11 @@ the kind of a call node, says what it adds to its operands' gradients."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import GradientError
-from ..graph.expr import CALL, INPUT, Graph, Node, Value
+from ..graph.expr import CALL, INPUT, Graph, Node, Value, results_of
 from ..graph.regions import Backward
 from ..graph.trace import Derived, located
 from ..nx.core.backend import select
@@ -30,11 +31,15 @@ class Record(NamedTuple):
     residuals: Mapping[Node, Any]
 
 
-def record(graph: Graph, tensors: Sequence[Tensor], wrt: Sequence[Value]) -> Record:
-    """Run a graph over tensors, and keep what its gradients need."""
+def record(
+    graph: Graph, tensors: Sequence[Tensor], wrt: Sequence[Value], kept: Mapping[Value, Tensor] = MappingProxyType({})
+) -> Record:
+    """Run a graph over tensors, and keep what its gradients need. `kept`: values that are there already."""
     reached, residuals = active_values(graph, wrt), dict[Node, Any]()
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
+        if kept and all(v in kept for v in results_of(node)):
+            return [kept[v] for v in results_of(node)]
         wanted = [v in reached for v in node.inputs]
         if node.op is not CALL or node.attrs["kind"].forward is None or not any(wanted):
             return None
@@ -68,7 +73,8 @@ def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tenso
             operands = [env[v] for v in node.inputs]
             if node.op is CALL:
                 wanted = [v in active for v in node.inputs]
-                sent = node.attrs["kind"].pull(Backward(node, gs, operands, residuals.get(node), wanted))
+                reached = [c is not None for c in given]
+                sent = node.attrs["kind"].pull(Backward(node, gs, operands, residuals.get(node), wanted, reached))
             else:
                 sent = _by_row(node, gs, [env[v] for v in results], operands)
             for value, g in zip(node.inputs, sent, strict=True):
@@ -110,13 +116,17 @@ def _by_row(
 
 
 def pulled(
-    region: Graph, operands: Sequence[Tensor], gs: Sequence[Tensor], wanted: Sequence[bool]
+    region: Graph,
+    operands: Sequence[Tensor],
+    gs: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    kept: Mapping[Value, Tensor] = MappingProxyType({}),
 ) -> list[Tensor | None]:
-    """The gradients of the wanted operands of a region, which is run again for them, but for its effects; None for the
-    others."""
+    """The gradients of the wanted operands of a region, which is run again for them, but for its effects and what is
+    `kept`; None for the others."""
     region = Graph(region.inputs, region.outputs)
-    made = record(region, operands, [v for v, needed in zip(region.inputs, wanted, strict=True) if needed])
-    return spread(pull(made, list(zip(region.outputs, gs, strict=True))), wanted)
+    made = record(region, operands, [v for v, needed in zip(region.inputs, wanted, strict=True) if needed], kept)
+    return spread(pull(made, [(v, g) for v, g in zip(region.outputs, gs, strict=True) if g is not None]), wanted)
 
 
 def spread(found: Iterable[T], wanted: Sequence[bool]) -> list[T | None]:

@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, overload
 
 from .. import tree
-from ..graph.expr import Node
+from ..graph.expr import INPUT, Graph, Node, results_of
 from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.convert import is_array
+from ..nx.core.op import find
 from ..nx.core.tensor import Tensor
 from ..nx.creation import asarray
+from ..nx.rows.movement import named
 from ..nx.rows.sequencing import after
+from . import checkpoint_policies as checkpoint_policies
 from .backward import pulled
+from .checkpoint_policies import Policy, candidate, nothing
 from .region import call, callables, close
 
+NAMED = find("named")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+
+@overload
+def checkpoint(function: Function, *, policy: Policy = nothing) -> Function: ...
+@overload
+def checkpoint(*, policy: Policy = nothing) -> Callable[[Function], Function]: ...
+def checkpoint(function: Callable[..., Any] | None = None, *, policy: Policy = nothing) -> Any:
     """A function of the same results whose gradient keeps its arguments only, and computes what lies between again.
 
-    Arguments are trees of tensors and arrays (of any shapes and dtypes), and of anything else, such as numbers and
-    texts, which the function gets as it is. The gradient has the same bits; a program takes less memory and more time.
-    TraceError where `function` is none, or returns what is no tensor.
+    policy: what else is kept, of `axon.checkpoint_policies` (`dots`, `names("q", "k")`) or any function of a value's
+    description; what loops, branches and custom gradients inside compute is theirs. Without a function it is a
+    decorator. Arguments are trees of tensors and arrays (of any shapes and dtypes), and of anything else, such as
+    numbers and texts, which the function gets as it is. The gradient has the same bits; a program takes less memory and
+    more time. TraceError where `function` or `policy` is no function, or what is returned is no tensor.
 
-    >>> block = checkpoint(lambda x, w: nx.tanh(nx.tanh(x @ w) @ w))
+    >>> @checkpoint(policy=checkpoint_policies.dots)
+    ... def block(x, w):
+    ...     return nx.tanh(nx.tanh(x @ w) @ w)
     >>> grad(lambda x: block(x, nx.ones((2, 2))).sum())(nx.zeros((1, 2))).tolist()
     [[4.0, 4.0]]
     """
-    callables("checkpoint", function=function)
+    if function is None:
+        return functools.partial(checkpoint, policy=policy)
+    callables("checkpoint", function=function, policy=policy)
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -42,10 +59,23 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*positional, **options)
 
         traced = trace(body, tuple([t.type for t in operands.values()]))
-        graphs, captured = close([traced])
-        return tree.unflatten(traced.structure, call(CHECKPOINT, graphs, [*operands.values(), *captured]))
+        (graph,), captured = close([traced])
+        kept = [v for node in graph.nodes if node.op is not INPUT for v in results_of(node) if policy(candidate(v))]
+        graph = Graph(graph.inputs, (*graph.outputs, *kept), graph.effects)
+        made = call(CHECKPOINT, [graph], [*operands.values(), *captured], kept=len(kept))
+        return tree.unflatten(traced.structure, made[: len(made) - len(kept)])
 
     return wrapped
+
+
+def name(value: Any, label: str) -> Any:
+    """The same tree of tensors, under a label by which `checkpoint_policies.names` keeps them.
+
+    >>> f = checkpoint(lambda x: name(x * x, "square") * x, policy=checkpoint_policies.names("square"))
+    >>> grad(lambda x: f(x))(nx.tensor(2.0)).item()
+    12.0
+    """
+    return tree.map(lambda leaf: named(leaf, label), value)
 
 
 def _agreements(node: Node) -> Iterator[Agreement]:
@@ -53,11 +83,25 @@ def _agreements(node: Node) -> Iterator[Agreement]:
     yield "inputs of the body", [v.type for v in node.inputs], body.input_types
 
 
+def _forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], list[Tensor]]:
+    """The results, of which the last are kept."""
+    attrs = {k: v for k, v in node.attrs.items() if k not in ("kind", "regions")}
+    made = call(CHECKPOINT, node.attrs["regions"], operands, **attrs)
+    return made, made[len(made) - node.attrs["kept"] :]
+
+
 def _pull(given: Backward) -> list[Tensor | None]:
-    """The gradients of the region, run again once those of its results are there: nothing of the first run is used."""
-    again = [functools.reduce(after, given.gs, x) for x in given.operands]
-    return pulled(given.node.attrs["regions"][0], again, given.gs, given.wanted)
+    """The gradients of the region, run again once those of its results are there: nothing of the first run is used but
+    what is kept, and nothing that was computed of that."""
+    (body,), reached = given.node.attrs["regions"], [g for g, there in zip(given.gs, given.reached) if there]
+    later = lambda x: functools.reduce(after, reached, x)  # noqa: E731
+    kept = dict(zip(body.outputs[len(body.outputs) - len(given.residuals) :], map(later, given.residuals)))
+    for value, x in list(kept.items()):
+        while value.node.op is NAMED:  # what has a label is there, too
+            kept[value := value.node.inputs[0]] = x
+    gs = [g if there else None for g, there in zip(given.gs, given.reached)]
+    return pulled(body, [later(x) for x in given.operands], gs, given.wanted, kept)
 
 
-# inputs: operands; body: operands -> results
-CHECKPOINT = Region("checkpoint", types_of_first, _agreements, run_first, _pull, inline=True)
+# inputs: operands; body: operands -> results, of which the last `kept` are what the gradient need not compute again
+CHECKPOINT = Region("checkpoint", types_of_first, _agreements, run_first, _pull, _forward, inline=True)

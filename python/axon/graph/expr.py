@@ -50,6 +50,11 @@ class Value(NamedTuple):
         return self.node.types[self.index]
 
 
+def results_of(node: Node) -> list[Value]:
+    """The values of a node."""
+    return [Value(node, i) for i in range(len(node.types))]
+
+
 class Graph:
     """Inputs (nodes of op `input`, in order), outputs, and effects: nodes that run whether anyone needs what they give
     or not, in this order. All that is read from outside is an input.

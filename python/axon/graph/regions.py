@@ -27,13 +27,14 @@ class Evaluation(NamedTuple):
 
 class Backward(NamedTuple):
     """A call node whose results have the gradients `gs`: its operands, what `forward` kept, and which operands want a
-    gradient."""
+    gradient; `reached` says which of `gs` are more than zeros made for results that nothing depends on."""
 
     node: Node
     gs: list[Tensor]
     operands: list[Tensor]
     residuals: Any
     wanted: list[bool]
+    reached: list[bool]
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,6 +132,7 @@ from .rows.logic import signbit as signbit
 from .rows.movement import broadcast_to as broadcast_to
 from .rows.movement import expand_dims as expand_dims
 from .rows.movement import flip as flip
+from .rows.movement import named as named
 from .rows.movement import pad as pad
 from .rows.movement import permute_dims as permute_dims
 from .rows.movement import rename as rename

@@ -218,12 +218,12 @@ def merge_equal(items: Sequence[Item], course: Course) -> list[Step]:
     latest: dict[Kernel, Merged] = {}
     writer: dict[Any, Merged] = {}
     room = course.peak + FREE
-    waiting: set[Merged] = set()  # those that hold something
+    waiting: dict[Merged, None] = {}  # those that hold something
     held = 0
 
     def close(group: Merged) -> int:
         group.closed = True
-        waiting.discard(group)
+        waiting.pop(group, None)
         return group.held
 
     for k, item in enumerate(items):
@@ -244,7 +244,7 @@ def merge_equal(items: Sequence[Item], course: Course) -> list[Step]:
         if course.freed[k] > 0:
             into.held += course.freed[k]
             held += course.freed[k]
-            waiting.add(into)
+            waiting[into] = None
             while held + course.live[k] > room:
                 held -= close(max(waiting, key=lambda group: group.held))
     return list(made.values())

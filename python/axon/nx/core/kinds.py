@@ -16,6 +16,7 @@ class Kind:
     reduces: bool = False  # the operand's elements along axes are combined, as `combine` says
     creates: bool = False  # the result is made of attributes alone
     indexes: bool = False  # the second operand holds indices of the first; with an index map it reads there
+    contracts: bool = False  # elements of the result are sums of products: dear to compute again
     fused: bool = False  # kernels compute it in their loops; what indexes is fused where it has an index map
     free: bool = False  # to compute an element again costs nothing
     widened: bool = False  # eager halves are computed in float32 and rounded once
@@ -31,7 +32,7 @@ ELEMENTWISE = Kind("elementwise", pointwise=True, fused=True, widened=True)
 REDUCTION = Kind("reduction", reduces=True, fused=True, widened=True)
 MOVEMENT = Kind("movement", moves=True, fused=True, free=True)
 INDEXING = Kind("indexing", indexes=True)
-CONTRACTION = Kind("contraction", widened=True)
+CONTRACTION = Kind("contraction", contracts=True, widened=True)
 WINDOW = Kind("window")
 LIBRARY = Kind("library", widened=True)
 CREATION = Kind("creation", creates=True, fused=True, free=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...dtypes import DType, bool_
 from ...errors import ShapeError
-from ..core.attributes import SIZE, axes, each, order, sizes
+from ..core.attributes import SIZE, axes, each, opaque, order, sizes
 from ..core.functions import function
 from ..core.number import as_tensor
 from ..core.op import RESHAPE, Index, describe
@@ -224,6 +224,12 @@ def _rename_shape(name: str, types: Types, *, names: Any) -> Settled:
     return x.shape, found, {"names": found}
 
 
+def _named_shape(name: str, types: Types, *, label: Any) -> Settled:
+    if not isinstance(label, str) or not label:
+        raise TypeError(f"{name}: expected a label that is a text, got {label!r}; write one such as 'scores'")
+    return types[0].shape, types[0].names, {"label": label}
+
+
 def identity_map(types: Types, out: TensorType, **attrs: Any) -> Map:
     return (tuple(Index(i) for i in range(out.ndim)),)
 
@@ -401,6 +407,22 @@ def stop_grad(x: Tensor, /) -> Tensor:
     """x as a constant: its gradient is 0.
 
     >>> nx.stop_grad(nx.tensor(2.0))
+    float32[] 2.
+    """
+    ...
+
+
+@movement(
+    attributes={"label": opaque},
+    shape=_named_shape,
+    index_map=identity_map,
+    eager=lambda xp, x, label: x,
+    vjp=lambda g, y, x, *, label: (g,),
+)
+def named(x: Tensor, /, label: str) -> Tensor:
+    """x, under a label by which it is found: policies of `axon.checkpoint` may keep it. TypeError unless it is a text.
+
+    >>> nx.named(nx.tensor(2.0), "scores")
     float32[] 2.
     """
     ...
