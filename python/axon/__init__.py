@@ -30,6 +30,7 @@ from .defn import stop_grad as stop_grad
 from .defn import switch as switch
 from .defn import value_and_grad as value_and_grad
 from .defn import vjp as vjp
+from .defn import vmap as vmap
 from .defn import while_loop as while_loop
 from .model import Model as Model
 from .model import ModelState as ModelState

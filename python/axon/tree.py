@@ -321,6 +321,33 @@ def _flatten_like(token: Iterator[Any], tree: Any, path: Path, found: list[Any])
         _flatten_like(token, children[i] if by_key is None else by_key[key], (*path, key), found)
 
 
+def flatten_prefix(structure: Structure, prefix: Any, whole: Callable[[Any], bool]) -> list[Any]:
+    """What a prefix of a tree says of each leaf: a value for which `whole` holds stands for all leaves below its place.
+    StructureError where they part.
+
+    >>> flatten_prefix(structure({"x": (1, 2), "y": 3}), {"x": 0, "y": None}, lambda v: v is None or v == 0)
+    [0, 0, None]
+    """
+    return _flatten_prefix(structure, prefix, (), whole)
+
+
+def _flatten_prefix(structure: Structure, prefix: Any, path: Path, whole: Callable[[Any], bool]) -> list[Any]:
+    if whole(prefix):
+        return [prefix] * structure.size
+    if structure == (_LEAF,):
+        where = f" at {show(path)}" if path else ""
+        raise StructureError(f"tree{where}: expected no container, got a {type(prefix).__name__}")
+    cls, meta, count = structure[:3]
+    found: list[Any] = []
+    _flatten_like(iter((cls, meta, count, *(_LEAF,) * count)), prefix, path, found)
+    keys = _node_kind(cls).keys(meta.value if type(meta) is Exact else meta, count)
+    return [
+        leaf
+        for key, below, part in zip(keys, structure.children(), found)
+        for leaf in _flatten_prefix(below, part, (*path, key), whole)
+    ]
+
+
 # The same walks as straight-line code, for callers that meet one structure again and again.
 
 

@@ -141,6 +141,11 @@ def test_rule_6_a_splitting_reshape_fuses_and_a_merging_one_is_an_alias() -> Non
     assert steps(lambda x, b: nx.reshape(nx.exp(x), (300,)) + b, f32(30, 10), f32(300)) == ["map", "map"]
 
 
+def test_rule_6_a_product_of_broadcasts_is_stored_where_its_sum_cannot_compute_them() -> None:
+    outer = lambda x, y: nx.dot_general(x, y, contract=((), ()), batch=((0,), (0,)))  # noqa: E731
+    assert steps(lambda x, y: nx.sum(outer(x, y) ** 2, axis=(1, 2)), f32(5, 20), f32(5, 30)) == ["map", "row"]
+
+
 def test_rule_6_a_concat_of_many_pieces_is_a_copy_a_piece() -> None:
     few, many = ([f32(4, 8)] * n for n in (8, 9))
     assert steps(lambda *xs: nx.exp(nx.concat(xs)), *few) == ["map"]
@@ -163,6 +168,13 @@ def test_rule_8_an_optimizer_over_many_tensors_is_one_step() -> None:
 
 def test_rule_9_transposed_operands_of_a_dot_are_strides() -> None:
     assert steps(lambda a, b: nx.permute_dims(a, (1, 0)) @ nx.permute_dims(b, (1, 0)), f32(8, 9), f32(7, 8)) == ["gemm"]
+
+
+def test_rule_9_a_dot_that_adds_nothing_up_is_a_multiplication() -> None:
+    outer = lambda x, y: nx.dot_general(x, y, contract=((), ()), batch=((0,), (0,)))  # noqa: E731
+    assert steps(lambda x, y: nx.tanh(outer(x, y)), f32(5, 20), f32(5, 30)) == ["map"]
+    assert steps(lambda x, y: nx.sum(outer(x, y), axis=0), f32(5, 20), f32(5, 30)) == ["column"]
+    assert steps(lambda x, w, b: nx.tanh(x @ w + b), f32(20, 1), f32(1, 30), f32(30)) == ["map"]
 
 
 def test_rule_9_a_bias_is_added_by_the_product_where_the_sum_is_stored() -> None:

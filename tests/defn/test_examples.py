@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 from axon import config, defn, nx
 
-MODULES = ("branches", "checkpoint_policies", "checkpoints", "custom", "loops", "debugging", "grad", "jit")
+MODULES = ("branches", "checkpoint_policies", "checkpoints", "custom", "loops", "debugging", "grad", "jit", "vmap")
 GIVEN = {"nx": nx}
 EXAMPLES = [
     example

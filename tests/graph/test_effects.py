@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from axon import nx
-from axon.defn import checkpoint, cond, custom_grad, grad, jit, scan
+from axon.defn import checkpoint, cond, custom_grad, grad, jit, scan, vmap
+from axon.errors import TraceError
 from axon.graph.expr import Builder, Graph, Value, rewrite
 from axon.graph.printing import text
 from axon.graph.trace import trace
@@ -127,3 +129,23 @@ def test_the_verifier_wants_all_of_them() -> None:
     verify(Graph([x], [x], builder.effects))
     with pytest.raises(Exception, match="the effects to be the nodes that act, in order"):
         verify(Graph([x], [Value(made, 0)]))
+
+
+def test_lanes_alike_act_once_and_others_need_a_rule() -> None:
+    x = nx.tensor([1.0, -2.0])
+    alike = lambda v: v + noted(nx.tensor(3.0), "alike")  # noqa: E731
+    assert vmap(alike)(x).tolist() == [4.0, 1.0] and SEEN == [("alike", 3.0)]
+    SEEN.clear()
+    assert jit(vmap(alike))(x).tolist() == [4.0, 1.0] and SEEN == [("alike", 3.0)]
+    with pytest.raises(TraceError, match=r"vmap: note \(at .*test_effects.py:\d+\) acts, and has no rule for lanes"):
+        vmap(lambda v: noted(v, "each"))(x)
+    chosen = lambda v: cond(v > 0, lambda: alike(v), lambda: v)  # noqa: E731
+    with pytest.raises(TraceError, match=r"vmap: cond \(at .*\) runs for some lanes only, and holds note \(at .*\)"):
+        vmap(chosen)(x)
+    assert vmap(lambda p, v: cond(p, lambda: alike(v), lambda: v), (None, 0))(True, x).tolist() == [4.0, 1.0]
+
+
+def test_lanes_act_by_the_rule_of_the_row() -> None:
+    batched = replace(NOTE, batch=lambda lanes, x, *, tag: call(NOTE, (x,), {"tag": f"{tag} of {lanes.size}"}))
+    assert vmap(lambda v: call(batched, (v,), {"tag": "x"}))(nx.tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
+    assert SEEN == [("x of 2", [1.0, 2.0])]

@@ -14,7 +14,7 @@ from math import prod
 from ..graph.expr import CALL, Builder, Graph, Node, Value, rewrite
 from ..graph.trace import Trace
 from ..nx.core.backend import recording
-from ..nx.core.op import results_of
+from ..nx.core.op import TABLE, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from .fusion.index import strides
 
@@ -106,6 +106,30 @@ def contractions(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> lis
     return [dot_over(builder, node, operands)]
 
 
+def outer(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value]:
+    """A dot that adds nothing up is a multiplication, which fuses with what is beside it."""
+    factors = []
+    for k, (value, contract, batch) in enumerate(zip(inputs, node.attrs["contract"], node.attrs["batch"])):
+        shape = value.type.shape
+        batched, free, one = dot_axes(shape, contract, batch)
+        order = (*batched, *free, *one)
+        if order != tuple(range(len(order))):
+            value = builder.apply("permute_dims", value, axes=order)
+        lead, own = [shape[a] for a in batched], [shape[a] for a in free]
+        gap = [1] * (len(node.types[0].shape) - len(lead) - len(own))
+        value = builder.apply("reshape", value, shape=(*lead, *gap, *own) if k else (*lead, *own, *gap))
+        factors.append(builder.apply("broadcast_to", value, shape=node.types[0].shape))
+    return [Value(builder.node(TABLE["multiply"], tuple(factors), {}, node.types, node.source), 0)]
+
+
+def is_outer(node: Node) -> bool:
+    """Whether a dot has one product an element."""
+    if "contract" not in node.attrs:
+        return False
+    shape = node.inputs[0].type.shape
+    return prod(shape[a] for a in node.attrs["contract"][0]) == 1
+
+
 def dot_over(builder: Builder, node: Node, operands: Sequence[tuple[Value, Sequence[int], Sequence[int]]]) -> Value:
     """The result of a dot, computed from other operands, each with its contracted and its batch axes."""
     values, contract, batch = zip(*operands)
@@ -164,6 +188,7 @@ RULES = (
     (is_empty, empty),
     (is_inline, inlined),
     (lambda node: node.op.expand is not None, windows),
+    (is_outer, outer),
     (scattered, contractions),
     (lambda node: node.op.kind.reduces, reductions),
     (computes_halves, halves),

@@ -24,6 +24,7 @@ from .loops import fori_loop as fori_loop
 from .loops import scan as scan
 from .loops import while_loop as while_loop
 from .lowered import Lowered as Lowered
+from .vmap import vmap as vmap
 
 
 class _Definitions(_ModuleType):

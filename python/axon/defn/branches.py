@@ -9,14 +9,21 @@ from typing import Any
 from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError
-from ..graph.expr import Node
-from ..graph.regions import Agreement, Backward, Evaluation, Region, types_of_first
+from ..graph.expr import INPUT, Graph, Node
+from ..graph.regions import Agreement, Backward, Batched, Evaluation, Region, types_of_first
 from ..graph.trace import trace
+from ..nx.core.backend import tracing
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.core.types import can_cast
 from ..nx.creation import asarray
-from ..nx.rows.conversion import astype, clip
+from ..nx.filled import zeros
+from ..nx.rows.conversion import astype, clip, where
+from ..nx.rows.logic import equal
+from ..nx.rows.movement import stop_grad
+from ..nx.rows.reductions import any as any_
 from .backward import pulled, spread
+from .batching import asked, choose, chosen_by_lane, region
+from .evaluate import replay
 from .region import call, callables, close, same_structure, same_types, tensors
 
 
@@ -102,5 +109,40 @@ def _pull(given: Backward) -> list[Tensor | None]:
     return [None, *spread(switch(index, branches, *operands, *given.gs), wanted)]
 
 
+def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    """The same choice where all lanes make it alike; else each branch that some lane asks for, and for each lane the
+    results of its own."""
+    (index, *operands), (chosen, *mapped), size = given.operands, given.mapped, given.size
+    regions = given.node.attrs["regions"]
+    if not chosen:
+        made = [region(g, mapped, size) for g in regions]
+        every = [any(column) for column in zip(*(found for _, found in made))]
+        graphs = [of if found == every else region(g, mapped, size, every)[0] for g, (of, found) in zip(regions, made)]
+        return list(zip(call(COND, graphs, given.operands), every))
+    chosen_by_lane(given, regions)
+    index, found = clip(index, 0, len(regions) - 1), list[Tensor]()
+    for k, graph in enumerate(regions):
+        asks = equal(index, k)
+        branch, _ = region(graph, mapped, size, (True,) * len(given.node.types))
+        made = _if_asked(asks, branch, asked(asks, operands, mapped), mapped)
+        found = [choose(asks, mine, others) for mine, others in zip(made, found)] if found else made
+    return [(t, True) for t in found]
+
+
+def _if_asked(asks: Tensor, branch: Graph, operands: list[Tensor], mapped: Sequence[bool]) -> list[Tensor]:
+    """The results of a branch, if some lane asks for it. One of fused operations alone, in which nothing but a gradient
+    can go wrong, is computed where nobody asks, too: its gradients then end at the operands."""
+    some = any_(asks)
+    if tracing.get() is None or not all(map(_harmless, branch.nodes)):
+        nothing = trace(lambda *xs: [zeros(t.shape, t.dtype) for t in branch.output_types], branch.input_types).graph
+        return call(COND, [nothing, branch], [astype(some, int32), *operands])
+    env = replay(branch, [x if m else where(some, x, stop_grad(x)) for x, m in zip(operands, mapped)])
+    return [env[v] for v in branch.outputs]
+
+
+def _harmless(node: Node) -> bool:
+    return node.op is INPUT or (node.op.kind.fused and node.op.outside is None)
+
+
 # inputs: the index (int32, rank 0), operands; a region a branch: operands -> results
-COND = Region("cond", types_of_first, _agreements, _evaluate, _pull)
+COND = Region("cond", types_of_first, _agreements, _evaluate, _pull, batch=_batch)

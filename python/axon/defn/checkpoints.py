@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from .. import tree
 from ..graph.expr import INPUT, Graph, Node, results_of
-from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
+from ..graph.regions import Agreement, Backward, Batched, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.convert import is_array
 from ..nx.core.op import find
@@ -18,6 +18,7 @@ from ..nx.rows.movement import named
 from ..nx.rows.sequencing import after
 from . import checkpoint_policies as checkpoint_policies
 from .backward import pulled
+from .batching import region
 from .checkpoint_policies import Policy, candidate, nothing
 from .region import call, callables, close
 
@@ -103,5 +104,10 @@ def _pull(given: Backward) -> list[Tensor | None]:
     return pulled(body, [later(x) for x in given.operands], gs, given.wanted, kept)
 
 
+def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    graph, found = region(given.node.attrs["regions"][0], given.mapped, given.size)
+    return list(zip(call(CHECKPOINT, [graph], given.operands, kept=given.node.attrs["kept"]), found))
+
+
 # inputs: operands; body: operands -> results, of which the last `kept` are what the gradient need not compute again
-CHECKPOINT = Region("checkpoint", types_of_first, _agreements, run_first, _pull, _forward, inline=True)
+CHECKPOINT = Region("checkpoint", types_of_first, _agreements, run_first, _pull, _forward, inline=True, batch=_batch)

@@ -9,12 +9,15 @@ from typing import Any
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Node
-from ..graph.regions import Agreement, Backward, Region, run_first, types_of_first
+from ..graph.regions import Agreement, Backward, Batched, Region, run_first, types_of_first
 from ..graph.trace import trace
+from ..nx.core.lanes import spread
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
+from ..nx.rows.reductions import sum_
 from .backward import at
+from .batching import region, run
 from .evaluate import replay
 from .region import call, close
 
@@ -112,6 +115,30 @@ def _pull(given: Backward) -> list[Tensor | None]:
     return [*(env[v] for v in region.outputs), *(None for _ in captured)]
 
 
+def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    """Both regions over all lanes. All results differ among lanes, so that their gradients do: that of an argument
+    which does not is the sum over lanes."""
+    (forward, backward), n = given.node.attrs["regions"], given.node.attrs["arguments"]
+    count, mapped, size = len(given.node.types), given.mapped, given.size
+    graph, found = region(forward, mapped, size, (True,) * count)
+
+    def gradients(*xs: Tensor) -> list[Tensor]:
+        made, differ = run(backward, xs, [*mapped[:n], *found, *mapped[n:]], size)
+        return [_shared(g, d, m, size) for g, d, m in zip(made, differ, mapped)]
+
+    given_types = [t.type for t in given.operands]
+    types = (*given_types[:n], *graph.output_types, *given_types[n:])
+    regions = [graph, trace(gradients, types).graph]
+    return list(zip(call(CUSTOM_GRAD, regions, given.operands, arguments=n), found))
+
+
+def _shared(g: Tensor, differs: bool, mapped: bool, size: int) -> Tensor:
+    """The gradient of an argument, of all lanes if it is mapped."""
+    if differs == mapped:
+        return g
+    return spread(g, size) if mapped else sum_(g, axis=(0,))
+
+
 # inputs: arguments, captured; forward: inputs -> results; backward: (arguments, a cotangent a result, captured) -> a
 # gradient an argument
-CUSTOM_GRAD = Region("custom_grad", types_of_first, _agreements, run_first, _pull, inline=True)
+CUSTOM_GRAD = Region("custom_grad", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch)

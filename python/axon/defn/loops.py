@@ -11,8 +11,9 @@ from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError, GradientError, ShapeError, TraceError
 from ..graph.expr import Graph, Node
-from ..graph.regions import Agreement, Backward, Evaluation, Region, Types
+from ..graph.regions import Agreement, Backward, Batched, Evaluation, Region, Types
 from ..graph.trace import trace
+from ..nx.core.lanes import moved, spread
 from ..nx.core.op import sized
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
@@ -20,8 +21,11 @@ from ..nx.layout import concat, stack
 from ..nx.rows.conversion import astype
 from ..nx.rows.logic import logical_and
 from ..nx.rows.movement import reshape, slice_, squeeze
+from ..nx.rows.reductions import any as any_
 from . import scan_gradient
-from .backward import Record, at, pull, record, spread
+from .backward import Record, at, pull, record
+from .backward import spread as placed
+from .batching import asked, carrying, choose, chosen_by_lane, region
 from .branches import cond
 from .evaluate import replay
 from .region import call, callables, close, same_structure, same_types, tensors
@@ -273,7 +277,38 @@ def _while_pull(given: Backward) -> list[Tensor | None]:
             f"grad: while_loop{at(given.node)} cannot be differentiated: how often it runs is not known before; give "
             f"it max_steps=, use scan, or fori_loop with Python integers as bounds, or keep it out with stop_grad"
         )
-    return spread(pull(made, list(zip(made.graph.outputs, given.gs, strict=True))), given.wanted)
+    return placed(pull(made, list(zip(made.graph.outputs, given.gs, strict=True))), given.wanted)
+
+
+def _while_batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    """The same loop where all lanes go on alike. Else it goes on while some lane does, and carries which: a lane that
+    has ended keeps its carry."""
+    (condition, body), n, size = given.node.attrs["regions"], given.node.attrs["carry"], given.size
+    fixed = given.mapped[n:]
+    options = {k: v for k, v in given.node.attrs.items() if k not in ("kind", "regions", "carry")}
+    advance, carry = carrying(body, given.mapped[:n], fixed, size)
+    test, (goes,) = region(condition, [*carry, *fixed], size)
+    if goes and not all(carry):
+        advance, carry = carrying(body, [True] * n, fixed, size)
+        test, _ = region(condition, [*carry, *fixed], size)
+    started = [spread(x, size) if m and not d else x for x, d, m in zip(given.operands, given.mapped, carry)]
+    operands = [*started, *given.operands[n:]]
+    if not goes:
+        return list(zip(call(WHILE, [test, advance], operands, carry=n, **options), carry))
+    chosen_by_lane(given, [condition, body])
+
+    def frozen(going: Tensor, *xs: Tensor) -> list[Tensor]:
+        env = replay(advance, asked(going, xs, [*carry, *fixed]))
+        made = [choose(going, env[v], old) for v, old in zip(advance.outputs, xs)]
+        return [goes_on(*made, *xs[n:]), *made]
+
+    def goes_on(*xs: Tensor) -> Tensor:
+        return replay(test, xs)[test.outputs[0]]
+
+    operands = [goes_on(*operands), *operands]
+    types = tuple([t.type for t in operands])
+    graphs = [trace(lambda going, *_: any_(going), types).graph, trace(frozen, types).graph]
+    return [(t, True) for t in call(WHILE, graphs, operands, carry=n + 1, **options)[1:]]
 
 
 def _scan_types(attrs: Mapping[str, Any]) -> Types:
@@ -313,8 +348,31 @@ def _row(x: Tensor, i: int) -> Tensor:
     return squeeze(slice_(x, starts, stops), 0)
 
 
+def _scan_batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    """The same scan over steps of all lanes, which come after the steps in rows."""
+    attrs, (body,), size = given.node.attrs, given.node.attrs["regions"], given.size
+    n, end = attrs["carry"], attrs["carry"] + attrs["xs"]
+    graph, found = carrying(body, given.mapped[:n], given.mapped[n:], size)
+    operands = [
+        spread(x, size) if k < n and found[k] and not m else moved(x, 0, 1) if n <= k < end and m else x
+        for k, (x, m) in enumerate(zip(given.operands, given.mapped))
+    ]
+    results = call(SCAN, [graph], operands, **{k: v for k, v in attrs.items() if k not in ("kind", "regions")})
+    return [(moved(t, 1, 0) if m and k >= n else t, m) for k, (t, m) in enumerate(zip(results, found))]
+
+
 # inputs: carry, captured; condition: inputs -> bool, rank 0; body: inputs -> carry
-WHILE = Region("while", _while_types, _while_agreements, _while_evaluate, _while_pull, _while_forward)
+WHILE = Region(
+    "while", _while_types, _while_agreements, _while_evaluate, _while_pull, _while_forward, batch=_while_batch
+)
 
 # inputs: carry, xs, captured; body: (carry, a row of each of xs, captured) -> (carry, a row of each of ys)
-SCAN = Region("scan", _scan_types, _scan_agreements, _scan_evaluate, scan_gradient.backward, scan_gradient.forward)
+SCAN = Region(
+    "scan",
+    _scan_types,
+    _scan_agreements,
+    _scan_evaluate,
+    scan_gradient.backward,
+    scan_gradient.forward,
+    batch=_scan_batch,
+)

@@ -37,6 +37,16 @@ class Backward(NamedTuple):
     reached: list[bool]
 
 
+class Batched(NamedTuple):
+    """A call node for every lane at once: which operands differ among lanes, that is, have them as axis 0, and how many
+    lanes there are."""
+
+    node: Node
+    operands: list[Tensor]
+    mapped: list[bool]
+    size: int
+
+
 @dataclass(frozen=True, eq=False)
 class Region:
     """A kind of call node.
@@ -44,7 +54,7 @@ class Region:
     types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
     beyond that. evaluate: the results. pull: a gradient, or None, for each operand. forward: where the gradient wants
     more than the operands, the results and what is kept for `pull`, given which operands want one. inline: the node
-    means its first region, but to gradients.
+    means its first region, but to gradients. batch: each result of all lanes, and whether it differs among them.
     """
 
     name: str
@@ -54,6 +64,7 @@ class Region:
     pull: Callable[[Backward], Sequence[Any]]
     forward: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
     inline: bool = False
+    batch: Callable[[Batched], list[tuple[Tensor, bool]]] | None = None
 
     def __repr__(self) -> str:
         return repr(self.name)

@@ -105,6 +105,10 @@ def test_a_batch_follows_from_the_meanings(op: Op) -> None:
         assert difference(op, calls, attrs) == "", attrs
 
 
+def test_these_rows_have_a_rule_of_their_own() -> None:
+    assert {op.name for op in TABLE.values() if op.batch is not None} == OWN.keys()
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_what_has_a_rule_of_its_own_needs_it(name: str) -> None:
     op = TABLE[name]

@@ -177,6 +177,8 @@ class Fusion:
         node = value.node
         if not node.op.kind.creates and group.size + len(maps) > self.tuning.kernel:
             return False
+        if node.op.kind.pointwise and spreads(node, group, maps):
+            return False
         if node.op.kind.pointwise and value.type.shape == group.shape and maps == [identity(len(group.shape))]:
             return True  # each element once, where the group is
         if node.op.kind.reduces:
@@ -268,6 +270,24 @@ def chains(graph: Graph) -> dict[Node, int]:
 def free(node: Node) -> bool:
     """Costs nothing to repeat: creation, movement, casts."""
     return node.op.kind.free or node.op.cost == 0
+
+
+def spreads(node: Node, group: Group, maps: list[Map]) -> bool:
+    """Whether several operands are broadcasts that a group cannot compute, along some of its reduced axes only: to
+    store them all is more than to store what is made of them."""
+    if group.run[1] < 2:
+        return False
+    wide = [v for v in dict.fromkeys(node.inputs) if broadcast(v)]
+    return sum(not all(fits(v, at, group.shape, group.run) for at in maps) for v in wide) > 1
+
+
+def broadcast(value: Value) -> bool:
+    """Whether a movement gives each element of its operand several times."""
+    node = value.node
+    if not node.op.kind.moves or len(node.inputs) != 1 or node.inputs[0].type.size * 2 > value.type.size:
+        return False
+    maps = operand_maps(node, identity(len(value.type.shape)), value.type.shape, (0, 0))
+    return maps is not None and not guards_of(maps[0])
 
 
 def duplicates(node: Node) -> bool:

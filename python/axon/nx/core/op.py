@@ -62,6 +62,8 @@ class Op:
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand; of
     # several results g and y are tuples
+    batch: Callable[..., Any] | None = None  # (lanes, *operands, **attrs) -> the results, with lanes as axis 0; None:
+    # by the row itself, its attributes shifted
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
     combine: Combine | None = None  # reductions

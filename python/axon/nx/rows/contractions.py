@@ -11,6 +11,7 @@ from ...errors import ShapeError
 from ..core.attributes import axes
 from ..core.declare import operator
 from ..core.functions import function
+from ..core.lanes import Lanes, moved
 from ..core.op import describe
 from ..core.rules import Settled, axes_of, axis_of, broadcast_shapes, contraction, merged, names_of
 from ..core.tensor import Tensor, TensorType
@@ -93,6 +94,23 @@ def _dot_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, *, contract: Pair, batc
     return _placed(ga, a_places), _placed(gb, b_places)
 
 
+def _dot_batch(lanes: Lanes, a: Tensor, b: Tensor, *, contract: Pair, batch: Pair) -> Tensor:
+    """The lanes are batch axes where both operands have them. Where one has, they are a free axis of it: one product,
+    whose result has them in front at once if that operand comes first, or the other has no free axes."""
+    left, right = lanes.mapped
+    (ca, cb), (ba, bb) = [(_next(p[0], left), _next(p[1], right)) for p in (contract, batch)]
+    if left and right:
+        return dot_general(a, b, contract=(ca, cb), batch=((0, *ba), (0, *bb)))
+    fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
+    if right and len(fb) == 1:
+        return moved(dot_general(b, a, contract=(cb, ca), batch=(bb, ba)), len(bb), 0)
+    return moved(dot_general(a, b, contract=(ca, cb), batch=(ba, bb)), len(ba) + (0 if left else len(fa)), 0)
+
+
+def _next(axes: Axes, mapped: bool) -> Axes:
+    return tuple([a + 1 for a in axes]) if mapped else axes
+
+
 def _placed(x: Tensor, places: Axes) -> Tensor:
     """x with its i-th axis moved to places[i]."""
     order = tuple(places.index(i) for i in range(len(places)))
@@ -100,7 +118,12 @@ def _placed(x: Tensor, places: Axes) -> Tensor:
 
 
 @contraction(
-    attributes={"contract": axes, "batch": axes}, shape=_dot_shape, eager=_dot_eager, vjp=_dot_vjp, extern="gemm"
+    attributes={"contract": axes, "batch": axes},
+    shape=_dot_shape,
+    eager=_dot_eager,
+    vjp=_dot_vjp,
+    batch=_dot_batch,
+    extern="gemm",
 )
 def dot_general(
     a: Tensor,

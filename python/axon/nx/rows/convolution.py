@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import ShapeError
 from ..core.attributes import opaque
+from ..core.lanes import Lanes, merged, moved, parted
 from ..core.op import describe
 from ..core.rules import Settled, contraction, integers, picked, shape_of
 from ..core.tensor import Names, Shape, Tensor, TensorType
@@ -156,6 +157,61 @@ def _input_gradient_eager(xp: Any, g: Any, kernel: Any, *, input_shape: Shape, g
     return pad_array(xp, total, 0, config)[(slice(None), *steps)]
 
 
+# Lanes: in the batch axis where kernels are the same for all, else among the channels
+
+
+def _in_channels(x: Tensor, groups: int) -> Tensor:
+    """Channels of (lanes, ..., groups * C) as those of (..., groups * lanes * C)."""
+    x = parted(moved(x, 0, x.ndim - 2), x.ndim - 1, (groups, x.shape[-1] // groups))
+    return merged(moved(x, x.ndim - 3, x.ndim - 2), x.ndim - 3, 3)
+
+
+def _of_channels(y: Tensor, groups: int, size: int) -> Tensor:
+    """(..., groups * lanes * C) as (lanes, ..., groups * C)."""
+    y = parted(y, y.ndim - 1, (groups, size, y.shape[-1] // (groups * size)))
+    return merged(moved(y, y.ndim - 2, 0), y.ndim - 2)
+
+
+def _among_channels(
+    row: Callable[..., Tensor], lanes: Lanes, a: Tensor, b: Tensor, groups: int, *, shared: bool, **attrs: Any
+) -> Tensor:
+    """Each lane as a group of its own. shared: one first operand goes with all channels of the second, so that where it
+    is the same for all lanes, they are more channels of its groups."""
+    if shared and not lanes.mapped[0]:
+        return _of_channels(row(a, _in_channels(b, groups), groups=groups, **attrs), groups, lanes.size)
+    a, b = [_in_channels(x, 1) for x in lanes.all(a, b)]
+    return _of_channels(row(a, b, groups=lanes.size * groups, **attrs), 1, lanes.size)
+
+
+def _among_images(row: Callable[..., Tensor], lanes: Lanes, x: Tensor, kernel: Tensor, **attrs: Any) -> Tensor:
+    return parted(row(merged(x, 0), kernel, **attrs), 0, (lanes.size, x.shape[1]))
+
+
+def _conv_batch(lanes: Lanes, x: Tensor, kernel: Tensor, *, groups: int, **attrs: Any) -> Tensor:
+    if not lanes.mapped[1]:
+        return _among_images(conv, lanes, x, kernel, groups=groups, **attrs)
+    return _among_channels(conv, lanes, x, kernel, groups, shared=True, **attrs)
+
+
+def _input_gradient_batch(
+    lanes: Lanes, g: Tensor, kernel: Tensor, *, input_shape: Shape, groups: int, **attrs: Any
+) -> Tensor:
+    n, *space, c = input_shape
+    row = conv_input_gradient
+    if not lanes.mapped[1]:
+        shape = (lanes.size * n, *space, c)
+        return _among_images(row, lanes, g, kernel, input_shape=shape, groups=groups, **attrs)
+    shape = (n, *space, lanes.size * c)
+    return _among_channels(row, lanes, g, kernel, groups, shared=False, input_shape=shape, **attrs)
+
+
+def _kernel_gradient_batch(
+    lanes: Lanes, x: Tensor, g: Tensor, *, kernel_shape: Shape, groups: int, **attrs: Any
+) -> Tensor:
+    shape = (*kernel_shape[:-1], lanes.size * kernel_shape[-1])
+    return _among_channels(conv_kernel_gradient, lanes, x, g, groups, shared=True, kernel_shape=shape, **attrs)
+
+
 # Rows
 
 _OPTIONS = dict.fromkeys(("strides", "padding", "input_dilation", "kernel_dilation", "groups"), opaque)
@@ -165,6 +221,7 @@ _OPTIONS = dict.fromkeys(("strides", "padding", "input_dilation", "kernel_dilati
     attributes=_OPTIONS,
     shape=_conv_shape,
     eager=_conv_eager,
+    batch=_conv_batch,
     extern="conv",
     vjp=lambda g, y, x, kernel, **attrs: (
         g.conv_input_gradient(kernel, input_shape=x.shape, **attrs),
@@ -197,6 +254,7 @@ def conv(
     attributes={"input_shape": opaque, **_OPTIONS},
     shape=_input_gradient_shape,
     eager=_input_gradient_eager,
+    batch=_input_gradient_batch,
     extern="conv",
     vjp=lambda h, y, g, kernel, *, input_shape, **attrs: (
         h.conv(kernel, **attrs),
@@ -227,6 +285,7 @@ def conv_input_gradient(
     attributes={"kernel_shape": opaque, **_OPTIONS},
     shape=_kernel_gradient_shape,
     eager=_kernel_gradient_eager,
+    batch=_kernel_gradient_batch,
     extern="conv",
     vjp=lambda h, y, x, g, *, kernel_shape, **attrs: (
         g.conv_input_gradient(h, input_shape=x.shape, **attrs),

@@ -16,6 +16,7 @@ from ...dtypes import dtype as to_dtype
 from ...errors import DTypeError, ShapeError
 from ..core.attributes import axes, opaque
 from ..core.functions import function
+from ..core.lanes import Lanes, merged, moved, parted
 from ..core.op import Index, describe
 from ..core.rules import (
     Settled,
@@ -33,7 +34,7 @@ from ..core.tensor import Shape, Tensor, TensorType
 from .conversion import astype, clip, where
 from .creation import iota_
 from .logic import equal, greater_equal, less, logical_and
-from .movement import broadcast_to, identity_map, repeated, reshape, squeeze, take_slice
+from .movement import broadcast_to, identity_map, permute_dims, repeated, reshape, squeeze, take_slice
 
 Types = Sequence[TensorType]
 
@@ -150,6 +151,43 @@ def _zeros(x: Tensor) -> Tensor:
     return repeated(0, x.dtype, x.shape)
 
 
+def _take_batch(lanes: Lanes, x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
+    """Where every lane reads at indices of its own, all read in one table of the lanes' slices."""
+    n = x.shape[axis + lanes.mapped[0]]
+    if not lanes.mapped[1]:
+        return take(x, within(indices, size=n, axis=axis), axis=axis + 1)
+    if not lanes.mapped[0]:
+        return moved(take(x, within(indices, size=n, axis=axis), axis=axis), axis, 0)
+    flat, _ = positions((lanes.size, n), [None, indices], indices.shape, first=axis - 1)
+    made = take(merged(moved(x, axis + 1, 1), 0), flat, axis=0)
+    return _rows_at(made, indices.ndim, axis)
+
+
+def _rows_at(x: Tensor, count: int, axis: int) -> Tensor:
+    """x with the axes of indices, which stand after the lanes (axis 0 of `count`), moved behind `axis` others."""
+    order = [0, *range(count, count + axis), *range(1, count), *range(count + axis, x.ndim)]
+    return x if order == [*range(x.ndim)] else permute_dims(x, order)
+
+
+def _scatter_batch(add: bool) -> Any:
+    def batch(lanes: Lanes, x: Tensor, indices: Tensor, updates: Tensor, *, axis: int) -> Tensor:
+        """Where every lane writes at indices of its own, all write into one table of the lanes' slices."""
+        row = scatter_add if add else scatter
+        n = x.shape[axis + lanes.mapped[0]]
+        if not lanes.mapped[1]:
+            x, _, updates = Lanes(lanes.size, (lanes.mapped[0], True, lanes.mapped[2])).all(x, indices, updates)
+            return row(x, within(indices, size=n, axis=axis), updates, axis=axis + 1)
+        x, indices, updates = lanes.all(x, indices, updates)
+        count = indices.ndim
+        places = positions((lanes.size, n), [None, indices], indices.shape, first=axis - 1)
+        order = [0, *range(axis + 1, axis + count), *range(1, axis + 1), *range(axis + count, updates.ndim)]
+        updates = updates if order == [*range(updates.ndim)] else permute_dims(updates, order)
+        made = _put(merged(moved(x, axis + 1, 1), 0), *places, updates, add)
+        return moved(parted(made, 0, (lanes.size, n)), 1, axis + 1)
+
+    return batch
+
+
 Gradients = tuple[Tensor | None, ...]
 
 
@@ -177,6 +215,7 @@ def _scatter_add_vjp(g: Tensor, y: Tensor, x: Tensor, i: Tensor, u: Tensor, *, a
     eager=_take_eager,
     index_map=_take_map,
     outside=_outside_axis,
+    batch=_take_batch,
     vjp=lambda g, y, x, i, *, axis: (_zeros(x).scatter_add(_read(i, x.shape[axis], axis), g, axis=axis), None),
 )
 def take(x: Tensor, indices: Tensor, /, axis: int | str | None = None) -> Tensor:
@@ -197,6 +236,7 @@ def take(x: Tensor, indices: Tensor, /, axis: int | str | None = None) -> Tensor
     extern="scatter_add",
     outside=_outside_axis,
     vjp=_scatter_add_vjp,
+    batch=_scatter_batch(add=True),
 )
 def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | None = None) -> Tensor:
     """x with updates added at these indices of an axis. Updates of one element are added in rising index position.
@@ -209,7 +249,12 @@ def scatter_add(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str 
 
 
 @indexing(
-    attributes={"axis": axes}, shape=_scatter_shape, eager=_scatter_eager, outside=_outside_axis, vjp=_scatter_vjp
+    attributes={"axis": axes},
+    shape=_scatter_shape,
+    eager=_scatter_eager,
+    outside=_outside_axis,
+    vjp=_scatter_vjp,
+    batch=_scatter_batch(add=False),
 )
 def scatter(x: Tensor, indices: Tensor, updates: Tensor, /, axis: int | str | None = None) -> Tensor:
     """x with updates in place of the elements at these indices of an axis. The last update of an element stays.

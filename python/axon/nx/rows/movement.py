@@ -11,6 +11,7 @@ from ...dtypes import DType, bool_
 from ...errors import ShapeError
 from ..core.attributes import SIZE, axes, each, opaque, order, sizes
 from ..core.functions import function
+from ..core.lanes import Lanes, parted
 from ..core.number import as_tensor
 from ..core.op import RESHAPE, Index, describe
 from ..core.rules import (
@@ -175,6 +176,15 @@ def _pad_vjp(g: Tensor, y: Tensor, x: Tensor, value: Tensor, *, config: Any) -> 
     return slice_(cropped, [0] * x.ndim, cropped.shape, steps), where(outside, g, 0).sum()
 
 
+def _pad_batch(lanes: Lanes, x: Tensor, value: Tensor, *, config: Any) -> Tensor:
+    """A value has rank 0: where each lane has one of its own, they are put around zeros."""
+    config = ((0, 0, 0), *config) if lanes.mapped[0] else config
+    if not lanes.mapped[1]:
+        return pad_(x, value, config)
+    outside = pad(repeated(False, bool_, x.shape), config, True)
+    return where(outside, reshape(value, (lanes.size, *(1,) * len(outside.shape[lanes.mapped[0] :]))), pad(x, config))
+
+
 def _flip_shape(name: str, types: Types, *, axis: Any) -> Settled:
     (x,) = types
     return x.shape, x.names, {"axis": tuple(sorted(axes_of(name, x, axis)))}
@@ -284,7 +294,19 @@ def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, *, shape: Shape) -> tuple[Te
     return (g.sum(axis=repeats, dtype=g.dtype).reshape(x.shape),)
 
 
-@movement(attributes={"shape": sizes}, shape=_broadcast_shape, index_map=_broadcast_map, vjp=_broadcast_vjp)
+def _broadcast_batch(lanes: Lanes, x: Tensor, *, shape: Shape) -> Tensor:
+    """Axes are aligned at the end: those that the operand lacks come between the lanes and its own."""
+    x = x if x.ndim > len(shape) else parted(x, 0, (lanes.size, *(1,) * (len(shape) + 1 - x.ndim)))
+    return broadcast_to(x, (lanes.size, *shape))
+
+
+@movement(
+    attributes={"shape": sizes},
+    shape=_broadcast_shape,
+    index_map=_broadcast_map,
+    vjp=_broadcast_vjp,
+    batch=_broadcast_batch,
+)
 def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     """Axes of size 1, and new ones in front, repeated to a shape.
 
@@ -342,7 +364,14 @@ def slice_(x: Tensor, /, starts: Sequence[int], stops: Sequence[int], steps: Seq
     ...
 
 
-@movement(attributes={"config": each((0, 0, 0))}, shape=_pad_shape, index_map=_pad_map, eager=pad_array, vjp=_pad_vjp)
+@movement(
+    attributes={"config": each((0, 0, 0))},
+    shape=_pad_shape,
+    index_map=_pad_map,
+    eager=pad_array,
+    vjp=_pad_vjp,
+    batch=_pad_batch,
+)
 def pad_(x: Tensor, value: Tensor | bool | int | float, /, config: Any) -> Tensor:
     """The row under `pad`."""
     ...
