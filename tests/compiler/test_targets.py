@@ -32,6 +32,8 @@ TUNINGS = {
     "coarse": dict.fromkeys(FINE, 1 << 30),
     "in parts": {"parts": 2, "again": 1},
     "never in parts": {"run": 0},
+    "memory used again at once": {"linger": 0},
+    "memory used again late": {"small": 1 << 40, "linger": 1 << 30},
 }
 
 
