@@ -37,6 +37,10 @@ ATTRIBUTES: Mapping[str, Callable[[tuple[int, int]], dict[str, Any]]] = {
     "reshape": lambda s: {"shape": (s[0] * s[1],)},
     "slice": lambda s: {"starts": (1, 0), "stops": s, "steps": (2, 1)},
     "sort": lambda s: {"axis": 1, "descending": False},
+    **{
+        f"cumulative_{name}": lambda s: {"axis": 1, "reverse": False}
+        for name in ("sum", "prod", "max", "min", "logsumexp")
+    },
     "squeeze": lambda s: {"axis": 0},
     "take": lambda s: {"axis": 0},
     "scatter": lambda s: {"axis": 0},
@@ -86,6 +90,11 @@ BESIDE: Mapping[str, Callable[..., Any]] = {
     "slice": lambda x: x[1::2],
     "flip": lambda x: np.flip(x, 1),
     "sort": lambda x: np.sort(x, 1),
+    "cumulative_sum": lambda x: np.cumsum(x, -1),
+    "cumulative_prod": lambda x: np.cumprod(x, -1),
+    "cumulative_max": lambda x: np.maximum.accumulate(x, -1),
+    "cumulative_min": lambda x: np.minimum.accumulate(x, -1),
+    "cumulative_logsumexp": lambda x: np.logaddexp.accumulate(x, -1),
     "pad": lambda x, v: np.pad(x, 1),
     "permute_dims": lambda x: np.transpose(x),
     "reshape": lambda x: np.reshape(x, -1),
@@ -116,6 +125,8 @@ COMPOSED: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "x.T * x": (lambda x: nx.permute_dims(x, (1, 0)) * x, lambda x: x.T * x),
     "x[1:-1]": (lambda x: x[1:-1], lambda x: x[1:-1]),
 }
+
+LONG = 1 << 24  # elements of a row that threads share
 
 KEYS = {"key", "split", "fold_in"}
 DRAWS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {  # ours and JAX's, and NumPy's
@@ -264,6 +275,19 @@ def draws(seconds: float) -> list[tuple[str, ...]]:
     return made
 
 
+def long_rows(seconds: float, wanted: set[str]) -> list[tuple[str, ...]]:
+    """Cumulative rows of many elements."""
+    x = np.random.default_rng(0).random(LONG, "float32")
+    made, t = [], nx.tensor(x)
+    for op in TABLE.values():
+        if op.extern == "cumulative" and (not wanted or op.name in wanted):
+            theirs, ours = BESIDE[op.name], op.function
+            assert ours is not None
+            calls = {"": (lambda f=ours: f(t, axis=0), lambda f=theirs: f(x))}
+            made.append(line(op.name, "long", calls, seconds))
+    return made
+
+
 def table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *body]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -285,6 +309,7 @@ def main() -> None:
     for size, at in (("100", 4), ("1M", 7)):
         ratios = sorted(((float(m[at]), m[0]) for m in made if m[at]), reverse=True)
         print(f"\nhighest ratios, {size}: " + ", ".join(f"{name} {ratio:.1f}" for ratio, name in ratios[:12]))
+    print("\n" + table(("row", "of 16 Mi elements", "us", "NumPy", "ratio"), long_rows(given.seconds, set(given.rows))))
     if not given.rows:
         print("\n" + table(("function", "kind", "us", "NumPy", "ratio", "JAX", "ratio"), draws(given.seconds)))
 

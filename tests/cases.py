@@ -61,6 +61,14 @@ REDUCED: Sequence[tuple[Shape, dict[str, Any]]] = [
     ((0, 3), {"axis": 1}), ((4, 129), {"axis": 1}), ((130, 3), {"axis": 0}), ((2, 5000), {"axis": 1}),
 ]  # fmt: skip
 
+CUMULATIVE: Sequence[tuple[Sequence[Shape], dict[str, Any]]] = [
+    ([s], {"axis": a, "reverse": r})
+    for s, a, r in [
+        ((5,), 0, False), ((17,), 0, True), ((3, 67), 1, True), ((130, 3), 0, False), ((2, 3, 17), -2, True),
+        ((0, 3), 0, False), ((3, 1), 1, True), ((2, 2500), 1, False),
+    ]
+]  # fmt: skip
+
 _NCHW: list[dict[str, Any]] = [
     {"padding": "same"}, {"strides": 2, "padding": [(1, 0), (2, 1)]}, {"kernel_dilation": (2, 1)},
     {"input_dilation": (1, 2), "padding": [(1, 1), (-1, 1)]},
@@ -133,6 +141,7 @@ EXAMPLES: Mapping[str, Sequence[tuple[Sequence[Shape | Fixed], dict[str, Any]]]]
         ([(2, 9, 4), (2, 4, 6)], {"groups": 2, "strides": 2, "kernel_shape": (3, 2, 6)}),
         ([(1, 5, 1), (1, 7, 2)], {"padding": [(-1, 1)], "input_dilation": 2, "kernel_shape": (3, 1, 2)}),
     ],
+    **{f"cumulative_{name}": CUMULATIVE for name in ("sum", "prod", "max", "min", "logsumexp")},
     "sort": [
         ([s], {"axis": a, "descending": d})
         for s, a, d in [

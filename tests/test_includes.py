@@ -12,7 +12,7 @@ MAY_INCLUDE = {
     "kernels": set(),  # its own files only, by their bare names, and no system header
     "tiles": {"kernels", "runtime", "tiles"},  # the runtime's threads, features and loader
     "runtime": {"runtime"},
-    "cpu": {"cpu", "runtime"},
+    "cpu": {"cpu", "kernels", "runtime"},  # the scalars that a step is made of
     "cuda": {"cuda", "runtime"},
     "bindings": {"bindings", "runtime", "tiles"},
     "bench": {"bench", "runtime", "tiles"},

@@ -16,6 +16,7 @@ from . import schedules as schedules
 from . import training as training
 from . import tree as tree
 from . import updates as updates
+from .defn import associative_scan as associative_scan
 from .defn import checkpoint as checkpoint
 from .defn import checkpoint_policies as checkpoint_policies
 from .defn import cond as cond
@@ -128,7 +129,13 @@ def _numpy_backend() -> object:
         from ._core import elementwise
     except ImportError:  # the runtime does not run on this machine
         return numpy_backend()
-    return numpy_backend(elementwise, "tiled")
+    return numpy_backend(elementwise, "tiled", _native_step)
+
+
+def _native_step(*row: _typing.Any) -> object:
+    from .compiler.single import native_step
+
+    return native_step(*row)
 
 
 def _cupy_backend() -> object:

@@ -66,6 +66,11 @@ CASES = {
             [typed(int8, 5), typed(int64, 4), typed(int8, 4)], 0, None, "scatter_add",
         ),
     ],
+    "cumulative": [
+        Case(lambda x: nx.cumulative_sum(x, axis=1), [f32(3, 40)], 0, None, "cumulative"),
+        Case(lambda x: nx.cumulative_min(x, axis=0, reverse=True), [f32(5, 3)], 0, None, "cumulative"),
+        Case(lambda x: nx.cumulative_prod(x[:, :, 0], axis=-1), [typed(int64, 2, 7, 1)], 0, 2 * 8 * 14, "cumulative"),
+    ],
     "copy": [
         Case(lambda *xs: nx.concat(xs), [f32(6)] * 9, 0, 2 * 4 * 6, "copy"),
         Case(lambda *xs: nx.concat(xs, axis=1), [typed(float64, 2, 3)] * 9, 0, 2 * 8 * 6, "copy"),
@@ -164,7 +169,7 @@ def accepted(node: Node, ints: Sequence[int]) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ALL, ids=str)
-@pytest.mark.parametrize("symbol", ["gemm", "conv", "scatter_add"])
+@pytest.mark.parametrize("symbol", ["gemm", "conv", "scatter_add", "cumulative"])
 def test_a_row_takes_the_dtypes_that_its_step_takes(symbol: str, dtype: DType) -> None:
     node = node_of(symbol, CASES[symbol][0])
     steps = library_steps(node, node.inputs, [Value(node, 0)], LIBRARY)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from axon import config, defn, nx
 
-MODULES = ("branches", "checkpoint_policies", "checkpoints", "custom", "loops", "debugging", "grad", "jit", "vmap")
+MODULES = sorted(path.stem for path in Path(defn.__path__[0]).glob("[a-z]*.py"))
 GIVEN = {"nx": nx}
 EXAMPLES = [
     example

@@ -206,7 +206,7 @@ def test_row_is_complete(op):
     assert hasattr(nx, op.name) or hasattr(nx, f"{op.name}_"), "a name in nx"
     assert (op.vjp is None) != (op.nondifferentiable is None), "a gradient, or why there is none"
     assert cases.accepted(op), "a dtype that it takes"
-    assert (op.combine is not None) == op.kind.reduces
+    assert (op.combine is not None) == (op.kind.reduces or op.extern == "cumulative")
     assert op.index_map is not None or not op.kind.moves
     assert (op.expand is not None) == (op.kind is WINDOW)
 

@@ -18,7 +18,7 @@ from ..dtypes import ALL, DType, bool_, float32
 from ..dtypes import dtype as to_dtype
 from ..errors import AxonError
 from ..nx.core.backend import running, unwatched
-from ..nx.core.op import Op, results_of
+from ..nx.core.op import Op, attribute_key, keep, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.core.types import finfo
 from ..runtime import array_maker, computing, in_our_memory
@@ -30,21 +30,32 @@ RENAMED = {  # array-API names that a namespace may know only by NumPy's older o
     "bitwise_right_shift": "right_shift", "concat": "concatenate", "pow": "power",
 }  # fmt: skip
 
+PROGRAMS = 256  # of native steps that are kept for a row and its dtypes
 HELD = min(finfo(d).max for d in ALL if d.is_float)  # every float is finite up to here
 
 
 # Name, codes of the inputs' dtypes, of the output's -> (*inputs, output): inputs broadcast to a dense output.
 Scalars = Callable[[str, Sequence[int], int], Callable[..., None] | None]
+# Row, dtypes of the operands and of the results -> what makes the program of a native step for their types and
+# attributes: (types, results' types, attributes) -> (*memory) -> the results' memory. None: eager calls run none.
+Natives = Callable[[Op, Sequence[DType], Sequence[DType]], Callable[..., Callable[..., tuple[Any, ...]]] | None]
 Carrier = Callable[[Sequence[Tensor], Mapping[str, Any], tuple[TensorType, ...]], tuple[Any, ...]]
 
 
 class ArrayBackend:
     """A backend whose data are arrays of the namespace `xp`."""
 
-    def __init__(self, name: str, xp: Any, scalars: Scalars | None = None, compiler: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        xp: Any,
+        scalars: Scalars | None = None,
+        compiler: str | None = None,
+        natives: Natives | None = None,
+    ) -> None:
         self.name, self.xp, self.compiler = name, xp, compiler
         self.arrays = (xp.ndarray, np.ndarray)
-        self._scalars = scalars
+        self._scalars, self._natives = scalars, natives
         self._carriers: dict[Any, Carrier] = {}  # by row, dtype of the result and of the operands
 
     def __repr__(self) -> str:
@@ -67,6 +78,9 @@ class ArrayBackend:
             scalar = self._scalars(op.scalar, [d.code for d in operands], out.code)
         if scalar is not None:
             return self._looping(scalar, out, operands)
+        program = self._natives(op, operands, [out]) if op.extern and self._natives is not None else None
+        if program is not None:
+            return self._stepping(program)
         if op.eager is None and op.expand is not None:
             return partial(self._expanded, op.expand)
         return self._calling(self._function(op), op.kind.widened and any(d.is_half for d in operands))
@@ -84,6 +98,20 @@ class ArrayBackend:
             else:
                 scalar(*arrays, made)
             return (made,)
+
+        return carry
+
+    def _stepping(self, program: Callable[..., Callable[..., tuple[Any, ...]]]) -> Carrier:
+        """By the program of a native step, one for each shape and attributes met."""
+        kept: dict[Any, Callable[..., tuple[Any, ...]]] = {}
+
+        def carry(args: Sequence[Tensor], attrs: Mapping[str, Any], out: tuple[TensorType, ...]) -> tuple[Any, ...]:
+            key = (*[a.type.shape for a in args], *map(attribute_key, attrs.values()))
+            run = kept.get(key)
+            if run is None:
+                run = keep(kept, key, program([a.type for a in args], out, attrs), PROGRAMS)
+            dense = [self.xp.ascontiguousarray(self.array(a.data, a.type)) for a in args]
+            return tuple([self.array(made, t) for made, t in zip(run(tuple(dense)), out, strict=True)])
 
         return carry
 
@@ -192,9 +220,12 @@ def _exported(array: np.ndarray) -> np.ndarray:
     return dlpack.bits(array) if array.dtype.kind == "V" else array
 
 
-def numpy_backend(scalars: Scalars | None = None, compiler: str | None = None) -> ArrayBackend:
-    """The backend on the CPU; with the compiled loops of scalars and a compiler of composed functions, where given."""
-    return ArrayBackend("numpy", np, scalars, compiler)
+def numpy_backend(
+    scalars: Scalars | None = None, compiler: str | None = None, natives: Natives | None = None
+) -> ArrayBackend:
+    """The backend on the CPU; with the compiled loops of scalars, a compiler of composed functions and native steps,
+    where given."""
+    return ArrayBackend("numpy", np, scalars, compiler, natives)
 
 
 def cupy_backend() -> ArrayBackend:

@@ -7,6 +7,7 @@ from types import ModuleType as _ModuleType
 from ..graph.printing import text as text
 from . import checkpoint_policies as checkpoint_policies
 from . import evaluate as evaluate
+from .associative import associative_scan as associative_scan
 from .branches import cond as cond
 from .branches import switch as switch
 from .checkpoints import checkpoint as checkpoint

@@ -75,6 +75,11 @@ from .rows.convolution import conv as conv
 from .rows.convolution import conv_input_gradient as conv_input_gradient
 from .rows.convolution import conv_kernel_gradient as conv_kernel_gradient
 from .rows.creation import literal as literal
+from .rows.cumulative import cumulative_logsumexp as cumulative_logsumexp
+from .rows.cumulative import cumulative_max as cumulative_max
+from .rows.cumulative import cumulative_min as cumulative_min
+from .rows.cumulative import cumulative_prod as cumulative_prod
+from .rows.cumulative import cumulative_sum as cumulative_sum
 from .rows.elementwise import abs as abs
 from .rows.elementwise import add as add
 from .rows.elementwise import ceil as ceil

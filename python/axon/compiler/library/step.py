@@ -41,6 +41,7 @@ class Library:
     bias: Callable[[Node], int | None] = lambda node: None  # the length of the bias it can add, or None
     work: Callable[[Ints], float] = lambda ints: 0.0  # multiplications and additions
     text: Callable[[Ints], str] | None = None  # what reports call it, with its sizes; the symbol unless given
+    eager: bool = False  # eager calls run it, too
     moved: Callable[[Ints], int] | None = None  # bytes that it reads and writes; its operands' unless given
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from ...graph.expr import Node, Value
 from .convolutions import CONV
 from .copies import COPY
+from .cumulative import CUMULATIVE
 from .products import GEMM
 from .scatter import SCATTER_ADD
 from .step import Library, LibraryStep, label
 
-LIBRARY: dict[str, Library] = {row.symbol: row for row in (GEMM, CONV, SCATTER_ADD, COPY)}
+LIBRARY: dict[str, Library] = {row.symbol: row for row in (GEMM, CONV, SCATTER_ADD, CUMULATIVE, COPY)}
 
 
 def row_of(node: Node, library: Mapping[str, Library]) -> Library | None:

@@ -1,4 +1,5 @@
-"""How reductions combine, a row each: what one starts from, and what it carries along. Kernels know them by name."""
+"""How reductions and cumulative rows combine, a row each: what one starts from, and what it carries along. Kernels know
+those of reductions by name."""
 
 from __future__ import annotations
 
@@ -27,9 +28,11 @@ ADD = Combine("add", lambda d: -0.0 if d.is_float else 0)
 MULTIPLY = Combine("multiply", lambda d: 1)
 MAXIMUM = Combine("maximum", lambda d: d.lowest, further="greater")
 MINIMUM = Combine("minimum", lambda d: d.highest, further="less")
+LOGADDEXP = Combine("logaddexp", MAXIMUM.identity)
 LOGICAL_OR = Combine("logical_or", lambda d: False)
 LOGICAL_AND = Combine("logical_and", lambda d: True)
 ARGMAX = Combine("argmax", MAXIMUM.identity, further="greater", index=True)
 ARGMIN = Combine("argmin", MINIMUM.identity, further="less", index=True)
 
+# Those of reductions, which kernels have.
 COMBINES = {c.name: c for c in (ADD, MULTIPLY, MAXIMUM, MINIMUM, LOGICAL_OR, LOGICAL_AND, ARGMAX, ARGMIN)}

@@ -66,7 +66,7 @@ class Op:
     # by the row itself, its attributes shifted
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
-    combine: Combine | None = None  # reductions
+    combine: Combine | None = None  # reductions, cumulative rows
     index_map: Callable[..., Any] | None = (
         None  # movement, gather: (types, out, **attrs) -> a tuple of Index an operand
     )

@@ -1,0 +1,37 @@
+"""Programs of one library step: what eager calls of a row run where its library step says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..dtypes import DType
+from ..graph.expr import Builder, Value
+from ..nx.core.op import Op
+from ..nx.core.tensor import TensorType
+from .library.table import library_steps
+from .targets.target import TARGETS
+
+TARGET = TARGETS[0]  # what runs programs beside the eager backend
+
+
+def native_step(op: Op, operands: Sequence[DType], results: Sequence[DType]) -> Callable[..., Any] | None:
+    """What makes the programs of a row over these dtypes: (operands' types, results' types, attributes) -> a program.
+    None where eager calls run no native step."""
+    row = TARGET.library.get(op.extern or "")
+    if row is None or not row.eager or not row.takes(*operands, *results):
+        return None
+    return lambda types, out, attrs: _program(op, types, out, attrs)
+
+
+def _program(op: Op, types: Sequence[TensorType], out: Sequence[TensorType], attrs: Mapping[str, Any]) -> Any:
+    builder = Builder()
+    inputs = tuple([builder.input(t) for t in types])
+    node = builder.node(op, inputs, dict(attrs), tuple(out))
+    results = [Value(node, k) for k in range(len(out))]
+    slots = [("input", k, 0, t.nbytes) for k, t in enumerate(types)]
+    slots += [("output", k, -1, t.nbytes) for k, t in enumerate(out)]
+    place = {v: k for k, v in enumerate((*inputs, *results))}
+    steps = library_steps(node, inputs, results, TARGET.library)
+    encoded = [("library", s.symbol, [place[m] for m in s.memory], s.ints, (), s.label) for s in steps]
+    return TARGET.program(slots, encoded, 0, len(inputs), len(out), op.name)
