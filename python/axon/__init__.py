@@ -21,10 +21,18 @@ from .defn import checkpoint as checkpoint
 from .defn import checkpoint_policies as checkpoint_policies
 from .defn import cond as cond
 from .defn import custom_grad as custom_grad
+from .defn import custom_jvp as custom_jvp
 from .defn import debug as debug
 from .defn import fori_loop as fori_loop
 from .defn import grad as grad
+from .defn import hessian as hessian
+from .defn import hvp as hvp
+from .defn import jacfwd as jacfwd
+from .defn import jacobian as jacobian
+from .defn import jacrev as jacrev
 from .defn import jit as jit
+from .defn import jvp as jvp
+from .defn import linearize as linearize
 from .defn import name as name
 from .defn import scan as scan
 from .defn import stop_grad as stop_grad
@@ -132,7 +140,7 @@ def _numpy_backend() -> object:
     return numpy_backend(elementwise, "tiled", _native_step)
 
 
-def _native_step(*row: _typing.Any) -> object:
+def _native_step(*row: _typing.Any) -> _typing.Any:
     from .compiler.single import native_step
 
     return native_step(*row)

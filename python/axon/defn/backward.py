@@ -68,7 +68,7 @@ def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tenso
         given = [found.pop(v, None) for v in results]
         if all(c is None for c in given):
             continue
-        with located(node.source and Derived(node.source, _name(node))):
+        with located(node.source and Derived(node.source, name_of(node))):
             gs = [_zeros_like(env[v]) if c is None else c.total() for v, c in zip(results, given)]
             operands = [env[v] for v in node.inputs]
             if node.op is CALL:
@@ -135,7 +135,8 @@ def spread(found: Iterable[T], wanted: Sequence[bool]) -> list[T | None]:
     return [next(rest) if needed else None for needed in wanted]
 
 
-def _name(node: Node) -> str:
+def name_of(node: Node) -> str:
+    """The name of its op, or of its kind of call."""
     return node.attrs["kind"].name if node.op is CALL else node.op.name
 
 

@@ -10,7 +10,18 @@ from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError
 from ..graph.expr import INPUT, Graph, Node
-from ..graph.regions import Agreement, Backward, Batched, Evaluation, Region, types_of_first
+from ..graph.reach import differentiable, flow
+from ..graph.regions import (
+    Agreement,
+    Backward,
+    Batched,
+    Evaluation,
+    Forward,
+    Marks,
+    Region,
+    Through,
+    types_of_first,
+)
 from ..graph.trace import trace
 from ..nx.core.backend import tracing
 from ..nx.core.tensor import Tensor, TensorType
@@ -25,6 +36,7 @@ from .backward import pulled, spread
 from .batching import asked, choose, chosen_by_lane, region
 from .evaluate import replay
 from .region import call, callables, close, same_structure, same_types, tensors
+from .tangents import push, solid
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
@@ -144,5 +156,28 @@ def _harmless(node: Node) -> bool:
     return node.op is INPUT or (node.op.kind.fused and node.op.outside is None)
 
 
+def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
+    """The same choice among the branches with their tangents."""
+    (index, *operands), (_, *tangents) = given.operands, given.tangents
+    n, marks = len(operands), [t is not None for t in tangents]
+    moving = [any(made) for made in zip(*(flow(r, marks, differentiable) for r in given.regions))]
+
+    def both(region: Any) -> Callable[..., Any]:
+        def branch(*xs: Tensor) -> Any:
+            made, found = push(region, xs[:n], spread(xs[n:], marks))
+            return made, solid(found, made, moving)
+
+        return branch
+
+    branches = [both(region) for region in given.regions]
+    results, found = switch(index, branches, *operands, *[t for t in tangents if t is not None])
+    return results, spread(found, moving)
+
+
+def _flow(node: Node, marks: Marks, through: Through) -> Marks:
+    index, *operands = marks
+    return [index or any(made) for made in zip(*(through(r, operands) for r in node.attrs["regions"]))]
+
+
 # inputs: the index (int32, rank 0), operands; a region a branch: operands -> results
-COND = Region("cond", types_of_first, _agreements, _evaluate, _pull, batch=_batch)
+COND = Region("cond", types_of_first, _agreements, _evaluate, _pull, batch=_batch, push=_push, flow=_flow)

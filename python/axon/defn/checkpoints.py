@@ -8,7 +8,8 @@ from typing import Any, TypeVar, overload
 
 from .. import tree
 from ..graph.expr import INPUT, Graph, Node, results_of
-from ..graph.regions import Agreement, Backward, Batched, Region, run_first, types_of_first
+from ..graph.reach import differentiable, flow, of_first
+from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.convert import is_array
 from ..nx.core.op import find
@@ -17,10 +18,11 @@ from ..nx.creation import asarray
 from ..nx.rows.movement import named
 from ..nx.rows.sequencing import after
 from . import checkpoint_policies as checkpoint_policies
-from .backward import pulled
+from .backward import pulled, spread
 from .batching import region
 from .checkpoint_policies import Policy, candidate, nothing
 from .region import call, callables, close
+from .tangents import push, solid
 
 NAMED = find("named")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -109,5 +111,33 @@ def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
     return list(zip(call(CHECKPOINT, [graph], given.operands, kept=given.node.attrs["kept"]), found))
 
 
+def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
+    """A checkpoint of the region with its tangents: the gradient of a tangent keeps no more than these operands."""
+    (body,), n = given.regions, len(given.operands)
+    marks = [t is not None for t in given.tangents]
+    moving = flow(body, marks, differentiable)
+
+    def both(*xs: Tensor) -> list[Tensor]:
+        made, found = push(body, xs[:n], spread(xs[n:], marks))
+        return [*solid(found, made, moving), *made]
+
+    operands = [*given.operands, *[t for t in given.tangents if t is not None]]
+    graphs, captured = close([trace(both, tuple([t.type for t in operands]))])
+    results = call(CHECKPOINT, graphs, [*operands, *captured], **given.attrs)
+    count = sum(moving)
+    return results[count:], spread(results[:count], moving)
+
+
 # inputs: operands; body: operands -> results, of which the last `kept` are what the gradient need not compute again
-CHECKPOINT = Region("checkpoint", types_of_first, _agreements, run_first, _pull, _forward, inline=True, batch=_batch)
+CHECKPOINT = Region(
+    "checkpoint",
+    types_of_first,
+    _agreements,
+    run_first,
+    _pull,
+    _forward,
+    inline=True,
+    batch=_batch,
+    push=_push,
+    flow=of_first,
+)

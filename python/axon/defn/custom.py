@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Node
-from ..graph.regions import Agreement, Backward, Batched, Region, run_first, types_of_first
+from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..graph.trace import trace
-from ..nx.core.lanes import spread
+from ..nx.core.lanes import spread as to_lanes
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
 from ..nx.rows.reductions import sum_
-from .backward import at
+from .backward import at, filled, spread
 from .batching import region, run
-from .evaluate import replay
+from .evaluate import carried_out, replay
 from .region import call, close
+from .tangents import transpose
 
 
 def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,12 +39,7 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **options: Any) -> Any:
-        if options:
-            name = getattr(function, "__name__", "custom_grad")
-            raise TypeError(
-                f"{name}: expected tensors by position, got {', '.join(options)}=; fix options before: "
-                f"custom_grad(functools.partial(function, ...))"
-            )
+        refuse_options(function, "custom_grad", options)
         leaves, structure = tree.flatten(args)
         tensors = [asarray(leaf) for leaf in leaves]
         types = [t.type for t in tensors]
@@ -66,6 +62,15 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
         return tree.unflatten(forward.structure, call(CUSTOM_GRAD, graphs, [*tensors, *captured], arguments=n))
 
     return wrapped
+
+
+def refuse_options(function: Callable[..., Any], name: str, options: Mapping[str, Any]) -> None:
+    """Refuse arguments by name, whose place in a rule nothing says."""
+    if options:
+        raise TypeError(
+            f"{getattr(function, '__name__', name)}: expected tensors by position, got {', '.join(options)}=; fix "
+            f"options before: {name}(functools.partial(function, ...))"
+        )
 
 
 def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
@@ -102,14 +107,26 @@ def _agreements(node: Node) -> Iterator[Agreement]:
     yield "gradients", given[:count], backward.output_types
 
 
-def _pull(given: Backward) -> list[Tensor | None]:
-    node, n = given.node, given.node.attrs["arguments"]
-    if any(given.wanted[n:]):
-        captured = node.inputs[n:][given.wanted[n:].index(True)].type
+def refuse_captured(name: str, node: Node, marks: Sequence[bool]) -> None:
+    """Refuse to differentiate by what a function with a rule of its own captured: the rule says nothing of it."""
+    n = node.attrs["arguments"]
+    if any(marks[n:]):
+        captured = node.inputs[n:][list(marks[n:]).index(True)].type
         raise GradientError(
-            f"custom_grad{at(node)}: expected gradients of its arguments only, got a captured {captured} that is "
+            f"{name}{at(node)}: expected gradients of its arguments only, got a captured {captured} that is "
             f"differentiated; pass it as an argument, or through stop_grad"
         )
+
+
+def with_zeros(given: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of the types of `like`: of floats those given, of others 0."""
+    rest = iter(given)
+    return [next(rest) if x.dtype.is_float else filled(0, x.type, x) for x in like]
+
+
+def _pull(given: Backward) -> list[Tensor | None]:
+    node, n = given.node, given.node.attrs["arguments"]
+    refuse_captured("custom_grad", node, given.wanted)
     region, captured = node.attrs["regions"][1], given.operands[n:]
     env = replay(region, [*given.operands[:n], *given.gs, *captured])
     return [*(env[v] for v in region.outputs), *(None for _ in captured)]
@@ -136,9 +153,34 @@ def _shared(g: Tensor, differs: bool, mapped: bool, size: int) -> Tensor:
     """The gradient of an argument, of all lanes if it is mapped."""
     if differs == mapped:
         return g
-    return spread(g, size) if mapped else sum_(g, axis=(0,))
+    return to_lanes(g, size) if mapped else sum_(g, axis=(0,))
+
+
+def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
+    """The transposed of the backward region, which is to be linear in the cotangents."""
+    node, n = given.node, given.node.attrs["arguments"]
+    refuse_captured("custom_grad", node, [t is not None for t in given.tangents])
+    (_, backward), arguments, captured = given.regions, given.operands[:n], given.operands[n:]
+    marks = [t is not None for t in given.tangents[:n]]
+    results = carried_out(node, given.operands)
+
+    def back(*gs: Tensor) -> list[Tensor]:
+        env = replay(backward, [*arguments, *with_zeros(gs, results), *captured])
+        return [env[v] for v, mark in zip(backward.outputs, marks) if mark]
+
+    moving = [y.dtype.is_float for y in results]
+    types = [y.type for y in results if y.dtype.is_float]
+    found = transpose(back, types, [t for t in given.tangents if t is not None])
+    if found is None:
+        raise GradientError(
+            f"jvp: custom_grad{at(node)}: expected a pullback that is linear in its cotangent, got one that is not, "
+            f"which has no tangents; give the function a custom_jvp, or differentiate in reverse (grad, vjp, jacrev)"
+        )
+    return results, spread(found, moving)
 
 
 # inputs: arguments, captured; forward: inputs -> results; backward: (arguments, a cotangent a result, captured) -> a
 # gradient an argument
-CUSTOM_GRAD = Region("custom_grad", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch)
+CUSTOM_GRAD = Region(
+    "custom_grad", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch, push=_push
+)

@@ -109,14 +109,21 @@ def replay(graph: Graph, tensors: Sequence[Tensor], instead: Instead = lambda no
             continue
         args = [env[v] for v in node.inputs]
         results = instead(node, args)
-        if results is None and isinstance(backend, Trace):
-            results = backend.keep(node, args)
-        elif results is None:
-            results = apply(backend, node.op, node.types, args, node.attrs)
-            examined(node, args, results)
+        if results is None:
+            results = carried_out(node, args, backend)
         for i, result in enumerate(results):
             env[Value(node, i)] = result
     return env
+
+
+def carried_out(node: Node, args: Sequence[Tensor], backend: Backend | None = None) -> list[Tensor]:
+    """The results of a node over tensors of its operands' types, as it is: on their backend or in the open trace."""
+    backend = backend or select(args)
+    if isinstance(backend, Trace):
+        return backend.keep(node, args)
+    results = apply(backend, node.op, node.types, args, node.attrs)
+    examined(node, args, results)
+    return results
 
 
 class Evaluated:

@@ -54,16 +54,16 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_au
 
     @functools.wraps(function)
     def both(*args: Any, **kwargs: Any) -> Any:
-        picked, rebuild = _pick(function, argnums, args, kwargs)
-        run = _run("grad", rebuild, picked, function)
+        picked, rebuild = picked_of("grad", function, argnums, args, kwargs)
+        run = run_of("grad", rebuild, picked, function)
         value = run.value
-        scalar = _first("grad", value) if has_aux else value
+        scalar = first_of("grad", value) if has_aux else value
         if not isinstance(scalar, Tensor):
             raise GradientError(f"grad: expected a float scalar result, got {describe(value)}; {_RESULT_ADVICE}")
         if scalar.ndim or not scalar.dtype.is_float:
             raise GradientError(f"grad: expected a float scalar result, got {scalar.type}; {_RESULT_ADVICE}")
         gradients = run.pull([(run.outputs[0], filled(1, scalar.type, scalar))])
-        return value, gradients if _several(argnums) else gradients[0]
+        return value, gradients if several(argnums) else gradients[0]
 
     return both
 
@@ -81,9 +81,9 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     >>> [g.item() for g in pullback(nx.tensor(1.0))]
     [5.0, 2.0]
     """
-    run = _run("vjp", lambda picked: function(*picked), args, function)
+    run = run_of("vjp", lambda picked: function(*picked), args, function)
     result = run.value
-    primal = _first("vjp", result) if has_aux else result
+    primal = first_of("vjp", result) if has_aux else result
     outputs, structure = tree.flatten(primal)
     met: dict[tuple[TensorType, ...], Traced | None] = {}  # what was recorded of calls, by the types of cotangents
 
@@ -106,7 +106,8 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     return (primal, pullback, result[1]) if has_aux else (primal, pullback)
 
 
-def _first(name: str, value: Any) -> Any:
+def first_of(name: str, value: Any) -> Any:
+    """The result without its aux."""
     if not isinstance(value, tuple) or len(value) != 2:
         raise GradientError(f"{name}: expected (result, aux) with has_aux=True, got {describe(value)}; return a pair")
     return value[0]
@@ -121,13 +122,14 @@ def stop_grad(value: Any) -> Any:
     return tree.map(movement.stop_grad, value)
 
 
-class _Run(NamedTuple):
-    """A function's run, remembered for walking back."""
+class Run(NamedTuple):
+    """A function's run, remembered for its derivatives."""
 
     record: Record
     structures: tuple[tree.Structure, ...]  # of the differentiated arguments
     value: Any
     outputs: tuple[Value, ...]
+    back: bool  # whether it keeps what walking back needs
 
     def pull(self, cotangents: Iterable[tuple[Value, Tensor]]) -> tuple[Any, ...]:
         """The gradients of the differentiated arguments, zeros where nothing depends on one."""
@@ -136,8 +138,15 @@ class _Run(NamedTuple):
         return tuple([tree.unflatten(s, [next(found) for _ in range(s.size)]) for s in self.structures])
 
 
-def _run(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequence[Any], named: Any) -> _Run:
-    """Trace and run a function of the differentiated arguments alone; all else it reads is captured."""
+def run_of(
+    name: str,
+    function: Callable[[Sequence[Any]], Any],
+    picked: Sequence[Any],
+    named: Any,
+    back: Callable[[Traced, int], bool] = lambda traced, count: True,
+) -> Run:
+    """Trace and run a function of the differentiated arguments alone; all else it reads is captured. back: whether the
+    run keeps what walking back needs, by the trace and how many of its inputs are differentiated."""
     flat = [tree.flatten(argument) for argument in picked]
     structures = tuple(structure for _, structure in flat)
     given = [leaf for leaves, _ in flat for leaf in leaves]
@@ -159,17 +168,20 @@ def _run(name: str, function: Callable[[Sequence[Any]], Any], picked: Sequence[A
     with beside(tensors):
         traced = trace(over, tuple(t.type for t in tensors))
     graph = traced.graph
-    made = record(graph, [*tensors, *traced.captured], graph.inputs[: len(tensors)])
+    given, wrt = [*tensors, *traced.captured], graph.inputs[: len(tensors)]
+    kept = back(traced, len(tensors))
+    made = record(graph, given, wrt) if kept else Record(graph, wrt, set(), replay(graph, given), {})
     value = tree.unflatten(traced.structure, [made.env[v] for v in graph.outputs])
-    return _Run(made, structures, value, graph.outputs)
+    return Run(made, structures, value, graph.outputs, kept)
 
 
-def _several(argnums: Argnums) -> bool:
+def several(argnums: Argnums) -> bool:
+    """Whether there are several arguments, so that their gradients are a tuple."""
     return not isinstance(place_of(argnums), (int, str))
 
 
-def _pick(
-    function: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+def picked_of(
+    name: str, function: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """The arguments to differentiate, and the function of them with the others in place."""
     wanted = listed(argnums)
@@ -182,9 +194,11 @@ def _pick(
         elif isinstance(which, int) and which < 0:
             place = which + len(args)
         if isinstance(place, int) and not 0 <= place < len(args):
-            raise GradientError(f"grad: expected argnums among the {len(args)} arguments given, got {which!r}; pass it")
+            raise GradientError(
+                f"{name}: expected argnums among the {len(args)} arguments given, got {which!r}; pass it"
+            )
         if place in places:
-            raise GradientError(f"grad: expected each argument once in argnums, got {argnums!r}; drop one")
+            raise GradientError(f"{name}: expected each argument once in argnums, got {argnums!r}; drop one")
         places.append(place)
 
     def rebuild(picked: Sequence[Any]) -> Any:

@@ -28,6 +28,7 @@ from .backward import spread as placed
 from .batching import asked, carrying, choose, chosen_by_lane, region
 from .branches import cond
 from .evaluate import replay
+from .loop_tangents import flow_scan, flow_while, push_scan, push_while
 from .region import call, callables, close, same_structure, same_types, tensors
 
 
@@ -363,7 +364,15 @@ def _scan_batch(given: Batched) -> list[tuple[Tensor, bool]]:
 
 # inputs: carry, captured; condition: inputs -> bool, rank 0; body: inputs -> carry
 WHILE = Region(
-    "while", _while_types, _while_agreements, _while_evaluate, _while_pull, _while_forward, batch=_while_batch
+    "while",
+    _while_types,
+    _while_agreements,
+    _while_evaluate,
+    _while_pull,
+    _while_forward,
+    batch=_while_batch,
+    push=push_while,
+    flow=flow_while,
 )
 
 # inputs: carry, xs, captured; body: (carry, a row of each of xs, captured) -> (carry, a row of each of ys)
@@ -375,4 +384,6 @@ SCAN = Region(
     scan_gradient.backward,
     scan_gradient.forward,
     batch=_scan_batch,
+    push=push_scan,
+    flow=flow_scan,
 )

@@ -204,3 +204,16 @@ def rewrite(
         for i, value in enumerate(made):
             new[Value(node, i)] = value
     return Graph(given, [new[v] for v in graph.outputs], builder.effects)
+
+
+def cut(graph: Graph, inputs: Sequence[Value], values: Sequence[Value]) -> Graph:
+    """The outputs of a graph by some of its inputs, and by values of it that depend on none of these."""
+    builder = Builder()
+    new = {v: v for v in inputs} | {v: builder.input(v.type) for v in values}
+    for node in graph.nodes:
+        results = [Value(node, i) for i in range(len(node.types))]
+        if node.op is not INPUT and all(v in new for v in node.inputs) and not all(v in new for v in results):
+            kept = builder.keep(node, tuple([new[v] for v in node.inputs]))
+            for v in results:
+                new.setdefault(v, Value(kept, v.index))
+    return Graph([new[v] for v in (*inputs, *values)], [new[v] for v in graph.outputs])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..nx.core.tensor import Tensor, TensorType
-from .expr import Node
+from .expr import Graph, Node
 
 Types = Sequence[TensorType]
 Agreement = tuple[str, Types, Types]  # what, its types as they must be, and as they are
@@ -47,6 +47,25 @@ class Batched(NamedTuple):
     size: int
 
 
+class Forward(NamedTuple):
+    """A call node some of whose operands have tangents (None: 0): its regions, without their effects where these have
+    taken place, and its operands."""
+
+    node: Node
+    regions: Sequence[Graph]
+    operands: list[Tensor]
+    tangents: list[Tensor | None]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes that are the kind's own."""
+        return {k: v for k, v in self.node.attrs.items() if k not in ("kind", "regions")}
+
+
+Marks = list[bool]  # of operands, inputs or results, in order
+Through = Callable[[Graph, Marks], Marks]  # which outputs of a region the marked inputs reach
+
+
 @dataclass(frozen=True, eq=False)
 class Region:
     """A kind of call node.
@@ -54,7 +73,9 @@ class Region:
     types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
     beyond that. evaluate: the results. pull: a gradient, or None, for each operand. forward: where the gradient wants
     more than the operands, the results and what is kept for `pull`, given which operands want one. inline: the node
-    means its first region, but to gradients. batch: each result of all lanes, and whether it differs among them.
+    means its first region, but to gradients. batch: each result of all lanes, and whether it differs among them. push:
+    the results, and a tangent, or None, for each. flow: which results the marked operands reach; None: all, if any is
+    marked.
     """
 
     name: str
@@ -65,6 +86,8 @@ class Region:
     forward: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
     inline: bool = False
     batch: Callable[[Batched], list[tuple[Tensor, bool]]] | None = None
+    push: Callable[[Forward], tuple[list[Tensor], Sequence[Tensor | None]]] | None = None
+    flow: Callable[[Node, Marks, Through], Marks] | None = None
 
     def __repr__(self) -> str:
         return repr(self.name)

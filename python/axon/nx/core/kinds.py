@@ -21,6 +21,7 @@ class Kind:
     free: bool = False  # to compute an element again costs nothing
     widened: bool = False  # eager halves are computed in float32 and rounded once
     alias: bool = False  # the result is the first operand, in its memory
+    linear: bool = False  # the result is linear in all float operands together
     opaque: bool = False  # it is more than its results' elements: it stays where these are none
     effect: bool = False  # it acts when it runs: equal ones are never merged
 
@@ -30,8 +31,8 @@ class Kind:
 
 ELEMENTWISE = Kind("elementwise", pointwise=True, fused=True, widened=True)
 REDUCTION = Kind("reduction", reduces=True, fused=True, widened=True)
-MOVEMENT = Kind("movement", moves=True, fused=True, free=True)
-INDEXING = Kind("indexing", indexes=True)
+MOVEMENT = Kind("movement", moves=True, fused=True, free=True, linear=True)
+INDEXING = Kind("indexing", indexes=True, linear=True)
 CONTRACTION = Kind("contraction", contracts=True, widened=True)
 WINDOW = Kind("window")
 LIBRARY = Kind("library", widened=True)

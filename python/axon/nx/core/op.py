@@ -64,6 +64,8 @@ class Op:
     # several results g and y are tuples
     batch: Callable[..., Any] | None = None  # (lanes, *operands, **attrs) -> the results, with lanes as axis 0; None:
     # by the row itself, its attributes shifted
+    jvp: Callable[..., Any] | None = None  # (tangents, y, *operands, **attrs) -> the result's tangent (of several, a
+    # tuple), where the kind has no rule for it; None is a tangent of 0
     nondifferentiable: str | None = None  # why there is no vjp and what to use instead; "zero" means gradient 0
     scalar: str = ""  # elementwise: its function in csrc/kernels/scalar.h; the row's name unless given
     combine: Combine | None = None  # reductions, cumulative rows

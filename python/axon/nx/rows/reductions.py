@@ -58,11 +58,16 @@ def _sum(xp: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     return xp.sum(x, axis=axis, keepdims=keepdims, **start)
 
 
+def _sum_jvp(tangents: Sequence[Tensor], y: Tensor, x: Tensor, **attrs: Any) -> Tensor:
+    return sum_(tangents[0], **attrs)
+
+
 @reduction(
     dtype=accumulating,
     combine=ADD,
     eager=_sum,
     vjp=lambda g, y, x, *, axis, keepdims: (_spread(g, x, axis, keepdims),),
+    jvp=_sum_jvp,
 )
 def sum_(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The row under `sum`."""

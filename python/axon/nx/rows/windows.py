@@ -166,7 +166,16 @@ def _extreme_vjp(
     return vjp
 
 
-@window(shape=_window_shape, vjp=_sum_vjp, expand=_expand(add, lambda d: 0))
+def _sum_jvp(tangents: Sequence[Tensor], y: Tensor, x: Tensor, **attrs: Any) -> Tensor:
+    return window_sum(tangents[0], **attrs)
+
+
+@window(
+    shape=_window_shape,
+    vjp=_sum_vjp,
+    jvp=_sum_jvp,
+    expand=_expand(add, lambda d: 0),
+)
 def window_sum(
     x: Tensor,
     /,

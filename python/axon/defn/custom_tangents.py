@@ -1,0 +1,152 @@
+"""custom_jvp: a function with tangents of its own, and the row of the node it makes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .. import tree
+from ..errors import GradientError, StructureError
+from ..graph.expr import Graph, Node
+from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
+from ..graph.trace import trace
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.creation import asarray
+from ..nx.filled import zeros
+from .backward import at, spread
+from .batching import region
+from .custom import describe, refuse_captured, refuse_options
+from .evaluate import carried_out, replay
+from .region import call, close
+from .tangents import solid, transpose
+
+
+def custom_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with tangents of its own: `function` returns (result, pushforward), where pushforward maps the
+    tangents of its arguments, in order, to the tangent of the result (None: zero).
+
+    The pushforward is to be linear: the gradient in reverse is its transposed, so one rule does for both modes.
+    Arguments are trees of tensors, by position; the tangent of an integer is None. GradientError for a tangent of
+    another type, a pushforward that is not linear, and differentiation by a tensor that `function` captures.
+
+    >>> @custom_jvp
+    ... def log1pexp(x):
+    ...     return nx.log1p(nx.exp(x)), lambda t: t * nx.sigmoid(x)
+    >>> grad(log1pexp)(nx.tensor(0.0)).item(), jvp(log1pexp, (0.0,), (2.0,))[1].item()
+    (0.5, 1.0)
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        refuse_options(function, "custom_jvp", options)
+        leaves, structure = tree.flatten(args)
+        tensors = [asarray(leaf) for leaf in leaves]
+        types, n = tuple([t.type for t in tensors]), len(tensors)
+
+        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[..., Any]]:
+            made = function(*tree.unflatten(structure, xs))
+            if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
+                raise GradientError(f"custom_jvp: expected (result, pushforward), got {describe(made)}; return a pair")
+            return made
+
+        forward = trace(lambda *xs: pair(xs)[0], types)
+        results = forward.graph.output_types
+
+        def push_forward(*xs: Tensor) -> list[Tensor]:
+            given = spread(xs[n:], [t.dtype.is_float for t in types])
+            made = pair(xs[:n])[1](*tree.unflatten(structure, given))
+            return _tangents_of(forward.structure, results, made)
+
+        pushed = trace(push_forward, (*types, *[t for t in types if t.dtype.is_float]))
+        graphs, captured = close([forward, pushed])
+        return tree.unflatten(forward.structure, call(CUSTOM_JVP, graphs, [*tensors, *captured], arguments=n))
+
+    return wrapped
+
+
+def _tangents_of(structure: tree.Structure, types: Sequence[TensorType], made: Any) -> list[Tensor]:
+    """The leaves of a tangent, those of floats only, None as zeros, with the types of the results they belong to."""
+    try:
+        leaves = [None] * len(types) if made is None else tree.flatten_like(structure, made)
+    except StructureError as error:
+        raise GradientError(
+            f"custom_jvp: expected a pushforward that gives the tangent of the result (None: zero); {error}"
+        ) from None
+    found = []
+    for path, type_, t in zip(structure.paths(), types, leaves, strict=True):
+        where = f" at {tree.show(path)}" if path else ""
+        expected = f"custom_jvp: expected a tangent of {type_}{where}, got"
+        if isinstance(t, (tuple, list, dict)):
+            raise GradientError(f"{expected} {describe(t)}; of one result return the tangent itself")
+        if not type_.dtype.is_float:
+            if t is not None:
+                raise GradientError(f"custom_jvp: expected None as the tangent of {type_}{where}, got {describe(t)}")
+            continue
+        t = zeros(type_.shape, type_.dtype) if t is None else asarray(t)
+        if (t.dtype, t.shape) != (type_.dtype, type_.shape):
+            raise GradientError(f"{expected} {t.type}; broadcast or cast it")
+        found.append(t)
+    return found
+
+
+def _agreements(node: Node) -> Iterator[Agreement]:
+    given, (forward, pushed) = [v.type for v in node.inputs], node.attrs["regions"]
+    count = node.attrs["arguments"]
+    moving, results = ([t for t in types if t.dtype.is_float] for types in (given[:count], node.types))
+    yield "inputs of the forward region", given, forward.input_types
+    yield "inputs of the tangents' region", [*given[:count], *moving, *given[count:]], pushed.input_types
+    yield "tangents", results, pushed.output_types
+
+
+def _pushed(pushed: Graph, arguments: Sequence[Tensor], captured: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
+    """The region of tangents as a function of these."""
+
+    def run(*tangents: Tensor) -> list[Tensor]:
+        env = replay(pushed, [*arguments, *tangents, *captured])
+        return [env[v] for v in pushed.outputs]
+
+    return run
+
+
+def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
+    """The results as they are, and the region of tangents."""
+    node, n = given.node, given.node.attrs["arguments"]
+    refuse_captured("custom_jvp", node, [t is not None for t in given.tangents])
+    arguments, captured = given.operands[:n], given.operands[n:]
+    results = carried_out(node, given.operands)
+    tangents = solid(given.tangents[:n], arguments, [x.dtype.is_float for x in arguments])
+    found = _pushed(given.regions[1], arguments, captured)(*tangents)
+    return results, spread(found, [y.dtype.is_float for y in results])
+
+
+def _pull(given: Backward) -> list[Tensor | None]:
+    """The transposed of the region of tangents, which is to be linear in these."""
+    node, n = given.node, given.node.attrs["arguments"]
+    refuse_captured("custom_jvp", node, given.wanted)
+    arguments, captured = given.operands[:n], given.operands[n:]
+    gs = [g for g, type_ in zip(given.gs, node.types) if type_.dtype.is_float]
+    floats = [x.dtype.is_float for x in arguments]
+    types = [x.type for x in arguments if x.dtype.is_float]
+    found = transpose(_pushed(node.attrs["regions"][1], arguments, captured), types, gs)
+    if found is None:
+        raise GradientError(
+            f"grad: custom_jvp{at(node)}: expected a pushforward that is linear in its tangents, got one that is not, "
+            f"which has no transposed; give the function a custom_grad"
+        )
+    return [*spread(found, floats), *(None for _ in captured)]
+
+
+def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
+    """Both regions over all lanes; all results, and so all tangents, differ among lanes."""
+    (forward, pushed), n = given.node.attrs["regions"], given.node.attrs["arguments"]
+    mapped, size = given.mapped, given.size
+    graph, found = region(forward, mapped, size, (True,) * len(forward.outputs))
+    moving = [m for m, x in zip(mapped, given.operands[:n]) if x.dtype.is_float]
+    tangents, _ = region(pushed, [*mapped[:n], *moving, *mapped[n:]], size, (True,) * len(pushed.outputs))
+    return list(zip(call(CUSTOM_JVP, [graph, tangents], given.operands, arguments=n), found))
+
+
+# inputs: arguments, captured; forward: inputs -> results; tangents: (arguments, a tangent a float argument, captured)
+# -> a tangent a float result
+CUSTOM_JVP = Region("custom_jvp", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch, push=_push)

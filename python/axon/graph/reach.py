@@ -1,0 +1,53 @@
+"""What depends on what in a graph, seen through its regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .expr import CALL, INPUT, Graph, Node, Value
+from .regions import Marks, Through
+
+
+def reached(graph: Graph, given: Iterable[Value], counts: Callable[[Value], bool] = lambda value: True) -> set[Value]:
+    """The values that depend on the given ones by way of values that count."""
+    found = set(given)
+    through: Through = lambda region, marks: flow(region, marks, counts)  # noqa: E731
+    for node in graph.nodes:
+        marks = [v in found for v in node.inputs]
+        if node.op is not INPUT and any(marks):
+            made = _of_call(node, marks, through) if node.op is CALL else [True] * len(node.types)
+            values = [Value(node, i) for i, mark in enumerate(made) if mark]
+            found.update(v for v in values if counts(v))
+    return found
+
+
+def flow(region: Graph, marks: Marks, counts: Callable[[Value], bool] = lambda value: True) -> Marks:
+    """Which outputs the marked inputs reach."""
+    found = reached(region, [v for v, mark in zip(region.inputs, marks, strict=True) if mark], counts)
+    return [v in found for v in region.outputs]
+
+
+def differentiable(value: Value) -> bool:
+    """Whether a value that depends on one with a tangent may have one."""
+    return value.type.dtype.is_float and value.node.op.nondifferentiable != "zero"
+
+
+def looped(body: Graph, marks: Marks, carry: int, through: Through) -> tuple[Marks, Marks]:
+    """The marks of the inputs, and of the results, of a loop over a body whose first `carry` outputs are its inputs
+    again. A carry that begins with a mark may end with it: the loop may have no steps."""
+    while True:
+        made = through(body, marks)
+        more = [a or b for a, b in zip(marks, made[:carry])]
+        if more == marks[:carry]:
+            return marks, [*more, *made[carry:]]
+        marks = [*more, *marks[carry:]]
+
+
+def of_first(node: Node, marks: Marks, through: Through) -> Marks:
+    """The flow of a kind that means its first region."""
+    return through(node.attrs["regions"][0], marks)
+
+
+def _of_call(node: Node, marks: Marks, through: Through) -> Marks:
+    rule = node.attrs["kind"].flow
+    return [True] * len(node.types) if rule is None else rule(node, marks, through)
