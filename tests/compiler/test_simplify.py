@@ -33,6 +33,7 @@ LEFT: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "twice_negative": (lambda x: nx.negative(-x), []),
     "cast": (lambda x: x.astype("float64").astype("float32"), []),
     "cast, that narrows": (lambda x: x.astype("float16").astype("float32"), ["astype", "astype"]),
+    "unnamed": (lambda x: nx.named(-nx.named(x, "a"), "b") * -1.0, ["multiply", "negative"]),
     "same_shape": (lambda x: x.reshape((4, 4)).reshape((2, 8)).reshape(16), []),
     "twice_shaped": (lambda x: x.reshape((4, 4)).reshape((2, 8)), ["reshape"]),
     "twice_permuted": (lambda x: x.reshape((4, 4)).T.T, ["reshape"]),
