@@ -15,11 +15,11 @@ from axon.compiler import pipeline
 from axon.compiler.planning.memory import Plan
 from axon.compiler.planning.report import memory
 from axon.compiler.planning.schedule import KernelStep, LibraryStep
-from axon.compiler.program import Executable
+from axon.compiler.program import Executable, literal_bits
 from axon.compiler.targets import cache, compile_cpp
 from axon.compiler.targets.emit_cpp import CppEmitter
 from axon.defn import cond, jit, scan, value_and_grad, while_loop
-from axon.dtypes import int32
+from axon.dtypes import float32, int32
 from axon.graph.trace import trace
 from axon.nx.core.tensor import Tensor
 
@@ -286,3 +286,9 @@ def test_outputs_never_alias() -> None:
     assert len(set(places)) == len(places)
     np.testing.assert_array_equal(made[0].numpy(), x.numpy())
     assert all(isinstance(s, (KernelStep, LibraryStep)) for s in step.lower(x, y)._executable.plan.schedule.steps)
+
+
+def test_the_sign_of_a_literal_is_its_own() -> None:
+    """Of a NaN, too, whichever was met before."""
+    for value in (-float("nan"), float("nan"), -float("nan"), 0.0, -0.0):
+        assert literal_bits(value, float32) >> 31 == np.signbit(value), value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import copysign
 from typing import Any
 
 from .. import config
@@ -36,7 +37,7 @@ def literal_bits(value: Any, dtype: DType) -> int:
 
     if not dtype.is_float:
         return int(value) & ((1 << 8 * dtype.itemsize) - 1)
-    key = (exact(value), dtype)
+    key = (exact(value), copysign(1.0, value), dtype)  # a NaN has a sign, too
     found = _bits.get(key)
     if found is None:
         with np.errstate(over="ignore"):  # rounds to infinity
