@@ -101,6 +101,16 @@ def pieces(n: int) -> Traced:
     return trace(lambda x: [nx.tanh(x[i : i + 3]) * x[i + 1 : i + 4] for i in range(n)], (f32(n + 4),))
 
 
+def shared(n: int) -> Traced:
+    """A long sweep back over layers, and many results that read one input and have its size."""
+
+    def f(x: Tensor, ws: list[Tensor]) -> Any:
+        loss = lambda ws, x: nx.sum(reduce(lambda x, w: nx.tanh(x @ w), ws, x))  # noqa: E731
+        return axon.grad(loss)(ws, x), [nx.tanh(x @ w) + x for w in ws]
+
+    return trace(f, (f32(1024, 32), [f32(32, 32)] * n))
+
+
 def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     whole = lower.calls_of
@@ -110,7 +120,7 @@ def test_kernels_alike_but_for_their_places_are_lowered_once(monkeypatch: pytest
     assert [(c.parameters["o0"], c.parameters["o1"]) for c in step.calls] == [(i, i + 1) for i in range(9)]
 
 
-@pytest.mark.parametrize("build", [update, layers, backward, pieces, carried])
+@pytest.mark.parametrize("build", [update, layers, backward, pieces, carried, shared])
 def test_work_grows_with_the_program(build: Callable[[int], Traced]) -> None:
     work(build(3), True)  # fills tables
     one, four = work(build(12), True), work(build(48), True)

@@ -121,10 +121,11 @@ class Schedule:
 
     def items(self) -> tuple[list[Item], dict[Any, int], dict[Any, list[Any]]]:
         """The steps as `ordered` takes them; the bytes of what is no result; and by result the inputs that it may be
-        written over, if they are read no more: its own in a loop or a donated state, and what the step reads itself."""
+        written over, if they are read no more: its own in a loop or a donated state, and what its step is the last to
+        read."""
         memory, inputs, results = self.memory, set(self.graph.inputs), set(self.results)
         over = {r: [v] for r, v in zip(self.results, self.graph.inputs) if size_of(r) == size_of(v)}
-        items, size = list[Item](), dict[Any, int]()
+        items, size, reading = list[Item](), dict[Any, int](), dict[Any, Any]()
         for k, step in enumerate(self.steps):
             read, written = reads(step), [memory(m) for m in writes(step)]
             touched = tuple(dict.fromkeys([*map(memory, read), *written]))
@@ -136,7 +137,9 @@ class Schedule:
                 if m not in results and nbytes >= LITTLE:
                     size[m] = nbytes
                 elif m in results and isinstance(step, KernelStep):
-                    over.setdefault(m, []).extend([v for v in touched if v in inputs and size_of(v) == nbytes])
+                    reading.update([(v, m) for v in touched if v in inputs and size_of(v) == nbytes])
+        for v, m in reading.items():
+            over.setdefault(m, []).append(v)
         return items, size, over
 
     def single(self, cluster: Single) -> None:
