@@ -16,7 +16,8 @@ struct KernelLoop {
   const KernelStep& step;
   axon_kernel function;
   const Context& context;
-  std::atomic<int> status{0};
+  std::atomic<int> status{0};   // of the first unit that failed
+  char text[kKernelText] = {};  // that it left, where its status is negative
 
   KernelLoop(const Step& of, const Context& in)
       : step(std::get<KernelStep>(of.kind)), function(step.kernel->function()), context(in) {}
@@ -30,16 +31,22 @@ struct KernelLoop {
       if (begin < last) {
         const int failed = function(context.table.data() + call.operands, call.ints.data(), call.literals.data(),
                                     begin - first, last - first, scratch);
-        if (failed != 0) status.store(failed, std::memory_order_relaxed);
+        if (failed != 0) fail(failed, scratch);
       }
       begin = last;
       ++i;
     }
   }
 
+  void fail(int failed, const char* scratch) noexcept {
+    int none = 0;
+    if (status.compare_exchange_strong(none, failed, std::memory_order_relaxed) && failed < 0 && step.scratch >= kKernelText)
+      std::memcpy(text, scratch, kKernelText - 1);
+  }
+
   void check() const {
     if (const int failed = status.load(std::memory_order_relaxed); failed != 0)
-      throw std::runtime_error(step.label + ": kernel returned status " + std::to_string(failed));
+      throw std::runtime_error(step.label + ": " + (*text != 0 ? text : "kernel returned status " + std::to_string(failed)));
   }
 };
 

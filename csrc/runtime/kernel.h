@@ -14,6 +14,10 @@ extern "C" using axon_kernel = int (*)(char* const* operands, const int64_t* int
 
 namespace axon {
 
+// A kernel whose status is negative has left a text of so many bytes, its last 0, at the start of its scratch memory, where
+// that has the room.
+constexpr int64_t kKernelText = 256;
+
 // A shared library, loaded from bytes that no later change of a file can reach. It stays loaded: another thread may be
 // inside it, and a kernel is a few pages. The bytes are kept because a saved program carries them.
 struct KernelLibrary {

@@ -22,6 +22,11 @@ int refuse(char* const* operands, const int64_t* ints, const uint64_t*, int64_t 
     if (operands[0][i] == ints[0]) return 3;
   return 0;
 }
+// Fails with a text, where there is room for one.
+int explain(char* const*, const int64_t* ints, const uint64_t*, int64_t, int64_t, char* scratch) {
+  if (ints[0] != 0) std::memset(scratch, 'x', static_cast<size_t>(kKernelText));
+  return -1;
+}
 // out[0] = in[0] < ints[0]
 int below(char* const* operands, const int64_t* ints, const uint64_t*, int64_t, int64_t, char*) {
   operands[1][0] = operands[0][0] < ints[0];
@@ -141,6 +146,16 @@ TEST("a failing step raises with its label") {
   CHECK_THROWS(run(program, std::string(99, 1) + '\7'), "model.py:3: kernel returned status 3");
   const Program halves(description({input(0, 1), output(0, 1)}, {library({0, 1})}));
   CHECK_THROWS(run(halves, "M"), "halve: cannot halve 77");
+}
+
+TEST("a kernel of negative status says why, where its scratch memory has room for a text") {
+  Step step = kernel(explain, {0}, 0, 100, "model.py:3");
+  CHECK_THROWS(run(Program(description({input(0, 1), output(0, 1)}, {step})), "M"), "model.py:3: kernel returned status -1");
+  auto& explains = std::get<KernelStep>(step.kind);
+  explains.scratch = kKernelText;
+  explains.calls[0].ints = {1};
+  const std::string text(static_cast<size_t>(kKernelText) - 1, 'x');  // it ends where the room does
+  CHECK_THROWS(run(Program(description({input(0, 1), output(0, 1)}, {step})), "M"), ("model.py:3: " + text).c_str());
 }
 
 TEST("a library step is planned once a context, and anew for another number of threads") {

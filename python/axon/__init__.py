@@ -20,13 +20,16 @@ from .defn import associative_scan as associative_scan
 from .defn import checkpoint as checkpoint
 from .defn import checkpoint_policies as checkpoint_policies
 from .defn import cond as cond
+from .defn import custom_call as custom_call
 from .defn import custom_grad as custom_grad
 from .defn import custom_jvp as custom_jvp
 from .defn import debug as debug
 from .defn import fori_loop as fori_loop
 from .defn import grad as grad
 from .defn import hessian as hessian
+from .defn import hook as hook
 from .defn import hvp as hvp
+from .defn import io_call as io_call
 from .defn import jacfwd as jacfwd
 from .defn import jacobian as jacobian
 from .defn import jacrev as jacrev
@@ -34,6 +37,7 @@ from .defn import jit as jit
 from .defn import jvp as jvp
 from .defn import linearize as linearize
 from .defn import name as name
+from .defn import print_value as print_value
 from .defn import scan as scan
 from .defn import stop_grad as stop_grad
 from .defn import switch as switch
@@ -161,6 +165,12 @@ def _compiler(name: str) -> _typing.Callable[[], object]:
     return load
 
 
+def _custom() -> object:
+    from .compiler.targets import custom
+
+    return custom
+
+
 def _inner() -> object:
     from .defn.inner import program
 
@@ -178,4 +188,5 @@ config.register("backend", "cupy", _cupy_backend)
 config.register("compiler", "native", _compiler("native"))
 config.register("compiler", "tiled", _compiler("tiled"))
 config.register("definition", "inner", _inner)
+config.register("custom", "cpu", _custom)
 config.register("compiler", "evaluate", _evaluate)

@@ -48,5 +48,9 @@ class MissingCompiler(CompileError):
     """There is no compiler on this machine for what kernels are emitted as."""
 
 
+class CallbackError(AxonError, ValueError):
+    """A Python function that a program calls returned what it had not said."""
+
+
 class NonFiniteError(AxonError, FloatingPointError):
     """Under `debug`, an op made a NaN or an infinity."""

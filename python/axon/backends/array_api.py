@@ -64,15 +64,18 @@ class ArrayBackend:
     def apply(
         self, op: Op, out: tuple[TensorType, ...], args: Sequence[Tensor], attrs: Mapping[str, Any]
     ) -> tuple[Any, ...]:
-        key = (op, out[0].dtype, *[a.type.dtype for a in args])
+        key = (op, out and out[0].dtype, *[a.type.dtype for a in args])  # an effect may give nothing
         try:
             carry = self._carriers[key]
         except KeyError:
             carry = self._carriers[key] = self._carrier(*key)
         return carry(args, attrs, out)
 
-    def _carrier(self, op: Op, out: DType, *operands: DType) -> Carrier:
+    def _carrier(self, op: Op, out: Any, *operands: DType) -> Carrier:
         """What carries out a row of operands of these dtypes."""
+        if op.kind.effect:  # Python of the user's, which sees his context
+            assert op.eager is not None
+            return partial(self._acting, op.eager)
         scalar = None
         if op.kind.pointwise and self._scalars is not None and _better(op, out, operands):
             scalar = self._scalars(op.scalar, [d.code for d in operands], out.code)
@@ -143,6 +146,12 @@ class ArrayBackend:
     ) -> tuple[Any, ...]:
         with running(self), unwatched():
             return tuple([t.data for t in results_of(expand(*args, **attrs))])
+
+    def _acting(
+        self, act: Callable[..., Any], args: Sequence[Tensor], attrs: Mapping[str, Any], out: Any
+    ) -> tuple[Any, ...]:
+        made = act(self.xp, *[self.array(a.data, a.type) for a in args], **attrs)
+        return tuple(made) if isinstance(made, (tuple, list)) else (made,)
 
     def _function(self, op: Op) -> Callable[..., Any]:
         """A row over arrays: (*arrays, **attributes) -> an array, or several."""

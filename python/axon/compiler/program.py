@@ -22,7 +22,8 @@ from .planning.memory import Plan, size_of
 from .planning.parts import in_blocks, runs
 from .planning.regions import EncodedRegion, RegionStep
 from .planning.report import Memory, Report, memory, report
-from .planning.schedule import HostStep, KernelStep, Step
+from .planning.schedule import CustomStep, HostStep, KernelStep, Step
+from .targets import custom
 from .targets.cache import Statistics
 
 Encoded = tuple[Any, ...]  # a step as the runtime reads it
@@ -79,9 +80,12 @@ class Executable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program with its kernels to a file that `axon-bench` runs; its steps must need no Python."""
-        hosted = [s.node.op.name for s in self.plan.schedule.steps if isinstance(s, HostStep)]
+        hosted = [step.label for step in self.plan.schedule.hosted()]
         if hosted:
-            raise CompileError(f"save: expected native steps only, got {', '.join(hosted)} run by the eager backend")
+            raise CompileError(
+                f"save: expected native steps only, got {', '.join(hosted)} run in Python, which a file cannot hold; "
+                f"leave them out of the saved function"
+            )
         self.target.save(os.fspath(path), self.program)
 
     def report(self, data: tuple[Any, ...] | None = None) -> Report:
@@ -141,6 +145,12 @@ def encode(step: Step, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...
             return ("kernel", kernels[kernel], encoded, grain, scratch, calls[0].origin or str(kernel.form))
         case LibraryStep():
             return ("library", step.symbol, [plan.of(m) for m in step.memory], step.ints, (), step.label)
+        case CustomStep(node=node):
+            memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
+            types, native = [v.type for v in node.inputs], node.op.function
+            handle = native.handle(target.device)
+            call = ([plan.of(m) for m in memory], custom.ints(types, node.types), [], native.count(types))
+            return "kernel", handle, [call], native.grain, custom.SCRATCH, step.label
         case HostStep(node=node):
             memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
             return ("host", host_function(node, target.backend), [plan.of(m) for m in memory], step.label)

@@ -10,9 +10,13 @@ from . import evaluate as evaluate
 from .associative import associative_scan as associative_scan
 from .branches import cond as cond
 from .branches import switch as switch
+from .callbacks import hook as hook
+from .callbacks import io_call as io_call
+from .callbacks import print_value as print_value
 from .checkpoints import checkpoint as checkpoint
 from .checkpoints import name as name
 from .custom import custom_grad as custom_grad
+from .custom_calls import custom_call as custom_call
 from .custom_tangents import custom_jvp as custom_jvp
 from .debugging import debug as debug
 from .forward import jvp as jvp

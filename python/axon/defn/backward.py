@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import GradientError
-from ..graph.expr import CALL, INPUT, Graph, Node, Value, results_of
+from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, results_of, rewrite
 from ..graph.regions import Backward
 from ..graph.trace import Derived, located
 from ..nx.core.backend import select
@@ -124,9 +124,35 @@ def pulled(
 ) -> list[Tensor | None]:
     """The gradients of the wanted operands of a region, which is run again for them, but for its effects and what is
     `kept`; None for the others."""
-    region = Graph(region.inputs, region.outputs)
+    region = quiet(region, region.effects)
     made = record(region, operands, [v for v, needed in zip(region.inputs, wanted, strict=True) if needed], kept)
     return spread(pull(made, [(v, g) for v, g in zip(region.outputs, gs, strict=True) if g is not None]), wanted)
+
+
+def quiet(graph: Graph, effects: Sequence[Node]) -> Graph:
+    """A graph without those of its effects. GradientError where it needs what one of them gives: to have that again,
+    Python would be called again."""
+    if not effects:
+        return graph
+    silent = set(effects)
+
+    def rule(builder: Builder, node: Node, operands: tuple[Value, ...]) -> list[Value] | None:
+        if node not in silent:
+            return None
+        if node.op is not CALL:
+            raise GradientError(
+                f"grad: {node.op.name}{at(node)} gives results inside a function that is run again for its gradient, "
+                f"and would be called twice; call it outside of the checkpoint, branch or custom_grad, and pass "
+                f"its results in"
+            )
+        regions, inline = node.attrs["regions"], node.attrs["kind"].inline  # of which only the first one runs
+        silenced = [g if k and inline else quiet(g, g.effects) for k, g in enumerate(regions)]
+        attrs = {**node.attrs, "regions": tuple(silenced)}
+        made = builder.node(node.op, operands, attrs, node.types, node.source)
+        return [Value(made, i) for i in range(len(node.types))]
+
+    rest = [node for node in graph.effects if node not in silent]
+    return rewrite(Graph(graph.inputs, graph.outputs, rest), rule)
 
 
 def spread(found: Iterable[T], wanted: Sequence[bool]) -> list[T | None]:

@@ -18,7 +18,7 @@ from ..nx.creation import asarray
 from ..nx.rows.movement import named
 from ..nx.rows.sequencing import after
 from . import checkpoint_policies as checkpoint_policies
-from .backward import pulled, spread
+from .backward import pulled, quiet, spread
 from .batching import region
 from .checkpoint_policies import Policy, candidate, nothing
 from .region import call, callables, close
@@ -97,6 +97,7 @@ def _pull(given: Backward) -> list[Tensor | None]:
     """The gradients of the region, run again once those of its results are there: nothing of the first run is used but
     what is kept, and nothing that was computed of that."""
     (body,), reached = given.node.attrs["regions"], [g for g, there in zip(given.gs, given.reached) if there]
+    body = quiet(body, body.effects)
     later = lambda x: functools.reduce(after, reached, x)  # noqa: E731
     kept = dict(zip(body.outputs[len(body.outputs) - len(given.residuals) :], map(later, given.residuals)))
     for value, x in list(kept.items()):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
-from ..graph.trace import trace
+from ..graph.trace import Trace, Traced, trace
+from ..nx.core.backend import tracing
 from ..nx.core.lanes import spread as to_lanes
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
 from ..nx.rows.reductions import sum_
-from .backward import at, filled, spread
+from .backward import at, filled, quiet, spread
 from .batching import region, run
 from .evaluate import carried_out, replay
 from .region import call, close
@@ -53,15 +54,35 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
         forward = trace(lambda *xs: pair(xs)[0], tuple(types))
         n = len(types)
 
-        def pull_back(*xs: Tensor) -> list[Tensor]:
-            made = pair(xs[:n])[1](tree.unflatten(forward.structure, xs[n:]))
-            return _checked(structure, types, made if len(args) > 1 else (made,))
+        def pull_back(back: Callable[[Any], Any], gs: Sequence[Tensor]) -> list[Tensor]:
+            made = back(tree.unflatten(forward.structure, gs))
+            return checked("custom_grad", structure, types, made if len(args) > 1 else (made,))
 
-        backward = trace(pull_back, (*types, *forward.graph.output_types))
+        backward = traced_rule(pair, pull_back, types, forward.graph.output_types)
         graphs, captured = close([forward, backward])
         return tree.unflatten(forward.structure, call(CUSTOM_GRAD, graphs, [*tensors, *captured], arguments=n))
 
     return wrapped
+
+
+def traced_rule(
+    pair: Callable[[Sequence[Tensor]], tuple[Any, Callable[..., Any]]],
+    follow: Callable[[Callable[..., Any], Sequence[Tensor]], list[Tensor]],
+    types: Sequence[TensorType],
+    others: Sequence[TensorType],
+) -> Traced:
+    """What follows the rule that a pair has second, traced over arguments and other tensors. The effects of the function
+    itself, which come first, are not repeated."""
+    n, acted = len(types), 0
+
+    def run(*xs: Tensor) -> list[Tensor]:
+        nonlocal acted
+        rule = pair(xs[:n])[1]
+        acted = len(cast(Trace, tracing.get()).builder.effects)
+        return follow(rule, xs[n:])
+
+    traced = trace(run, (*types, *others))
+    return traced._replace(graph=quiet(traced.graph, traced.graph.effects[:acted]))
 
 
 def refuse_options(function: Callable[..., Any], name: str, options: Mapping[str, Any]) -> None:
@@ -73,18 +94,18 @@ def refuse_options(function: Callable[..., Any], name: str, options: Mapping[str
         )
 
 
-def _checked(structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
+def checked(name: str, structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
     """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
     try:
         leaves = tree.flatten_like(structure, gradients)
     except StructureError as error:
         raise GradientError(
-            f"custom_grad: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
+            f"{name}: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
             f"several (None: zero); {error}"
         ) from None
     found = []
     for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
-        expected = f"custom_grad: expected a gradient of {type_} for argument {tree.show(path)}, got"
+        expected = f"{name}: expected a gradient of {type_} for argument {tree.show(path)}, got"
         if isinstance(g, (tuple, list, dict)):
             raise GradientError(f"{expected} {describe(g)}; of one argument return the gradient itself")
         g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)

@@ -16,7 +16,7 @@ from ..nx.creation import asarray
 from ..nx.filled import zeros
 from .backward import at, spread
 from .batching import region
-from .custom import describe, refuse_captured, refuse_options
+from .custom import describe, refuse_captured, refuse_options, traced_rule
 from .evaluate import carried_out, replay
 from .region import call, close
 from .tangents import solid, transpose
@@ -42,7 +42,7 @@ def custom_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
         refuse_options(function, "custom_jvp", options)
         leaves, structure = tree.flatten(args)
         tensors = [asarray(leaf) for leaf in leaves]
-        types, n = tuple([t.type for t in tensors]), len(tensors)
+        types = tuple([t.type for t in tensors])
 
         def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[..., Any]]:
             made = function(*tree.unflatten(structure, xs))
@@ -53,14 +53,13 @@ def custom_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
         forward = trace(lambda *xs: pair(xs)[0], types)
         results = forward.graph.output_types
 
-        def push_forward(*xs: Tensor) -> list[Tensor]:
-            given = spread(xs[n:], [t.dtype.is_float for t in types])
-            made = pair(xs[:n])[1](*tree.unflatten(structure, given))
-            return _tangents_of(forward.structure, results, made)
+        def push_forward(rule: Callable[..., Any], tangents: Sequence[Tensor]) -> list[Tensor]:
+            given = spread(tangents, [t.dtype.is_float for t in types])
+            return _tangents_of(forward.structure, results, rule(*tree.unflatten(structure, given)))
 
-        pushed = trace(push_forward, (*types, *[t for t in types if t.dtype.is_float]))
+        pushed = traced_rule(pair, push_forward, types, [t for t in types if t.dtype.is_float])
         graphs, captured = close([forward, pushed])
-        return tree.unflatten(forward.structure, call(CUSTOM_JVP, graphs, [*tensors, *captured], arguments=n))
+        return tree.unflatten(forward.structure, call(CUSTOM_JVP, graphs, [*tensors, *captured], arguments=len(types)))
 
     return wrapped
 

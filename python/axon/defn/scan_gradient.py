@@ -9,11 +9,12 @@ stacked ones after the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..graph.expr import INPUT, Builder, Graph, Node, Value
 from ..graph.regions import Backward
-from ..graph.trace import trace
+from ..graph.trace import Trace, trace
+from ..nx.core.backend import tracing
 from ..nx.core.call import call as row
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.contractions import dot_general
@@ -28,6 +29,7 @@ class Kept(NamedTuple):
     """What a differentiated scan leaves for its gradient."""
 
     step: Graph  # carry, rows, captured, gradients of the results -> the results, then the wanted gradients
+    acted: int  # how many of its effects, the first, are the step's own; the others are of its gradient
     wanted: Sequence[bool]  # of the step's first inputs: those with a gradient
     saved: Sequence[Value]  # values of the step
     stacked: Sequence[Tensor]  # theirs, of all steps
@@ -36,12 +38,12 @@ class Kept(NamedTuple):
 def forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Kept]:
     """The same scan, which also stacks what its gradient needs."""
     (body,) = node.attrs["regions"]
-    step, wanted = _with_gradient(node, wanted)
+    step, acted, wanted = _with_gradient(node, wanted)
     given = step.inputs[: len(body.inputs)]
-    saved = _saved(step, given, given[node.attrs["carry"] :])
-    keeping = Graph(given, (*step.outputs[: len(body.outputs)], *saved), step.effects)
+    saved = _saved(step, given, given[node.attrs["carry"] :], step.effects[acted:])
+    keeping = Graph(given, (*step.outputs[: len(body.outputs)], *saved), step.effects[:acted])
     made = _again(node, [keeping], operands)
-    return made[: len(node.types)], Kept(step, wanted, saved, made[len(node.types) :])
+    return made[: len(node.types)], Kept(step, acted, wanted, saved, made[len(node.types) :])
 
 
 def _again(node: Node, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
@@ -50,9 +52,9 @@ def _again(node: Node, regions: Sequence[Graph], operands: Sequence[Tensor], **a
     return call(node.attrs["kind"], regions, operands, **{**others, **attrs})
 
 
-def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, Sequence[bool]]:
-    """A step and its gradient as one graph, and which inputs have a gradient: a carry that comes to depend on one that
-    has, has one."""
+def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequence[bool]]:
+    """A step and its gradient as one graph, how many effects the step has, and which inputs have a gradient: a carry
+    that comes to depend on one that has, has one."""
     (body,), n = node.attrs["regions"], node.attrs["carry"]
     before: list[bool] = []
     wanted = list(wanted)
@@ -61,22 +63,27 @@ def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, Sequence[
         reached = active_values(body, [v for v, needed in zip(body.inputs, wanted) if needed])
         wanted = [w or v in reached for w, v in zip(wanted[:n], body.outputs)] + wanted[n:]
 
+    acted = 0
+
     def both(*leaves: Tensor) -> list[Tensor]:
+        nonlocal acted
         inputs, gs = leaves[: len(body.inputs)], leaves[len(body.inputs) :]
         wrt = [v for v, needed in zip(body.inputs, wanted) if needed]
         made = record(body, inputs, wrt)
+        acted = len(cast(Trace, tracing.get()).builder.effects)
         sent = [(v, g) for v, g in zip(body.outputs, gs) if v in made.active]
         return [*(made.env[v] for v in body.outputs), *(_named(g, v.type) for g, v in zip(pull(made, sent), wrt))]
 
-    return trace(both, (*body.input_types, *body.output_types)).graph, wanted
+    return trace(both, (*body.input_types, *body.output_types)).graph, acted, wanted
 
 
-def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value]) -> list[Value]:
-    """The values of a step that its gradient is computed from, but for those that are there anyway: `free`."""
+def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value], effects: Iterable[Node]) -> list[Value]:
+    """The values of a step that its gradient, and the effects of that, are computed from, but for those that are there
+    anyway: `free`."""
     late = _reached(step, step.inputs[len(given) :])
     there, saved = {*free}, dict[Value, None]()
     pending = [v for node in step.nodes if Value(node, 0) in late for v in node.inputs]
-    pending += step.outputs
+    pending += [*step.outputs, *(v for node in effects for v in node.inputs)]
     seen = set[Value]()
     while pending:
         value = pending.pop()
@@ -127,7 +134,7 @@ def backward(given: Backward) -> list[Tensor | None]:
     made = [v for v in dict.fromkeys(rows) if v not in there]
 
     zeros = [filled(0, TensorType(v.type.dtype.computed_in, v.type.shape), given.gs[0]) for v in summed]
-    region = _turned(step, [*carry.values()], summed, [*there], inputs[end:], made)
+    region = _turned(step, [*carry.values()], summed, [*there], inputs[end:], made, step.effects[kept.acted :])
     operands = [*(gs[i] for i in carry), *zeros, *there.values(), *given.operands[end:]]
     turned = {"carry": len(carry) + len(zeros), "xs": len(there), "reverse": not node.attrs["reverse"]}
     results = iter(_again(node, [region], operands, **turned))
@@ -146,14 +153,16 @@ def _turned(
     rows: Sequence[Value],
     captured: Sequence[Value],
     made: Sequence[Value],
+    effects: Sequence[Node],
 ) -> Graph:
     """The body of the reversed scan: (the carry's gradients after the step, sums, rows, captured) -> (its gradients
-    before, sums, what is made)."""
+    before, sums, what is made), with these effects."""
     builder, (lasts, firsts) = Builder(), zip(*ends) if ends else ((), ())
     new = {v: v if v.node.op is INPUT else builder.input(v.type) for v in (*lasts, *rows, *captured)}
     given = [new[v] for v in (*lasts, *rows, *captured)]
     wanted = [*firsts, *summed, *made]
-    needed, pending = set[Node](), [v for v in wanted if v not in new]
+    needed = set(effects)
+    pending = [v for v in (*wanted, *(v for node in effects for v in node.inputs)) if v not in new]
     while pending:
         node = pending.pop().node
         if node not in needed:

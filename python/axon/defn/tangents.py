@@ -18,7 +18,7 @@ from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.elementwise import add, multiply
 from ..nx.rows.movement import Part, pad, rename
 from ..nx.rows.reductions import sum_
-from .backward import at, filled, name_of, pulled
+from .backward import at, filled, name_of, pulled, quiet
 from .evaluate import carried_out, replay
 
 Tangent = Tensor | None
@@ -44,7 +44,7 @@ def push(
         if node.op is CALL:
             regions = node.attrs["regions"]
             if results is not None:
-                regions = [Graph(region.inputs, region.outputs) for region in regions]
+                regions = [quiet(region, region.effects) for region in regions]
             rule = node.attrs["kind"].push
             if rule is None:
                 raise GradientError(f"jvp: {name_of(node)}{at(node)} has no tangents; keep it out with stop_grad")

@@ -32,8 +32,9 @@ def _lines(head: str, graph: Graph, pad: str, sources: bool) -> list[str]:
         arguments += [f"{k}={_shown(v)}" for k, v in node.attrs.items() if k != "regions"]
         results = ", ".join(define(Value(node, i)) for i in range(len(node.types)))
         types = ", ".join(map(str, node.types))
+        results, types = (f"{results} = ", f": {types}") if node.types else ("", "")  # an effect may give nothing
         end = f"  # {node.source}" if sources and node.source else ""
-        lines.append(f"{pad}{results} = {node.op.name}({', '.join(arguments)}): {types}{end}")
+        lines.append(f"{pad}{results}{node.op.name}({', '.join(arguments)}){types}{end}")
         for i, region in enumerate(regions):
             lines += _lines(f"region {i}", region, pad + "  ", sources)
     lines.append(f"{pad}return {', '.join(names[v] for v in graph.outputs)}".rstrip())

@@ -18,7 +18,7 @@ from ..targets.limits import Limits, limits
 from .memory import Lifetime, Plan, name_of
 from .order import size_of
 from .regions import RegionStep
-from .schedule import HostStep, KernelStep, Step, reads, writes
+from .schedule import CustomStep, HostStep, KernelStep, Step, reads, writes
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,8 @@ def describe(step: Step, plan: Plan, seconds: float, best: Limits | None) -> Ste
             return StepReport(what, 1, work, nbytes, seconds, limit, step.label.partition(" at ")[2])
         case HostStep():
             return StepReport(f"host: {step.node.op.name}", 1, 0.0, nbytes, seconds, limit, step.node.source)
+        case CustomStep():
+            return StepReport(f"custom: {step.node.op.name}", 1, 0.0, nbytes, seconds, limit, step.node.source)
         case RegionStep():
             bodies = [
                 sum(describe(s, body, nan, None).operations for s in body.schedule.steps) for body in plan.regions[step]

@@ -53,7 +53,15 @@ class HostStep:
         self.label = label(node)
 
 
-Step = KernelStep | LibraryStep | HostStep | RegionStep
+class CustomStep:
+    """A node run by native code of the user's."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.label = label(node)
+
+
+Step = KernelStep | LibraryStep | HostStep | CustomStep | RegionStep
 
 
 def reads(step: Step) -> list[Any]:
@@ -61,7 +69,7 @@ def reads(step: Step) -> list[Any]:
     match step:
         case KernelStep():
             return step.memory("in")
-        case HostStep() | RegionStep():
+        case HostStep() | CustomStep() | RegionStep():
             return list(step.node.inputs)
         case LibraryStep():
             return list(step.memory[: -step.written])
@@ -72,7 +80,7 @@ def writes(step: Step) -> list[Any]:
     match step:
         case KernelStep():
             return step.memory("out")
-        case HostStep() | RegionStep():
+        case HostStep() | CustomStep() | RegionStep():
             return [Value(step.node, i) for i in range(len(step.node.types))]
         case LibraryStep():
             return list(step.memory[-step.written :])
@@ -157,6 +165,9 @@ class Schedule:
             return
         if all(t.size == 0 for t in node.types) and not node.acts:
             return
+        if node.op.kind.native:
+            self.steps.append(CustomStep(node))
+            return
         made = library_steps(node, cluster.inputs, cluster.stores, self.target.library)
         self.steps += [s for s in made if s.memory[0] not in self.places] if made else [HostStep(node)]
 
@@ -178,6 +189,13 @@ class Schedule:
             elif isinstance(step, RegionStep):
                 found.update(dict.fromkeys(k for body in step.bodies for k in body.kernels()))
         return list(found)
+
+    def hosted(self) -> list[HostStep]:
+        """The steps that run in Python, those of regions too."""
+        inner = [
+            s for step in self.steps if isinstance(step, RegionStep) for body in step.bodies for s in body.hosted()
+        ]
+        return [s for s in self.steps if isinstance(s, HostStep)] + inner
 
     def own_outputs(self) -> Schedule:
         """Give each output memory of its own: copies where it is an input, or an alias, or another output too."""

@@ -7,8 +7,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,8 +79,20 @@ def command(compiler: Compiler, instructions: Instructions, source: str, output:
     ]  # fmt: skip
 
 
+def custom_command(compiler: Compiler, instructions: Instructions, source: str, output: str) -> list[str]:
+    """The command line for a text of the user's: it may throw, and use the standard library."""
+    return [
+        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pipe", "-w",
+        *SEMANTICS, *instructions.flags, "-include", "exception", "-I", headers(), "-o", output, source,
+        "-Wl,-Bsymbolic",
+    ]  # fmt: skip
+
+
+Command = Callable[[Compiler, Instructions, str, str], list[str]]
+
+
 @cache
-def environment(instructions: Instructions, compiler: Compiler) -> str:
+def environment(instructions: Instructions, compiler: Compiler, command: Command) -> str:
     """All that a library depends on besides a kernel's text."""
     digest = hashlib.sha256(repr((ABI, compiler.identity, command(compiler, instructions, "", ""))).encode())
     for name in sorted(os.listdir(headers())):
@@ -98,7 +110,7 @@ def found() -> Compiler:
     return made
 
 
-def build(sources: Sequence[str]) -> list[bytes]:
+def build(sources: Sequence[str], command: Command = command) -> list[bytes]:
     """The shared library of each source, for this machine."""
     with tempfile.TemporaryDirectory(prefix="axon-") as work:
         paths = [(os.path.join(work, f"{i}.cpp"), os.path.join(work, f"{i}.so")) for i in range(len(sources))]
@@ -140,4 +152,10 @@ def run(commands: list[list[str]]) -> None:
         raise CompileError(f"kernel compiler: {complaints[k]}")
 
 
-TOOLCHAIN = Toolchain(lambda: environment(host(), found()), build, _core.load_library)
+def toolchain(command: Command) -> Toolchain:
+    """What makes functions of texts by that command line."""
+    return Toolchain(lambda: environment(host(), found(), command), partial(build, command=command), _core.load_library)
+
+
+TOOLCHAIN = toolchain(command)
+CUSTOM = toolchain(custom_command)

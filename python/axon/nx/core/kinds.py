@@ -24,6 +24,7 @@ class Kind:
     linear: bool = False  # the result is linear in all float operands together
     opaque: bool = False  # it is more than its results' elements: it stays where these are none
     effect: bool = False  # it acts when it runs: equal ones are never merged
+    native: bool = False  # its row's `function` has the native code that carries it out: see defn/custom_calls.py
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"
@@ -40,4 +41,5 @@ CREATION = Kind("creation", creates=True, fused=True, free=True)
 SEQUENCING = Kind("sequencing", alias=True)
 INPUT = Kind("input", opaque=True)
 REGION = Kind("region", opaque=True)
+CUSTOM = Kind("custom", native=True)
 EFFECT = Kind("effect", opaque=True, effect=True)

@@ -1,0 +1,183 @@
+"""custom_call: native code of a user's own as a function of tensors, and the row that its calls are nodes of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import config, tree
+from ..dtypes import dtype
+from ..errors import AxonError, GradientError
+from ..nx.core.call import call
+from ..nx.core.kinds import CUSTOM
+from ..nx.core.op import Inference, Op, keep
+from ..nx.core.tensor import Tensor, TensorType
+from ..nx.creation import asarray
+from .custom import checked
+from .region import callables
+
+Types = tuple[TensorType, ...]
+
+
+def custom_call(
+    name: str,
+    source: str | None = None,
+    *,
+    result: Any,
+    library: str | None = None,
+    gradient: Callable[..., Any] | None = None,
+    units: int | Callable[..., int] = 1,
+    grain: int = 1,
+    cuda: str | None = None,
+) -> Callable[..., Any]:
+    """A function of tensors that native code computes: the C++ text `source`, compiled at the first call and cached as
+    kernels are, or the shared `library` at that path. Either exports `name` by AXON_CUSTOM of custom.h.
+
+    result: the TensorType of the result, or a tree of several; or a function of the operands' types that gives it, and
+    raises where they do not fit: it runs before every call of other types, and the code sees nothing that it has not
+    seen. units: how many parts the work has, a number or a function of the operands' types. Each thread calls the code
+    for the units [begin, end), `grain` at least, which write to elements of their own. gradient: a function of the
+    result's cotangent, the result and the operands that gives the gradient of the operand, or a tuple of one for each
+    of several (None: zero); it may call anything. Without one, GradientError where a gradient is asked for.
+
+    The code computes from its operands alone: equal calls are made once, unused ones never, and a checkpoint repeats
+    them. It runs eagerly, under both compilers, and in saved programs. `call.fail("text")` raises RuntimeError, as does
+    an exception that leaves it; CompileError where the text does not compile, or the library has no such symbol. cuda:
+    the same text for a GPU, kept for the device "cuda", whose programs do not run yet.
+
+    Nobody watches the code: what it reads or writes outside of its operands may crash the process.
+
+    >>> text = '''
+    ... #include "custom.h"
+    ... AXON_CUSTOM(cube) {
+    ...   const float* x = call.input<float>(0);
+    ...   float* y = call.output<float>(0);
+    ...   for (long i = call.begin; i < call.end; ++i) y[i] = x[i] * x[i] * x[i];
+    ...   return 0;
+    ... }'''
+    >>> cube = custom_call(
+    ...     "cube", text, result=lambda x: x, units=lambda x: x.size, gradient=lambda g, y, x: 3 * g * x * x
+    ... )
+    >>> cube(nx.tensor([1.0, 2.0])).tolist(), grad(cube)(nx.tensor(2.0)).item()
+    ([1.0, 8.0], 12.0)
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ValueError(f"custom_call: expected the name of a C++ function, got {name!r}")
+    if not all(x is None or isinstance(x, str) for x in (source, library, cuda)):
+        raise TypeError(f"custom_call: expected texts as source, cuda and library of {name}; pass str(path) for a path")
+    if (source is None) is (library is None):
+        got = "neither" if source is None else "both"
+        raise TypeError(f"custom_call: expected a source or a library for {name}, got {got}; give one")
+    if gradient is not None:
+        callables("custom_call", gradient=gradient)
+    if type(grain) is not int or grain < 1:
+        raise ValueError(f"custom_call: expected a grain of at least 1 unit, got {grain!r}")
+    return Custom(name, source, library, result, gradient, units, grain, cuda)
+
+
+class Custom:
+    """What `custom_call` gives: a function of tensors, and its row's native code."""
+
+    def __init__(
+        self,
+        name: str,
+        source: str | None,
+        library: str | None,
+        result: Any,
+        gradient: Callable[..., Any] | None,
+        units: int | Callable[..., int],
+        grain: int,
+        cuda: str | None,
+    ) -> None:
+        self.__name__, self.source, self.library, self.cuda = name, source, library, cuda
+        self.grain, self._result, self._units, self._gradient = grain, result, units, gradient
+        self._handle: Any = None
+        self._results: dict[Types, tuple[Types, tree.Structure]] = {}  # what calls of these types give
+        self._programs: dict[Types, Any] = {}
+        self.op = Op(
+            name=name,
+            kind=CUSTOM,
+            infer=self._infer,
+            eager=self._eager,
+            vjp=None if gradient is None else self._pull,
+            nondifferentiable=None if gradient else "it has no gradient; give custom_call one, or use stop_grad",
+            function=self,
+        )
+
+    def __repr__(self) -> str:
+        return f"<custom_call {self.__name__}>"
+
+    def __call__(self, *operands: Any) -> Any:
+        """The results for these operands: tensors, or what can be such."""
+        tensors = [asarray(x) for x in operands]
+        made = call(self.op, tensors, {})
+        structure = self._made(tuple([t.type for t in tensors]))[1]
+        return tree.unflatten(structure, list(made) if isinstance(made, tuple) else [made])
+
+    def handle(self, device: str) -> Any:
+        """The code, as steps of that device call it."""
+        if device != "cpu":
+            if self.cuda is None:
+                raise AxonError(f"custom_call: expected code of {self.__name__} for {device}, got none; give cuda=")
+            return None
+        if self._handle is None:
+            maker = config.lookup("custom", "cpu")
+            if self.library is not None:
+                self._handle = maker.loaded(self.__name__, self.library)
+            else:
+                self._handle = maker.compiled(self.__name__, self.source)
+        return self._handle
+
+    def count(self, types: Sequence[TensorType]) -> int:
+        """The units of a call."""
+        units = self._units(*types) if callable(self._units) else self._units
+        if type(units) is not int or units < 0:
+            raise ValueError(f"{self.__name__}: expected a number of units of at least 0, got {units!r}; mend units=")
+        return units
+
+    def _infer(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
+        return Inference(tuple([t.dtype for t in operands]), self._made(tuple(operands))[0], attrs)
+
+    def _made(self, types: Types) -> tuple[Types, tree.Structure]:
+        found = self._results.get(types)
+        if found is None:
+            leaves, structure = tree.flatten(self._result(*types) if callable(self._result) else self._result)
+            odd = [x for x in leaves if not isinstance(x, TensorType)]
+            if odd or not leaves:
+                got = f"a {type(odd[0]).__name__}" if odd else "no leaf"
+                raise TypeError(
+                    f"{self.__name__}: expected types as result, got {got}; write nx.template(shape, dtype)"
+                )
+            self.count(types)
+            found = keep(self._results, types, (tuple(leaves), structure))
+        return found
+
+    def _eager(self, xp: Any, *arrays: Any) -> Any:
+        import numpy as np
+
+        if xp is not np:
+            raise AxonError(f"{self.__name__}: expected operands on the CPU, got {xp.__name__} arrays; move them there")
+        types = tuple([TensorType(dtype(a.dtype), a.shape) for a in arrays])
+        results = self._made(types)[0]
+        program = self._programs.get(types)
+        if program is None:
+            maker = config.lookup("custom", "cpu")
+            made = maker.program(self.handle("cpu"), self.__name__, types, results, self.count(types), self.grain)
+            program = keep(self._programs, types, made)
+        found = [
+            np.frombuffer(b, t.dtype.numpy, t.size).reshape(t.shape) if t.size else np.empty(t.shape, t.dtype.numpy)
+            for b, t in zip(program(arrays), results)
+        ]
+        return found[0] if len(found) == 1 else found
+
+    def _pull(self, g: Any, y: Any, *operands: Tensor) -> list[Tensor]:
+        assert self._gradient is not None
+        structure = self._made(tuple([t.type for t in operands]))[1]
+        parts = [tree.unflatten(structure, list(x) if isinstance(x, tuple) else [x]) for x in (g, y)]
+        made = self._gradient(*parts, *operands)
+        given = made if len(operands) != 1 else (made,)
+        _, places = tree.flatten(operands)
+        try:
+            return checked(self.__name__, places, [t.type for t in operands], given)
+        except GradientError as error:
+            raise GradientError(str(error).replace("a pullback", "a gradient function")) from None
