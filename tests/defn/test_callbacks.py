@@ -27,6 +27,7 @@ from axon.defn import (
     scan,
     stop_grad,
     vjp,
+    vmap,
     while_loop,
 )
 from axon.errors import CallbackError, CompileError, GradientError
@@ -344,6 +345,18 @@ def test_functions_live_as_long_as_what_calls_them() -> None:
     del f
     gc.collect()
     assert alive() is None
+
+
+@ways
+def test_each_lane_acts_in_order(way: Callable[..., Any]) -> None:
+    def f(x: Tensor, y: Tensor) -> Tensor:
+        hook(y, see("shared"))
+        print_value(hook(x * y, see("lane")))
+        return io_call(lambda v, w: v + w, x, y, result=x.type) * 2
+
+    made = way(lambda xs, y: vmap(f, in_axes=(0, None))(xs, y))(nx.tensor([[1.0, 2.0], [3.0, 4.0]]), nx.ones(2))
+    assert made.tolist() == [[4.0, 6.0], [8.0, 10.0]]
+    assert [("shared", [1.0, 1.0]), ("lane", [1.0, 2.0]), ("lane", [3.0, 4.0])] == SEEN
 
 
 def test_a_number_is_a_tensor_where_it_is_traced() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from axon import _core, config, nx
 from axon.compiler.targets import compile_cpp
-from axon.defn import checkpoint, cond, custom_call, grad, jit, scan, vjp
+from axon.defn import checkpoint, cond, custom_call, grad, jit, scan, vjp, vmap
 from axon.errors import AxonError, CompileError, GradientError, ShapeError
 from axon.nx import Tensor
 from axon.nx.core.tensor import TensorType
@@ -110,6 +110,16 @@ def test_in_regions_and_gradients(way: Callable[..., Any]) -> None:
     assert way(grad(f))(nx.tensor(x)).tolist() == (32 * x[::-1] * (weights + weights[::-1])).tolist()
     second = way(grad(lambda x: (grad(f)(x) * x).sum()))(nx.tensor(x))
     assert second.tolist() == (64 * x[::-1] * (weights + weights[::-1])).tolist()
+
+
+@ways
+def test_lane_by_lane(way: Callable[..., Any]) -> None:
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    f = way(lambda x: vmap(lambda v: (backwards(v) * v).sum())(x))
+    assert f(nx.tensor(x)).tolist() == (2 * x[:, ::-1] * x).sum(1).tolist()
+    assert (way(grad(lambda x: f(x).sum()))(nx.tensor(x)).numpy() == 4 * x[:, ::-1]).all()
+    made = way(lambda x, y: vmap(described, in_axes=(0, None))(x, y))(nx.zeros((2, 5)), nx.tensor(True))
+    assert made["sizes"].tolist() == [[5.0], [5.0]]
 
 
 def test_a_result_is_never_written_over_what_is_still_read() -> None:

@@ -17,6 +17,7 @@ from ..nx.core.number import Number
 from ..nx.core.op import Inference, Op
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
+from .by_lane import by_lane
 from .custom import custom_grad
 from .region import callables
 
@@ -101,6 +102,7 @@ def _row(name: str) -> Op:
         kind=EFFECT,
         infer=lambda operands, attrs: Inference(tuple([t.dtype for t in operands]), attrs["callback"].results, attrs),
         eager=lambda xp, *arrays, callback: callback(xp, arrays),
+        batch=lambda lanes, *operands, callback: by_lane(ROWS[name], lanes, operands, {"callback": callback}),
         nondifferentiable="what Python returns has no gradient; take it through stop_grad, or write a custom_grad",
     )
 
@@ -115,6 +117,7 @@ def io_call(function: Callable[..., Any], *args: Any, result: Any = None) -> Any
     args are trees; tensors and arrays reach the function as concrete tensors with memory of their own, which it may
     keep; anything else as it is. Numbers that it returns take the dtype of `result`. Each call runs once, in the order
     of the program, whether its results are used or not; a branch or a loop's body runs it as often as it is run.
+    Under vmap it runs once a lane, in order, if an argument is mapped.
     Whatever the function raises reaches the caller of the compiled function, with a note that names this line; donated
     arguments of that call are lost. CallbackError where it returns anything else than `result` says.
 

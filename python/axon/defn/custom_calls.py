@@ -13,6 +13,7 @@ from ..nx.core.kinds import CUSTOM
 from ..nx.core.op import Inference, Op, keep
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
+from .by_lane import by_lane
 from .custom import checked
 from .region import callables
 
@@ -41,9 +42,10 @@ def custom_call(
     of several (None: zero); it may call anything. Without one, GradientError where a gradient is asked for.
 
     The code computes from its operands alone: equal calls are made once, unused ones never, and a checkpoint repeats
-    them. It runs eagerly, under both compilers, and in saved programs. `call.fail("text")` raises RuntimeError, as does
-    an exception that leaves it; CompileError where the text does not compile, or the library has no such symbol. cuda:
-    the same text for a GPU, kept for the device "cuda", whose programs do not run yet.
+    them; vmap calls it lane by lane. It runs eagerly, under both compilers, and in saved programs. `call.fail("text")`
+    raises RuntimeError, as does an exception that leaves it; CompileError where the text does not compile, or the
+    library has no such symbol. cuda: the same text for a GPU, kept for the device "cuda", whose programs do not run
+    yet.
 
     Nobody watches the code: what it reads or writes outside of its operands may crash the process.
 
@@ -99,6 +101,7 @@ class Custom:
             kind=CUSTOM,
             infer=self._infer,
             eager=self._eager,
+            batch=lambda lanes, *operands: by_lane(self.op, lanes, operands, {}),
             vjp=None if gradient is None else self._pull,
             nondifferentiable=None if gradient else "it has no gradient; give custom_call one, or use stop_grad",
             function=self,
