@@ -71,7 +71,7 @@ def traced_rule(
     types: Sequence[TensorType],
     others: Sequence[TensorType],
 ) -> Traced:
-    """What follows the rule that a pair has second, traced over arguments and other tensors. The effects of the function
+    """What follows the rule that a pair has second, traced over arguments and others. The effects of the function
     itself, which come first, are not repeated."""
     n, acted = len(types), 0
 
