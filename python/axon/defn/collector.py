@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def uncollected() -> Iterator[None]:
     """While the block runs, memory is freed by reference counts alone: what tracing and passes make lives until they
     are done, and the collector would look through all of it again and again (a fifth of the time that a large program
-    takes). What is left then is old to it, without a look (4 % more): a trace leaves two objects that it would free. Not
-    so where something is frozen, which would be old after that, too."""
+    takes). What is left then is old to it, without a look (4 % more): a trace leaves two objects that it would free.
+    Where something is frozen it is not done: that would be old after it, too."""
     enabled = gc.isenabled()
     gc.disable()
     try:
