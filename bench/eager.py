@@ -24,6 +24,7 @@ SIZES = {"100": (10, 10), "1M": (1000, 1000)}
 
 # Attributes, by row; NumPy's way, by row, where there is no function of the row's name. `s` is the operand's shape.
 ATTRIBUTES: Mapping[str, Callable[[tuple[int, int]], dict[str, Any]]] = {
+    "named": lambda s: {"label": "x"},
     "within": lambda s: {"size": 10, "axis": 0},
     "astype": lambda s: {"dtype": nx.int32},
     "broadcast_to": lambda s: {"shape": (2, *s)},
