@@ -47,7 +47,7 @@ SMALL = Sizes(
 CLASSES, IMAGE_CLASSES = 10, 1000
 SYMBOLS, VOCABULARY = 96, 512  # of the recurrent network, of the decoder
 LOOPS = {  # training steps in a call, in the modes that loop
-    "W1": 100, "W2": 10, "W3_train": 2, "W4": 5, "W5": 5, "W7_one10M": 10, "W7_100x100k": 10,
+    "W1": 100, "W2": 10, "W3_train": 2, "W4": 5, "W4_512": 2, "W5": 5, "W7_one10M": 10, "W7_100x100k": 10,
 }  # fmt: skip
 
 
@@ -86,6 +86,9 @@ WORKLOADS = {
     "W3_inf_b8": Workload("ResNet-18 inference, 8 images", "ms", True, 8 * _IMAGE_FLOPS, "GFLOP/s"),
     "W3_train": Workload("ResNet-18 on 32x32, batch 32: train step", "ms", False, 96 * _SMALL_IMAGE_FLOPS, "GFLOP/s"),
     "W4": Workload("LSTM of 256 over 64 positions, batch 32: train step", "ms", False, 3 * _RECURRENT_FLOPS, "GFLOP/s"),
+    "W4_512": Workload(
+        "the same LSTM over 512 positions: train step", "ms", False, 8 * 3 * _RECURRENT_FLOPS, "GFLOP/s"
+    ),
     "W5": Workload("decoder, 4 layers of 256, batch 8 x 128: train step", "ms", False, 3 * _DECODER_FLOPS, "GFLOP/s"),
     "W5_inf": Workload("decoder: forward", "ms", True, _DECODER_FLOPS, "GFLOP/s"),
     "W6": Workload("chain of 12 elementwise ops, 16M", "ms", True, 2 * 4 * FULL.elements, "GB/s"),
@@ -162,6 +165,7 @@ BATCHES: dict[str, Callable[[Sizes], tuple[Array, ...]]] = {  # what a step take
     "W3_inf_b8": lambda s: (normal(8, s.residual_side, s.residual_side, 3),),
     "W3_train": lambda s: (normal(s.residual_batch, 32, 32, 3), integers(CLASSES, s.residual_batch)),
     "W4": lambda s: following(SYMBOLS, s.lines, s.positions),
+    "W4_512": lambda s: following(SYMBOLS, s.lines, 8 * s.positions),
     "W5": lambda s: following(VOCABULARY, s.text_batch, s.context),
     "W5_inf": lambda s: (integers(VOCABULARY, s.text_batch, s.context),),
 }

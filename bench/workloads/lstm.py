@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from axon import nx, optimizers
@@ -33,8 +34,8 @@ def loss(p: Any, extra: Any, symbols: Any, following: Any) -> Any:
     return cross_entropy(following.T, forward(p, symbols.T)), extra
 
 
-def train(s: Sizes, compiler: str, loop: int) -> Case:
-    return training(s, "W4", loss, optimizers.adam(1e-3), models.lstm(s), compiler=compiler, loop=loop)
+def train(s: Sizes, name: str, compiler: str, loop: int) -> Case:
+    return training(s, name, loss, optimizers.adam(1e-3), models.lstm(s), compiler=compiler, loop=loop)
 
 
-TABLE: Table = {"W4": modes("W4", train)}
+TABLE: Table = {name: modes(name, partial(train, name=name)) for name in ("W4", "W4_512")}

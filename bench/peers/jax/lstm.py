@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,8 +30,8 @@ def loss(p: Any, extra: Any, symbols: Any, following: Any) -> Any:
     return cross_entropy(following.T, hidden @ p["wlast"] + p["blast"]), extra
 
 
-def train(s: Sizes, loop: int) -> Case:
-    return training(s, "W4", loss, optax.adam(1e-3), models.lstm(s), loop=loop)
+def train(s: Sizes, name: str, loop: int) -> Case:
+    return training(s, name, loss, optax.adam(1e-3), models.lstm(s), loop=loop)
 
 
-TABLE: Table = {"W4": modes("W4", train)}
+TABLE: Table = {name: modes(name, partial(train, name=name)) for name in ("W4", "W4_512")}

@@ -32,8 +32,11 @@ class Recurrent(nn.Module):
         return self.last(self.lstm(self.embedding(symbols))[0])
 
 
-def train(s: Sizes, **options: Any) -> Case:
-    return training(s, "W4", Recurrent(s), **options)
+def train(s: Sizes, name: str, **options: Any) -> Case:
+    return training(s, name, Recurrent(s), **options)
 
 
-TABLE: Table = {"W4": {"fused": partial(train, fused=True), "compile": partial(train, wrap=compiled)}}
+TABLE: Table = {
+    name: {"fused": partial(train, name=name, fused=True), "compile": partial(train, name=name, wrap=compiled)}
+    for name in ("W4", "W4_512")
+}
