@@ -167,6 +167,12 @@ def test_what_is_dear_is_kept_and_what_is_cheap_is_computed_again() -> None:
     assert sum(n.op.name == "exp" for n in backward.nodes) == sum(n.op.name == "exp" for n in forward.nodes) == 1
 
 
+def test_what_only_the_results_need_is_not_kept() -> None:
+    f = grad(lambda w, c, xs: nx.sum(scan(lambda h, x: (nx.sin(h), h @ w), c, xs)[0]), 1)
+    calls = [n for n in trace(f, (W.type, C.type, rows(5).type)).graph.nodes if n.op is CALL]
+    assert len(calls[0].types) == 3  # the carry, the product, and the carry that each step began with
+
+
 @pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
 @pytest.mark.parametrize("unroll", [1, 2, 3, 9])
 @pytest.mark.parametrize("reverse", [False, True])

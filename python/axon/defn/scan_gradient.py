@@ -40,7 +40,8 @@ def forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple
     (body,) = node.attrs["regions"]
     step, acted, wanted = _with_gradient(node, wanted)
     given = step.inputs[: len(body.inputs)]
-    saved = _saved(step, given, given[node.attrs["carry"] :], step.effects[acted:])
+    gradients = [*step.outputs[len(body.outputs) :], *(v for effect in step.effects[acted:] for v in effect.inputs)]
+    saved = _saved(step, given, given[node.attrs["carry"] :], gradients)
     keeping = Graph(given, (*step.outputs[: len(body.outputs)], *saved), step.effects[:acted])
     made = _again(node, [keeping], operands)
     return made[: len(node.types)], Kept(step, acted, wanted, saved, made[len(node.types) :])
@@ -77,13 +78,13 @@ def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequ
     return trace(both, (*body.input_types, *body.output_types)).graph, acted, wanted
 
 
-def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value], effects: Iterable[Node]) -> list[Value]:
-    """The values of a step that its gradient, and the effects of that, are computed from, but for those that are there
-    anyway: `free`."""
+def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value], gradients: Iterable[Value]) -> list[Value]:
+    """The values of a step that its gradients, and what else acts for them, are computed from, but for those that are
+    there anyway: `free`. (Of a chain behind a product its end could be kept instead: a kernel more, and no faster.)"""
     late = _reached(step, step.inputs[len(given) :])
     there, saved = {*free}, dict[Value, None]()
     pending = [v for node in step.nodes if Value(node, 0) in late for v in node.inputs]
-    pending += [*step.outputs, *(v for node in effects for v in node.inputs)]
+    pending += gradients
     seen = set[Value]()
     while pending:
         value = pending.pop()
