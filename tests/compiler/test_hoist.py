@@ -28,6 +28,10 @@ LOOPS: dict[str, tuple[Callable[..., Any], list[str]]] = {
         loop(lambda t: t[2] * t[0].T[0, :5]),
         ["broadcast_to", "multiply", "permute_dims", "slice", "squeeze"],
     ),
+    "larger than its operands": (
+        loop(lambda t: t[2] * (nx.sin(t[0][:4, :1]) * nx.cos(t[1][:1, :5]))),
+        ["broadcast_to", "broadcast_to", "multiply", "multiply"],
+    ),
     "transposed": (loop(lambda t: (t[2] @ t[1].T) @ t[0].T), ["dot_general", "dot_general"]),
     "upright": (loop(lambda t: (t[2] @ t[0]) @ t[1]), ["dot_general", "dot_general"]),
     "literals": (loop(lambda t: t[2] + 1.5), ["add", "broadcast_to", "literal"]),

@@ -1,8 +1,8 @@
 """Hoisting: what is the same in all steps of a loop is computed before it.
 
 That is what a body computes of captured tensors alone, but for what a kernel has for nothing (movement, literals,
-casts). A captured matrix that is the right operand of a product, and lies transposed for it, is permuted before the
-loop, too: the product would copy it at every step.
+casts) or for less than reading it would take (an outer product). A captured matrix that is the right operand of a
+product, and lies transposed for it, is permuted before the loop, too: the product would copy it at every step.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def taken_out(graph: Graph, same: set[Value]) -> list[Value]:
         op = value.node.op
         if op is INPUT or value not in same:
             return
-        if fused and op.kind.fused and (op.kind.free or op.cost == 0):
+        if fused and op.kind.fused and (op.kind.free or op.cost == 0 or grows(value)):
             for v in value.node.inputs:
                 visit(v, fused)
         elif not op.kind.creates:
@@ -96,6 +96,18 @@ def taken_out(graph: Graph, same: set[Value]) -> list[Value]:
     for value in graph.outputs:
         visit(value, fused=True)
     return list(found)
+
+
+def grows(value: Value) -> bool:
+    """Whether a value is larger than what it is computed from: read at every step it costs more than it saves."""
+    sources, pending = set[Value](), [*value.node.inputs]
+    while pending:
+        source = pending.pop()
+        if source.node.op.kind.moves:
+            pending += source.node.inputs
+        elif not source.node.op.kind.creates:
+            sources.add(source)
+    return value.type.nbytes > sum(v.type.nbytes for v in sources)
 
 
 def copied(builder: Builder, value: Value, outside: Mapping[Value, Value]) -> Value:
