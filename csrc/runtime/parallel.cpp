@@ -124,7 +124,9 @@ uint64_t threads_generation() { return generation.load(std::memory_order_relaxed
 void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data, int64_t nbytes) noexcept {
   if (units <= 0) return;
   const int team_limit = std::min(limit, threads());
-  const int64_t pieces = std::min({units / std::max<int64_t>(grain, 1), team_limit * kPieces, kMostPieces});
+  const int64_t most = std::min({units / std::max<int64_t>(grain, 1), team_limit * kPieces, kMostPieces});
+  const int64_t team = std::min<int64_t>(team_limit, std::max<int64_t>(most, 1));
+  const int64_t pieces = most / team * team;  // as many for each thread: of three pieces, one of two threads had two
   if (pieces <= 1 || omp_in_parallel()) {
     const DefaultFloatingPoint mode;
     body(data, 0, units, 0);
@@ -141,7 +143,7 @@ void parallel(int64_t units, int64_t grain, int limit, LoopBody body, void* data
     return;
   }
   ++holding;
-  run_loop(loop, static_cast<int>(std::min<int64_t>(team_limit, pieces)));
+  run_loop(loop, static_cast<int>(team));
   if (--holding == 0) pool().unlock();
 }
 

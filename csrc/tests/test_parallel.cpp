@@ -41,6 +41,19 @@ TEST("a loop covers its units once, whatever the grain and the number of threads
   }
 }
 
+TEST("each thread has as many pieces") {
+  const auto pieces = [](int count, int64_t units, int64_t grain) {
+    const Threads threads(count);
+    std::atomic<int> seen{0};
+    axon::parallel(units, grain, count, [&](int64_t, int64_t, int) noexcept { ++seen; });
+    return seen.load();
+  };
+  CHECK(pieces(2, 32, 10) == 2);
+  CHECK(pieces(2, 32, 6) == 4);
+  CHECK(pieces(3, 32, 16) == 2);
+  CHECK(pieces(3, 32, 4) == 6);
+}
+
 TEST("a caller's loops go back and forth over their pieces") {
   const Threads threads(1);
   const auto begins = [] {
