@@ -165,10 +165,10 @@ def _compiler(name: str) -> _typing.Callable[[], object]:
     return load
 
 
-def _custom() -> object:
-    from .compiler.targets import custom
+def _single() -> object:
+    from .compiler import single
 
-    return custom
+    return single
 
 
 def _inner() -> object:
@@ -188,5 +188,5 @@ config.register("backend", "cupy", _cupy_backend)
 config.register("compiler", "native", _compiler("native"))
 config.register("compiler", "tiled", _compiler("tiled"))
 config.register("definition", "inner", _inner)
-config.register("custom", "cpu", _custom)
+config.register("program", "single", _single)
 config.register("compiler", "evaluate", _evaluate)

@@ -14,7 +14,7 @@ default_device = "cpu"  # where compilers run programs
 
 def register(kind: str, name: str, loader: Callable[[], Any]) -> None:
     """Say how the backend or compiler `name` is made; it is made at first use. kind: "backend", "compiler", or
-    "definition": what low layers need of tracing; "custom": what makes a device's native code of a user's text."""
+    "definition": what low layers need of tracing; "program": what makes the programs that eager calls run."""
     _loaders[kind, name] = loader
     _loaded.pop((kind, name), None)
 

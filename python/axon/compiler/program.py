@@ -147,10 +147,8 @@ def encode(step: Step, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...
             return ("library", step.symbol, [plan.of(m) for m in step.memory], step.ints, (), step.label)
         case CustomStep(node=node):
             memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
-            types, native = [v.type for v in node.inputs], node.op.function
-            handle = native.handle(target.device)
-            call = ([plan.of(m) for m in memory], custom.ints(types, node.types), [], native.count(types))
-            return "kernel", handle, [call], native.grain, custom.SCRATCH, step.label
+            types, slots = [v.type for v in node.inputs], [plan.of(m) for m in memory]
+            return custom.encoded(node.op.function, target, slots, types, node.types, step.label)
         case HostStep(node=node):
             memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
             return ("host", host_function(node, target.backend), [plan.of(m) for m in memory], step.label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import config, tree
@@ -29,7 +29,7 @@ def custom_call(
     gradient: Callable[..., Any] | None = None,
     units: int | Callable[..., int] = 1,
     grain: int = 1,
-    cuda: str | None = None,
+    **texts: str | None,
 ) -> Callable[..., Any]:
     """A function of tensors that native code computes: the C++ text `source`, compiled at the first call and cached as
     kernels are, or the shared `library` at that path. Either exports `name` by AXON_CUSTOM of custom.h.
@@ -44,8 +44,8 @@ def custom_call(
     The code computes from its operands alone: equal calls are made once, unused ones never, and a checkpoint repeats
     them; vmap calls it lane by lane. It runs eagerly, under both compilers, and in saved programs. `call.fail("text")`
     raises RuntimeError, as does an exception that leaves it; CompileError where the text does not compile, or the
-    library has no such symbol. cuda: the same text for a GPU, kept for the device "cuda", whose programs do not run
-    yet.
+    library has no such symbol. texts: the same for other devices, by their names: that of `cuda=` is kept, but
+    programs for the device "cuda" do not run yet. TypeError for texts of no device that there is.
 
     Nobody watches the code: what it reads or writes outside of its operands may crash the process.
 
@@ -65,8 +65,13 @@ def custom_call(
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"custom_call: expected the name of a C++ function, got {name!r}")
-    if not all(x is None or isinstance(x, str) for x in (source, library, cuda)):
-        raise TypeError(f"custom_call: expected texts as source, cuda and library of {name}; pass str(path) for a path")
+    devices = config.lookup("program", "single").DEVICES if texts else ()
+    if unknown := [device for device in texts if device not in devices]:
+        known = ", ".join(devices)
+        raise TypeError(f"custom_call: expected a text for one of {known}, got one for {unknown[0]}; see its options")
+    if not all(x is None or isinstance(x, str) for x in (source, library, *texts.values())):
+        labels = ", ".join(["source", *texts])
+        raise TypeError(f"custom_call: expected texts as {labels} and library of {name}; pass str(path) for a path")
     if (source is None) is (library is None):
         got = "neither" if source is None else "both"
         raise TypeError(f"custom_call: expected a source or a library for {name}, got {got}; give one")
@@ -74,7 +79,7 @@ def custom_call(
         callables("custom_call", gradient=gradient)
     if type(grain) is not int or grain < 1:
         raise ValueError(f"custom_call: expected a grain of at least 1 unit, got {grain!r}")
-    return Custom(name, source, library, result, gradient, units, grain, cuda)
+    return Custom(name, source, library, result, gradient, units, grain, texts)
 
 
 class Custom:
@@ -89,11 +94,12 @@ class Custom:
         gradient: Callable[..., Any] | None,
         units: int | Callable[..., int],
         grain: int,
-        cuda: str | None,
+        texts: Mapping[str, str | None],
     ) -> None:
-        self.__name__, self.source, self.library, self.cuda = name, source, library, cuda
+        self.__name__, self.source, self.library = name, source, library
+        self.texts = {device: text for device, text in texts.items() if text is not None}
         self.grain, self._result, self._units, self._gradient = grain, result, units, gradient
-        self._handle: Any = None
+        self._handles: dict[str, Any] = {}  # by device
         self._results: dict[Types, tuple[Types, tree.Structure]] = {}  # what calls of these types give
         self._programs: dict[Types, Any] = {}
         self.op = Op(
@@ -117,19 +123,11 @@ class Custom:
         structure = self._made(tuple([t.type for t in tensors]))[1]
         return tree.unflatten(structure, list(made) if isinstance(made, tuple) else [made])
 
-    def handle(self, device: str) -> Any:
-        """The code, as steps of that device call it."""
-        if device != "cpu":
-            if self.cuda is None:
-                raise AxonError(f"custom_call: expected code of {self.__name__} for {device}, got none; give cuda=")
-            return None
-        if self._handle is None:
-            maker = config.lookup("custom", "cpu")
-            if self.library is not None:
-                self._handle = maker.loaded(self.__name__, self.library)
-            else:
-                self._handle = maker.compiled(self.__name__, self.source)
-        return self._handle
+    def handle(self, target: Any) -> Any:
+        """The code, as a target's steps call it."""
+        if target.device not in self._handles:
+            self._handles[target.device] = target.custom(self.__name__, self.source, self.library, self.texts)
+        return self._handles[target.device]
 
     def count(self, types: Sequence[TensorType]) -> int:
         """The units of a call."""
@@ -164,9 +162,9 @@ class Custom:
         results = self._made(types)[0]
         program = self._programs.get(types)
         if program is None:
-            maker = config.lookup("custom", "cpu")
-            made = maker.program(self.handle("cpu"), self.__name__, types, results, self.count(types), self.grain)
-            program = keep(self._programs, types, made)
+            program = keep(
+                self._programs, types, config.lookup("program", "single").custom_program(self.op, types, results)
+            )
         found = [
             np.frombuffer(b, t.dtype.numpy, t.size).reshape(t.shape) if t.size else np.empty(t.shape, t.dtype.numpy)
             for b, t in zip(program(arrays), results)

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from ... import _core
-from ...errors import CompileError
+from ...errors import AxonError, CompileError
 from ..kernels.kernel import Kernel
 from ..library.step import Library
 from ..library.table import LIBRARY
 from ..tuning import Tuning
-from . import compile_cpp, emit_cpp, emit_cuda, emit_tiles
+from . import compile_cpp, compile_custom, emit_cpp, emit_cuda, emit_tiles
 from .cache import Statistics, load
 
 Sizes = Mapping[str, int]  # a call's parameters by name
@@ -36,6 +36,8 @@ class Target:
     load: Callable[[Sequence[str]], tuple[list[Any], Statistics]]
     ints: Callable[[Kernel, Sizes], list[int]]  # what a call reads beside memory and literals
     scratch: Callable[[Kernel, Sizes], int]  # bytes of scratch that a thread needs for a call
+    custom: Callable[[str, str | None, str | None, Mapping[str, str]], Any]  # (name, text, path of a library, texts by
+    # device) of a user's own code -> its handle, which steps call as those of kernels
     program: Callable[..., Any]  # (slots, steps, bytes of the arena, inputs, outputs, label) -> what runs
     save: Callable[[str, Any], None]  # (path, program)
 
@@ -60,6 +62,12 @@ class Absent:
     profile = context_bytes = save = __call__
 
 
+def kept(device: str, name: str, source: str | None, library: str | None, texts: Mapping[str, str]) -> None:
+    """The handle of a user's code on a target that has kernels only: none. AxonError without a text for the device."""
+    if device not in texts:
+        raise AxonError(f"custom_call: expected code of {name} for {device}, got none; give {device}=")
+
+
 CPU = Target(
     name="cpu",
     compiler="native",
@@ -75,6 +83,7 @@ CPU = Target(
     load=partial(load, toolchain=compile_cpp.TOOLCHAIN),
     ints=parameters,
     scratch=emit_cpp.scratch_bytes,
+    custom=compile_custom.handle,
     program=_core.Program,
     save=_core.save_program,
 )  # fmt: skip
@@ -102,6 +111,7 @@ CUDA = Target(
     load=lambda texts: ([None] * len(texts), Statistics()),
     ints=parameters,
     scratch=emit_cuda.warp_scratch_bytes,
+    custom=partial(kept, "cuda"),
     program=partial(Absent, "cuda"),
     save=lambda path, program: program.save(path),
 )
