@@ -12,7 +12,8 @@ from axon.defn import checkpoint, cond, custom_grad, grad, jit, scan, while_loop
 from axon.defn.branches import COND
 from axon.defn.checkpoints import CHECKPOINT
 from axon.defn.custom import CUSTOM_GRAD
-from axon.defn.loops import SCAN, WHILE
+from axon.defn.loops import WHILE
+from axon.defn.scans import SCAN
 from axon.dtypes import bool_, float32, float64, int32
 from axon.errors import CompileError
 from axon.graph.expr import CALL, INPUT, Builder, Graph, Node, Value

@@ -34,9 +34,9 @@ from .jit import Definition as Definition
 from .jit import defn as defn
 from .jit import jit as jit
 from .loops import fori_loop as fori_loop
-from .loops import scan as scan
 from .loops import while_loop as while_loop
 from .lowered import Lowered as Lowered
+from .scans import scan as scan
 from .vmap import vmap as vmap
 
 

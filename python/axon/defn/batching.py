@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..dtypes import int32
 from ..errors import TraceError
 from ..graph.expr import CALL, Graph, Node, Value
+from ..graph.reach import flow, looped
 from ..graph.regions import Batched
 from ..graph.trace import located, trace
 from ..nx.core.attributes import shifted
@@ -17,9 +18,9 @@ from ..nx.core.op import results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.conversion import astype, where
 from ..nx.rows.indexing import take
-from ..nx.rows.movement import rename, reshape, stop_grad
+from ..nx.rows.movement import reshape, stop_grad
 from ..nx.rows.reductions import argmax_
-from .backward import at, filled
+from .common import at, filled, name_of, named
 from .evaluate import replay
 
 Found = tuple[list[Tensor], list[bool]]
@@ -59,13 +60,9 @@ def region(graph: Graph, mapped: Sequence[bool], size: int, every: Sequence[bool
 def carrying(graph: Graph, carry: Sequence[bool], rest: Sequence[bool], size: int) -> tuple[Graph, list[bool]]:
     """The region of all lanes of one that gives a carry, then other results, of a carry and the rest: what is mapped of
     the carry is so before and after."""
-    n, carry = len(carry), list(carry)
-    while True:
-        every = (*carry, *[False] * (len(graph.outputs) - n))
-        made, found = region(graph, [*carry, *rest], size, every)
-        if found[:n] == carry:
-            return made, found
-        carry = found[:n]
+    n = len(carry)
+    mapped, _ = looped(graph, [*carry, *rest], n, flow)
+    return region(graph, mapped, size, (*mapped[:n], *[False] * (len(graph.outputs) - n)))
 
 
 def of_lanes(type_: TensorType, size: int) -> TensorType:
@@ -85,22 +82,18 @@ def asked(asks: Tensor, operands: Sequence[Tensor], mapped: Sequence[bool]) -> l
     return [choose(asks, x, stop_grad(take(x, first, axis=0))) if m else x for x, m in zip(operands, mapped)]
 
 
-def chosen_by_lane(given: Batched, graphs: Sequence[Graph]) -> None:
-    """Refuse regions that act: where lanes choose, all regions run, and for lanes that did not ask."""
+def refuse_effects(given: Batched, graphs: Sequence[Graph]) -> None:
+    """Refuse regions that act where lanes choose: all of them run, and for lanes that did not ask."""
     for graph in graphs:
         for node in graph.effects:
             raise refused(
-                given.node, f"runs for some lanes only, and holds {_name(node)}{at(node)}, which would act for others"
+                given.node, f"runs for some lanes only, and holds {name_of(node)}{at(node)}, which would act for others"
             )
 
 
 def refused(node: Node, why: str) -> TraceError:
     """The error for a node that has no batch."""
-    return TraceError(f"vmap: {_name(node)}{at(node)} {why}; call it outside vmap, or loop over the lanes with scan")
-
-
-def _name(node: Node) -> str:
-    return node.attrs["kind"].name if node.op is CALL else node.op.name
+    return TraceError(f"vmap: {name_of(node)}{at(node)} {why}; call it outside vmap, or loop over the lanes with scan")
 
 
 def _node(given: Batched) -> list[tuple[Tensor, bool]]:
@@ -114,7 +107,7 @@ def _node(given: Batched) -> list[tuple[Tensor, bool]]:
         made = batch(given)
     else:
         raise refused(node, "has no rule for lanes")
-    return [(_typed(t, of_lanes(type_, size) if m else type_), m) for (t, m), type_ in zip(made, node.types)]
+    return [(named(t, of_lanes(type_, size) if m else type_), m) for (t, m), type_ in zip(made, node.types)]
 
 
 def _row(given: Batched) -> list[tuple[Tensor, bool]]:
@@ -131,9 +124,3 @@ def _row(given: Batched) -> list[tuple[Tensor, bool]]:
     else:
         made = call(op, lanes.all(*operands), shifted(op, node.attrs, size))
     return [(t, True) for t in results_of(made)]
-
-
-def _typed(t: Tensor, type_: TensorType) -> Tensor:
-    """A result with the axis names that it must have."""
-    assert (t.dtype, t.shape) == (type_.dtype, type_.shape), (t.type, type_)
-    return t if t.type.names == type_.names else rename(t, type_.names)

@@ -10,7 +10,7 @@ from .. import tree
 from ..dtypes import bool_, int32
 from ..errors import DTypeError
 from ..graph.expr import INPUT, Graph, Node
-from ..graph.reach import differentiable, flow
+from ..graph.reach import derivative_flow
 from ..graph.regions import (
     Agreement,
     Backward,
@@ -32,10 +32,11 @@ from ..nx.rows.conversion import astype, clip, where
 from ..nx.rows.logic import equal
 from ..nx.rows.movement import stop_grad
 from ..nx.rows.reductions import any as any_
-from .backward import pulled, spread
-from .batching import asked, choose, chosen_by_lane, region
-from .evaluate import replay
-from .region import call, callables, close, same_structure, same_types, tensors
+from .backward import pulled
+from .batching import asked, choose, refuse_effects, region
+from .common import placed
+from .evaluate import inlined
+from .region import again, call, callables, close, same_structure, same_types, tensors
 from .tangents import push, solid
 
 
@@ -118,7 +119,7 @@ def _pull(given: Backward) -> list[Tensor | None]:
         return lambda *xs: [g for g in pulled(region, xs[:n], xs[n:], wanted) if g is not None]
 
     branches = [gradients(region) for region in given.node.attrs["regions"]]
-    return [None, *spread(switch(index, branches, *operands, *given.gs), wanted)]
+    return [None, *placed(switch(index, branches, *operands, *given.gs), wanted)]
 
 
 def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
@@ -130,8 +131,8 @@ def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
         made = [region(g, mapped, size) for g in regions]
         every = [any(column) for column in zip(*(found for _, found in made))]
         graphs = [of if found == every else region(g, mapped, size, every)[0] for g, (of, found) in zip(regions, made)]
-        return list(zip(call(COND, graphs, given.operands), every))
-    chosen_by_lane(given, regions)
+        return list(zip(again(given.node, graphs, given.operands), every))
+    refuse_effects(given, regions)
     index, found = clip(index, 0, len(regions) - 1), list[Tensor]()
     for k, graph in enumerate(regions):
         asks = equal(index, k)
@@ -148,8 +149,7 @@ def _if_asked(asks: Tensor, branch: Graph, operands: list[Tensor], mapped: Seque
     if tracing.get() is None or not all(map(_harmless, branch.nodes)):
         nothing = trace(lambda *xs: [zeros(t.shape, t.dtype) for t in branch.output_types], branch.input_types).graph
         return call(COND, [nothing, branch], [astype(some, int32), *operands])
-    env = replay(branch, [x if m else where(some, x, stop_grad(x)) for x, m in zip(operands, mapped)])
-    return [env[v] for v in branch.outputs]
+    return inlined(branch, [x if m else where(some, x, stop_grad(x)) for x, m in zip(operands, mapped)])
 
 
 def _harmless(node: Node) -> bool:
@@ -160,18 +160,18 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     """The same choice among the branches with their tangents."""
     (index, *operands), (_, *tangents) = given.operands, given.tangents
     n, marks = len(operands), [t is not None for t in tangents]
-    moving = [any(made) for made in zip(*(flow(r, marks, differentiable) for r in given.regions))]
+    moving = [any(made) for made in zip(*(derivative_flow(r, marks) for r in given.regions))]
 
     def both(region: Any) -> Callable[..., Any]:
         def branch(*xs: Tensor) -> Any:
-            made, found = push(region, xs[:n], spread(xs[n:], marks))
+            made, found = push(region, xs[:n], placed(xs[n:], marks))
             return made, solid(found, made, moving)
 
         return branch
 
     branches = [both(region) for region in given.regions]
     results, found = switch(index, branches, *operands, *[t for t in tangents if t is not None])
-    return results, spread(found, moving)
+    return results, placed(found, moving)
 
 
 def _flow(node: Node, marks: Marks, through: Through) -> Marks:
@@ -180,4 +180,13 @@ def _flow(node: Node, marks: Marks, through: Through) -> Marks:
 
 
 # inputs: the index (int32, rank 0), operands; a region a branch: operands -> results
-COND = Region("cond", types_of_first, _agreements, _evaluate, _pull, batch=_batch, push=_push, flow=_flow)
+COND = Region(
+    "cond",
+    types=types_of_first,
+    agreements=_agreements,
+    evaluate=_evaluate,
+    pull=_pull,
+    batch=_batch,
+    push=_push,
+    flow=_flow,
+)

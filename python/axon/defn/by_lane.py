@@ -8,7 +8,7 @@ from ..nx.core.call import call
 from ..nx.core.lanes import Lanes
 from ..nx.core.op import Op, results_of
 from ..nx.core.tensor import Tensor
-from .loops import scan
+from .scans import scan
 
 
 def by_lane(op: Op, lanes: Lanes, operands: tuple[Tensor, ...], attrs: dict[str, Any]) -> tuple[Tensor, ...]:

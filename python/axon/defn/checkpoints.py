@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from .. import tree
 from ..graph.expr import INPUT, Graph, Node, results_of
-from ..graph.reach import differentiable, flow, of_first
+from ..graph.reach import derivative_flow, of_first
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..graph.trace import trace
 from ..nx.core.convert import is_array
@@ -18,10 +18,12 @@ from ..nx.creation import asarray
 from ..nx.rows.movement import named
 from ..nx.rows.sequencing import after
 from . import checkpoint_policies as checkpoint_policies
-from .backward import pulled, quiet, spread
+from .backward import pulled, quiet
 from .batching import region
 from .checkpoint_policies import Policy, candidate, nothing
-from .region import call, callables, close
+from .common import placed
+from .evaluate import carried_out
+from .region import again, call, callables, close
 from .tangents import push, solid
 
 NAMED = find("named")
@@ -57,8 +59,8 @@ def checkpoint(function: Callable[..., Any] | None = None, *, policy: Policy = n
         operands = {i: asarray(x) for i, x in enumerate(leaves) if is_array(x)}
 
         def body(*given: Tensor) -> Any:
-            placed = dict(zip(operands, given))
-            positional, options = tree.unflatten(structure, [placed.get(i, x) for i, x in enumerate(leaves)])
+            tensors = dict(zip(operands, given))
+            positional, options = tree.unflatten(structure, [tensors.get(i, x) for i, x in enumerate(leaves)])
             return function(*positional, **options)
 
         traced = trace(body, tuple([t.type for t in operands.values()]))
@@ -86,10 +88,9 @@ def _agreements(node: Node) -> Iterator[Agreement]:
     yield "inputs of the body", [v.type for v in node.inputs], body.input_types
 
 
-def _forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], list[Tensor]]:
+def _record(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], list[Tensor]]:
     """The results, of which the last are kept."""
-    attrs = {k: v for k, v in node.attrs.items() if k not in ("kind", "regions")}
-    made = call(CHECKPOINT, node.attrs["regions"], operands, **attrs)
+    made = carried_out(node, operands)
     return made, made[len(made) - node.attrs["kept"] :]
 
 
@@ -97,7 +98,7 @@ def _pull(given: Backward) -> list[Tensor | None]:
     """The gradients of the region, run again once those of its results are there: nothing of the first run is used but
     what is kept, and nothing that was computed of that."""
     (body,), reached = given.node.attrs["regions"], [g for g, there in zip(given.gs, given.reached) if there]
-    body = quiet(body, body.effects)
+    body = quiet(body)
     later = lambda x: functools.reduce(after, reached, x)  # noqa: E731
     kept = dict(zip(body.outputs[len(body.outputs) - len(given.residuals) :], map(later, given.residuals)))
     for value, x in list(kept.items()):
@@ -109,34 +110,34 @@ def _pull(given: Backward) -> list[Tensor | None]:
 
 def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
     graph, found = region(given.node.attrs["regions"][0], given.mapped, given.size)
-    return list(zip(call(CHECKPOINT, [graph], given.operands, kept=given.node.attrs["kept"]), found))
+    return list(zip(again(given.node, [graph], given.operands), found))
 
 
 def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     """A checkpoint of the region with its tangents: the gradient of a tangent keeps no more than these operands."""
     (body,), n = given.regions, len(given.operands)
     marks = [t is not None for t in given.tangents]
-    moving = flow(body, marks, differentiable)
+    moving = derivative_flow(body, marks)
 
     def both(*xs: Tensor) -> list[Tensor]:
-        made, found = push(body, xs[:n], spread(xs[n:], marks))
+        made, found = push(body, xs[:n], placed(xs[n:], marks))
         return [*solid(found, made, moving), *made]
 
     operands = [*given.operands, *[t for t in given.tangents if t is not None]]
     graphs, captured = close([trace(both, tuple([t.type for t in operands]))])
-    results = call(CHECKPOINT, graphs, [*operands, *captured], **given.attrs)
+    results = again(given.node, graphs, [*operands, *captured])
     count = sum(moving)
-    return results[count:], spread(results[:count], moving)
+    return results[count:], placed(results[:count], moving)
 
 
 # inputs: operands; body: operands -> results, of which the last `kept` are what the gradient need not compute again
 CHECKPOINT = Region(
     "checkpoint",
-    types_of_first,
-    _agreements,
-    run_first,
-    _pull,
-    _forward,
+    types=types_of_first,
+    agreements=_agreements,
+    evaluate=run_first,
+    pull=_pull,
+    record=_record,
     inline=True,
     batch=_batch,
     push=_push,

@@ -12,15 +12,16 @@ from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..graph.trace import Trace, Traced, trace
 from ..nx.core.backend import tracing
-from ..nx.core.lanes import spread as to_lanes
+from ..nx.core.lanes import spread
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
 from ..nx.rows.reductions import sum_
-from .backward import at, filled, quiet, spread
+from .backward import quiet
 from .batching import region, run
-from .evaluate import carried_out, replay
-from .region import call, close
+from .common import at, describe, placed, with_zeros
+from .evaluate import carried_out, inlined
+from .region import again, call, close
 from .tangents import transpose
 
 
@@ -115,11 +116,6 @@ def checked(name: str, structure: tree.Structure, types: Sequence[TensorType], g
     return found
 
 
-def describe(value: Any) -> str:
-    """A value for an error: a tensor's type, or what it is."""
-    return str(value.type) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-
-
 def _agreements(node: Node) -> Iterator[Agreement]:
     given, (forward, backward) = [v.type for v in node.inputs], node.attrs["regions"]
     count = node.attrs["arguments"]
@@ -139,18 +135,11 @@ def refuse_captured(name: str, node: Node, marks: Sequence[bool]) -> None:
         )
 
 
-def with_zeros(given: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors of the types of `like`: of floats those given, of others 0."""
-    rest = iter(given)
-    return [next(rest) if x.dtype.is_float else filled(0, x.type, x) for x in like]
-
-
 def _pull(given: Backward) -> list[Tensor | None]:
     node, n = given.node, given.node.attrs["arguments"]
     refuse_captured("custom_grad", node, given.wanted)
     region, captured = node.attrs["regions"][1], given.operands[n:]
-    env = replay(region, [*given.operands[:n], *given.gs, *captured])
-    return [*(env[v] for v in region.outputs), *(None for _ in captured)]
+    return [*inlined(region, [*given.operands[:n], *given.gs, *captured]), *(None for _ in captured)]
 
 
 def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
@@ -167,14 +156,14 @@ def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
     given_types = [t.type for t in given.operands]
     types = (*given_types[:n], *graph.output_types, *given_types[n:])
     regions = [graph, trace(gradients, types).graph]
-    return list(zip(call(CUSTOM_GRAD, regions, given.operands, arguments=n), found))
+    return list(zip(again(given.node, regions, given.operands), found))
 
 
 def _shared(g: Tensor, differs: bool, mapped: bool, size: int) -> Tensor:
     """The gradient of an argument, of all lanes if it is mapped."""
     if differs == mapped:
         return g
-    return to_lanes(g, size) if mapped else sum_(g, axis=(0,))
+    return spread(g, size) if mapped else sum_(g, axis=(0,))
 
 
 def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
@@ -186,8 +175,8 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     results = carried_out(node, given.operands)
 
     def back(*gs: Tensor) -> list[Tensor]:
-        env = replay(backward, [*arguments, *with_zeros(gs, results), *captured])
-        return [env[v] for v, mark in zip(backward.outputs, marks) if mark]
+        made = inlined(backward, [*arguments, *with_zeros(gs, results), *captured])
+        return [g for g, mark in zip(made, marks) if mark]
 
     moving = [y.dtype.is_float for y in results]
     types = [y.type for y in results if y.dtype.is_float]
@@ -197,11 +186,18 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
             f"jvp: custom_grad{at(node)}: expected a pullback that is linear in its cotangent, got one that is not, "
             f"which has no tangents; give the function a custom_jvp, or differentiate in reverse (grad, vjp, jacrev)"
         )
-    return results, spread(found, moving)
+    return results, placed(found, moving)
 
 
 # inputs: arguments, captured; forward: inputs -> results; backward: (arguments, a cotangent a result, captured) -> a
 # gradient an argument
 CUSTOM_GRAD = Region(
-    "custom_grad", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch, push=_push
+    "custom_grad",
+    types=types_of_first,
+    agreements=_agreements,
+    evaluate=run_first,
+    pull=_pull,
+    inline=True,
+    batch=_batch,
+    push=_push,
 )

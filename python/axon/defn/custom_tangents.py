@@ -14,11 +14,11 @@ from ..graph.trace import trace
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
-from .backward import at, spread
 from .batching import region
-from .custom import describe, refuse_captured, refuse_options, traced_rule
-from .evaluate import carried_out, replay
-from .region import call, close
+from .common import at, describe, placed
+from .custom import refuse_captured, refuse_options, traced_rule
+from .evaluate import carried_out, inlined
+from .region import again, call, close
 from .tangents import solid, transpose
 
 
@@ -54,7 +54,7 @@ def custom_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
         results = forward.graph.output_types
 
         def push_forward(rule: Callable[..., Any], tangents: Sequence[Tensor]) -> list[Tensor]:
-            given = spread(tangents, [t.dtype.is_float for t in types])
+            given = placed(tangents, [t.dtype.is_float for t in types])
             return _tangents_of(forward.structure, results, rule(*tree.unflatten(structure, given)))
 
         pushed = traced_rule(pair, push_forward, types, [t for t in types if t.dtype.is_float])
@@ -100,12 +100,7 @@ def _agreements(node: Node) -> Iterator[Agreement]:
 
 def _pushed(pushed: Graph, arguments: Sequence[Tensor], captured: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
     """The region of tangents as a function of these."""
-
-    def run(*tangents: Tensor) -> list[Tensor]:
-        env = replay(pushed, [*arguments, *tangents, *captured])
-        return [env[v] for v in pushed.outputs]
-
-    return run
+    return lambda *tangents: inlined(pushed, [*arguments, *tangents, *captured])
 
 
 def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
@@ -116,7 +111,7 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     results = carried_out(node, given.operands)
     tangents = solid(given.tangents[:n], arguments, [x.dtype.is_float for x in arguments])
     found = _pushed(given.regions[1], arguments, captured)(*tangents)
-    return results, spread(found, [y.dtype.is_float for y in results])
+    return results, placed(found, [y.dtype.is_float for y in results])
 
 
 def _pull(given: Backward) -> list[Tensor | None]:
@@ -133,7 +128,7 @@ def _pull(given: Backward) -> list[Tensor | None]:
             f"grad: custom_jvp{at(node)}: expected a pushforward that is linear in its tangents, got one that is not, "
             f"which has no transposed; give the function a custom_grad"
         )
-    return [*spread(found, floats), *(None for _ in captured)]
+    return [*placed(found, floats), *(None for _ in captured)]
 
 
 def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
@@ -143,9 +138,18 @@ def _batch(given: Batched) -> list[tuple[Tensor, bool]]:
     graph, found = region(forward, mapped, size, (True,) * len(forward.outputs))
     moving = [m for m, x in zip(mapped, given.operands[:n]) if x.dtype.is_float]
     tangents, _ = region(pushed, [*mapped[:n], *moving, *mapped[n:]], size, (True,) * len(pushed.outputs))
-    return list(zip(call(CUSTOM_JVP, [graph, tangents], given.operands, arguments=n), found))
+    return list(zip(again(given.node, [graph, tangents], given.operands), found))
 
 
 # inputs: arguments, captured; forward: inputs -> results; tangents: (arguments, a tangent a float argument, captured)
 # -> a tangent a float result
-CUSTOM_JVP = Region("custom_jvp", types_of_first, _agreements, run_first, _pull, inline=True, batch=_batch, push=_push)
+CUSTOM_JVP = Region(
+    "custom_jvp",
+    types=types_of_first,
+    agreements=_agreements,
+    evaluate=run_first,
+    pull=_pull,
+    inline=True,
+    batch=_batch,
+    push=_push,
+)

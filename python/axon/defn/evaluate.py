@@ -116,6 +116,12 @@ def replay(graph: Graph, tensors: Sequence[Tensor], instead: Instead = lambda no
     return env
 
 
+def inlined(graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of a graph over tensors: on their backend, or written out into the open trace."""
+    env = replay(graph, tensors)
+    return [env[v] for v in graph.outputs]
+
+
 def carried_out(node: Node, args: Sequence[Tensor], backend: Backend | None = None) -> list[Tensor]:
     """The results of a node over tensors of its operands' types, as it is: on their backend or in the open trace."""
     backend = backend or select(args)

@@ -14,9 +14,8 @@ from ..graph.trace import trace
 from ..nx.core.backend import beside
 from ..nx.core.tensor import Tensor
 from ..nx.creation import asarray
-from .backward import filled, spread
-from .custom import describe
-from .evaluate import replay
+from .common import describe, filled, placed
+from .evaluate import inlined, replay
 from .grad import Run, first_of, run_of
 from .tangents import push, solid
 
@@ -42,8 +41,8 @@ def jvp(
     _check("jvp", structure, moving, points, directions)
 
     def over(*xs: Tensor) -> Any:
-        placed = dict(zip(moving, xs))
-        return function(*tree.unflatten(structure, [placed.get(i, x) for i, x in enumerate(leaves)]))
+        given = dict(zip(moving, xs))
+        return function(*tree.unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)]))
 
     with beside(points):
         traced = trace(over, tuple([x.type for x in points]))
@@ -73,8 +72,8 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
     moving = [i for i, is_float in enumerate(floats) if is_float]
 
     def over(xs: Sequence[Any]) -> Any:
-        placed = dict(zip(moving, xs))
-        return function(*tree.unflatten(structure, [placed.get(i, x) for i, x in enumerate(leaves)]))
+        given = dict(zip(moving, xs))
+        return function(*tree.unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)]))
 
     run = run_of("linearize", over, [leaves[i] for i in moving], function, lambda traced, count: False)
     points = [run.record.env[v] for v in run.record.wrt]
@@ -121,8 +120,7 @@ def linear_of(run: Run, outputs: Sequence[Value]) -> Callable[[Sequence[Tensor]]
 
     def linear(tangents: Sequence[Tensor]) -> list[Tensor | None]:
         with beside(points):
-            found = replay(rest, [*tangents, *[once[v] for v in known]])
-        return spread([found[v] for v in rest.outputs], floats)
+            return placed(inlined(rest, [*tangents, *[once[v] for v in known]]), floats)
 
     return linear
 
@@ -164,4 +162,4 @@ def _check(
 def _shown(made: Sequence[Tensor], found: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The tangents of results: 0 where none came, None where one is not float."""
     floats = [y.dtype.is_float for y in made]
-    return spread(solid(found, made, floats), floats)
+    return placed(solid(found, made, floats), floats)

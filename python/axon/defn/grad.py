@@ -17,8 +17,8 @@ from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.rows import movement
 from .arguments import listed, place_of
-from .backward import Record, filled, pull, record
-from .custom import describe
+from .backward import Record, pull, record
+from .common import describe, filled
 from .evaluate import replay
 
 Argnums = int | str | Sequence[int | str]

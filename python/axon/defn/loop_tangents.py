@@ -7,13 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 from ..graph.expr import Graph, Node
-from ..graph.reach import differentiable, flow, looped
+from ..graph.reach import derivative_flow, looped
 from ..graph.regions import Forward, Marks, Through
 from ..graph.trace import trace
 from ..nx.core.tensor import Tensor
-from .backward import spread
-from .evaluate import replay
-from .region import call
+from .common import placed
+from .evaluate import inlined
+from .region import again
 from .tangents import Tangent, push, solid
 
 Pushed = tuple[list[Tensor], list[Tangent]]
@@ -48,26 +48,22 @@ def flow_scan(node: Node, marks: Marks, through: Through) -> Marks:
 
 def _push(given: Forward, body: Graph, inputs: list[int], outputs: list[int], *tests: Graph, **attrs: Any) -> Pushed:
     """`inputs` and `outputs` of the body are parts that end there; the first of each is the carry."""
-    n, through = inputs[0], lambda region, marks: flow(region, marks, differentiable)
-    marks, moving = looped(body, [t is not None for t in given.tangents], n, through)
-    types = _beside(body.input_types, spread(_marked(body.input_types, marks), marks), inputs)
+    n = inputs[0]
+    marks, moving = looped(body, [t is not None for t in given.tangents], n, derivative_flow)
+    types = _beside(body.input_types, placed(_marked(body.input_types, marks), marks), inputs)
 
     def step(*xs: Tensor) -> list[Tensor]:
         made, found = push(body, *_apart(xs, marks, inputs))
-        return _beside(made, spread(solid(found, made, moving), moving), outputs)
+        return _beside(made, placed(solid(found, made, moving), moving), outputs)
 
     def test(region: Graph) -> Callable[..., list[Tensor]]:
-        def run(*xs: Tensor) -> list[Tensor]:
-            env = replay(region, _apart(xs, marks, inputs)[0])
-            return [env[v] for v in region.outputs]
-
-        return run
+        return lambda *xs: inlined(region, _apart(xs, marks, inputs)[0])
 
     regions = [trace(f, tuple(types)).graph for f in (*map(test, tests), step)]
-    tangents = spread(solid(given.tangents, given.operands, marks), marks)
+    tangents = placed(solid(given.tangents, given.operands, marks), marks)
     operands = _beside(given.operands, tangents, inputs)
     carry = n + sum(marks[:n])
-    results = call(given.node.attrs["kind"], regions, operands, **{**given.attrs, **attrs, "carry": carry})
+    results = again(given.node, regions, operands, carry=carry, **attrs)
     return _apart(results, moving, outputs)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 from .. import tree
-from ..errors import TraceError
-from ..graph.expr import CALL, Builder, Graph
+from ..errors import ShapeError, TraceError
+from ..graph.expr import CALL, Builder, Graph, Node
 from ..graph.regions import Region
 from ..graph.trace import Traced, capture_key
 from ..nx.core.backend import select
@@ -43,6 +44,11 @@ def call(kind: Region, regions: Sequence[Graph], operands: Sequence[Tensor], **a
     return apply(backend, CALL, out, args, settled)
 
 
+def again(node: Node, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
+    """A call node's kind over other regions and operands, with its other attributes but for those given."""
+    return call(**{**node.attrs, "regions": regions, "operands": operands, **attrs})
+
+
 def same_structure(name: str, expected: tuple[str, tree.Structure], got: tuple[str, tree.Structure]) -> None:
     """Refuse results that differ in their containers."""
     if expected[1] != got[1]:
@@ -70,6 +76,20 @@ def same_types(
             )
 
 
+def same_carry(
+    name: str,
+    function: str,
+    init: Sequence[TensorType],
+    structure: tree.Structure,
+    made: tree.Structure,
+    types: Sequence[TensorType],
+) -> None:
+    """Refuse a step that gives a carry of another structure, or of other types."""
+    labels = ("the initial carry", f"the carry that {function} returns")
+    same_structure(name, (labels[0], structure), (labels[1], made))
+    same_types(name, (labels[0], init), (labels[1], types), structure)
+
+
 def _advice(a: TensorType, b: TensorType) -> str:
     if a.shape != b.shape:
         return "broadcast or reshape one"
@@ -89,3 +109,10 @@ def tensors(value: Any) -> tuple[list[Tensor], tree.Structure]:
     """The leaves of a tree as tensors, and its containers."""
     leaves, structure = tree.flatten(value)
     return [asarray(leaf) for leaf in leaves], structure
+
+
+def whole_number(name: str, option: str, value: Any, least: int = 0) -> int:
+    """An option that counts. ShapeError for what is no integer of at least that."""
+    if type(value) is bool or not hasattr(value, "__index__") or index(value) < least:
+        raise ShapeError(f"{name}: expected {option} to be an integer of at least {least}, got {value!r}; say how many")
+    return index(value)

@@ -9,9 +9,10 @@ stacked ones after the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from ..graph.expr import INPUT, Builder, Graph, Node, Value
+from ..graph.reach import derivative_flow, looped
 from ..graph.regions import Backward
 from ..graph.trace import Trace, trace
 from ..nx.core.backend import tracing
@@ -19,10 +20,11 @@ from ..nx.core.call import call as row
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.contractions import dot_general
 from ..nx.rows.conversion import astype
-from ..nx.rows.movement import rename, reshape
+from ..nx.rows.movement import reshape
 from ..nx.rows.reductions import sum_
-from .backward import active_values, filled, pull, record, spread
-from .region import call
+from .backward import pull, record
+from .common import filled, named, placed
+from .region import again
 
 
 class Kept(NamedTuple):
@@ -35,7 +37,7 @@ class Kept(NamedTuple):
     stacked: Sequence[Tensor]  # theirs, of all steps
 
 
-def forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Kept]:
+def record_scan(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Kept]:
     """The same scan, which also stacks what its gradient needs."""
     (body,) = node.attrs["regions"]
     step, acted, wanted = _with_gradient(node, wanted)
@@ -43,27 +45,15 @@ def forward(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple
     gradients = [*step.outputs[len(body.outputs) :], *(v for effect in step.effects[acted:] for v in effect.inputs)]
     saved = _saved(step, given, given[node.attrs["carry"] :], gradients)
     keeping = Graph(given, (*step.outputs[: len(body.outputs)], *saved), step.effects[:acted])
-    made = _again(node, [keeping], operands)
+    made = again(node, [keeping], operands)
     return made[: len(node.types)], Kept(step, acted, wanted, saved, made[len(node.types) :])
-
-
-def _again(node: Node, regions: Sequence[Graph], operands: Sequence[Tensor], **attrs: Any) -> list[Tensor]:
-    """A scan of another body, of the same length."""
-    others = {k: v for k, v in node.attrs.items() if k not in ("kind", "regions")}
-    return call(node.attrs["kind"], regions, operands, **{**others, **attrs})
 
 
 def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequence[bool]]:
     """A step and its gradient as one graph, how many effects the step has, and which inputs have a gradient: a carry
     that comes to depend on one that has, has one."""
     (body,), n = node.attrs["regions"], node.attrs["carry"]
-    before: list[bool] = []
-    wanted = list(wanted)
-    while wanted != before:
-        before = wanted
-        reached = active_values(body, [v for v, needed in zip(body.inputs, wanted) if needed])
-        wanted = [w or v in reached for w, v in zip(wanted[:n], body.outputs)] + wanted[n:]
-
+    wanted, _ = looped(body, list(wanted), n, derivative_flow)
     acted = 0
 
     def both(*leaves: Tensor) -> list[Tensor]:
@@ -73,7 +63,7 @@ def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequ
         made = record(body, inputs, wrt)
         acted = len(cast(Trace, tracing.get()).builder.effects)
         sent = [(v, g) for v, g in zip(body.outputs, gs) if v in made.active]
-        return [*(made.env[v] for v in body.outputs), *(_named(g, v.type) for g, v in zip(pull(made, sent), wrt))]
+        return [*(made.env[v] for v in body.outputs), *(named(g, v.type) for g, v in zip(pull(made, sent), wrt))]
 
     return trace(both, (*body.input_types, *body.output_types)).graph, acted, wanted
 
@@ -109,18 +99,18 @@ def _reached(graph: Graph, sources: Iterable[Value]) -> set[Value]:
     return found
 
 
-def backward(given: Backward) -> list[Tensor | None]:
+def pull_scan(given: Backward) -> list[Tensor | None]:
     """The gradients of a scan's wanted operands."""
     node, kept = given.node, given.residuals
     assert isinstance(kept, Kept)
     step, (body,), n = kept.step, node.attrs["regions"], node.attrs["carry"]
     end, count = n + node.attrs["xs"], len(body.inputs)
     inputs, lasts, tops = step.inputs[:count], step.inputs[count : count + n], step.inputs[count + n :]
-    found = spread(step.outputs[len(body.outputs) :], kept.wanted)
+    found = placed(step.outputs[len(body.outputs) :], kept.wanted)
     carry = {
         i: (lasts[i], v) for i, v in enumerate(found[:n]) if v is not None
     }  # its gradients after and before a step
-    gs = [_named(g, t) for g, t in zip(given.gs, node.types)]
+    gs = [named(g, t) for g, t in zip(given.gs, node.types)]
 
     # What is there of all steps, and what the reversed scan adds: gradients of rows, factors of products to be summed.
     there = {
@@ -138,13 +128,13 @@ def backward(given: Backward) -> list[Tensor | None]:
     region = _turned(step, [*carry.values()], summed, [*there], inputs[end:], made, step.effects[kept.acted :])
     operands = [*(gs[i] for i in carry), *zeros, *there.values(), *given.operands[end:]]
     turned = {"carry": len(carry) + len(zeros), "xs": len(there), "reverse": not node.attrs["reverse"]}
-    results = iter(_again(node, [region], operands, **turned))
+    results = iter(again(node, [region], operands, **turned))
     first = dict(zip(carry, results))
     total = {v: astype(t, v.type.dtype) for v, t in zip(summed, results)}
     there.update(zip(made, results))
     of_captured = [total[v] if v in total else sums.total(v, there) for v in captured]
     of_rows = [None if v is None else there[v] for v in found[n:end]]
-    return [*map(first.get, range(n)), *of_rows, *spread(of_captured, kept.wanted[end:])]
+    return [*map(first.get, range(n)), *of_rows, *placed(of_captured, kept.wanted[end:])]
 
 
 def _turned(
@@ -177,11 +167,6 @@ def _turned(
     added = [builder.apply("add", s, builder.apply("astype", new[v], dtype=s.type.dtype)) for s, v in zip(sums, summed)]
     inputs = [*given[: len(lasts)], *sums, *given[len(lasts) :]]
     return Graph(inputs, [*(new[v] for v in firsts), *added, *(new[v] for v in made)], builder.effects)
-
-
-def _named(g: Tensor, type_: TensorType) -> Tensor:
-    """A gradient with the axis names of what it is the gradient of."""
-    return g if g.type.names == type_.names else rename(g, type_.names)
 
 
 class Sums:

@@ -16,10 +16,11 @@ from ..nx.core.call import call
 from ..nx.core.op import Op, as_dtype, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.elementwise import add, multiply
-from ..nx.rows.movement import Part, pad, rename
+from ..nx.rows.movement import Part, pad
 from ..nx.rows.reductions import sum_
-from .backward import at, filled, name_of, pulled, quiet
-from .evaluate import carried_out, replay
+from .backward import pulled, quiet
+from .common import at, filled, name_of, named, with_zeros
+from .evaluate import carried_out, inlined, replay
 
 Tangent = Tensor | None
 
@@ -32,7 +33,7 @@ def push(
 ) -> tuple[list[Tensor], list[Tangent]]:
     """The outputs of a graph, and their tangents, given those of its inputs. known: the tensor of every value, where
     the graph has run before; its effects do not take place again."""
-    moving = {v: _named(t, v.type) for v, t in zip(graph.inputs, tangents, strict=True) if t is not None}
+    moving = {v: named(t, v.type) for v, t in zip(graph.inputs, tangents, strict=True) if t is not None}
     wanted = _wanted(graph)
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
@@ -44,7 +45,7 @@ def push(
         if node.op is CALL:
             regions = node.attrs["regions"]
             if results is not None:
-                regions = [quiet(region, region.effects) for region in regions]
+                regions = [quiet(region) for region in regions]
             rule = node.attrs["kind"].push
             if rule is None:
                 raise GradientError(f"jvp: {name_of(node)}{at(node)} has no tangents; keep it out with stop_grad")
@@ -57,8 +58,7 @@ def push(
                 found = by_row(node, given, results, operands)
         for value, t in zip(values, found, strict=True):
             if t is not None and value.type.dtype.is_float:
-                assert (t.dtype, t.shape) == (value.type.dtype, value.type.shape), (node, t)
-                moving[value] = _named(t, value.type)
+                moving[value] = named(t, value.type)
         return results
 
     env = replay(graph, tensors, instead)
@@ -137,8 +137,7 @@ def _transposed(
     assert vjp is not None
 
     def back(*gs: Tensor) -> list[Tensor]:
-        rest = iter(gs)
-        full = [next(rest) if is_float else filled(0, r.type, r) for r, is_float in zip(results, floats)]
+        full = with_zeros(gs, results)
         one = len(full) == 1
         found = vjp(full[0] if one else tuple(full), results[0] if one else tuple(results), *operands, **attrs)
         moving = zip(found, operands, tangents, strict=True)
@@ -168,17 +167,11 @@ def transpose(
     if any(flow(graph, [*[True] * n, *[False] * (len(graph.inputs) - n)])):
         return None
     anywhere = [filled(0, type_, given[0]) for type_ in types]
-    env = replay(graph, [*anywhere, *given, *captured])
-    return [env[v] for v in graph.outputs]
+    return inlined(graph, [*anywhere, *given, *captured])
 
 
 def _whole(g: Tensor | Part) -> Tensor:
     return pad(g.block, g.config) if isinstance(g, Part) else g
-
-
-def _named(t: Tensor, type_: TensorType) -> Tensor:
-    """A tangent with the axis names of what it is the tangent of."""
-    return t if t.type.names == type_.names else rename(t, type_.names)
 
 
 def _sum(parts: Sequence[Tensor]) -> Tangent:

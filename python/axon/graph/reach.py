@@ -32,6 +32,11 @@ def differentiable(value: Value) -> bool:
     return value.type.dtype.is_float and value.node.op.nondifferentiable != "zero"
 
 
+def derivative_flow(region: Graph, marks: Marks) -> Marks:
+    """Which outputs have a tangent, or a gradient to send, if the marked inputs have one."""
+    return flow(region, marks, differentiable)
+
+
 def looped(body: Graph, marks: Marks, carry: int, through: Through) -> tuple[Marks, Marks]:
     """The marks of the inputs, and of the results, of a loop over a body whose first `carry` outputs are its inputs
     again. A carry that begins with a mark may end with it: the loop may have no steps."""

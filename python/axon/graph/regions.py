@@ -4,7 +4,7 @@ axon.defn; whoever walks a graph asks the row, never for its name."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 from ..nx.core.tensor import Tensor, TensorType
@@ -26,7 +26,7 @@ class Evaluation(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """A call node whose results have the gradients `gs`: its operands, what `forward` kept, and which operands want a
+    """A call node whose results have the gradients `gs`: its operands, what `record` kept, and which operands want a
     gradient; `reached` says which of `gs` are more than zeros made for results that nothing depends on."""
 
     node: Node
@@ -56,11 +56,6 @@ class Forward(NamedTuple):
     operands: list[Tensor]
     tangents: list[Tensor | None]
 
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """The attributes that are the kind's own."""
-        return {k: v for k, v in self.node.attrs.items() if k not in ("kind", "regions")}
-
 
 Marks = list[bool]  # of operands, inputs or results, in order
 Through = Callable[[Graph, Marks], Marks]  # which outputs of a region the marked inputs reach
@@ -71,7 +66,7 @@ class Region:
     """A kind of call node.
 
     types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
-    beyond that. evaluate: the results. pull: a gradient, or None, for each operand. forward: where the gradient wants
+    beyond that. evaluate: the results. pull: a gradient, or None, for each operand. record: where the gradient wants
     more than the operands, the results and what is kept for `pull`, given which operands want one. inline: the node
     means its first region, but to gradients. batch: each result of all lanes, and whether it differs among them. push:
     the results, and a tangent, or None, for each. flow: which results the marked operands reach; None: all, if any is
@@ -79,11 +74,12 @@ class Region:
     """
 
     name: str
+    _: KW_ONLY
     types: Callable[[Mapping[str, Any]], Types]
     agreements: Callable[[Node], Iterable[Agreement]]
     evaluate: Callable[[Evaluation], list[Tensor]]
     pull: Callable[[Backward], Sequence[Any]]
-    forward: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
+    record: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
     inline: bool = False
     batch: Callable[[Batched], list[tuple[Tensor, bool]]] | None = None
     push: Callable[[Forward], tuple[list[Tensor], Sequence[Tensor | None]]] | None = None
