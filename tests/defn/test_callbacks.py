@@ -23,6 +23,7 @@ from axon.defn import (
     hook,
     io_call,
     jit,
+    jvp,
     print_value,
     scan,
     stop_grad,
@@ -190,6 +191,25 @@ def test_each_pullback_calls_backward_hooks() -> None:
 def test_results_that_would_be_asked_for_twice_are_refused(region: Any) -> None:
     with pytest.raises(GradientError, match=r"^grad: io_call \(at .*\) gives results inside a function that"):
         grad(region(outside))(nx.tensor(2.0))
+
+
+REGIONS_OF_RESULTS: dict[str, Callable[..., Any]] = {
+    "vmap": lambda f, x: vmap(f)(x),
+    "scan": lambda f, x: scan(lambda c, v: (c, f(v)), x[0], x)[1],
+    "carry": lambda f, x: scan(lambda c, v: (f(v), c + f(v)), x[0], x)[1],
+}
+
+
+@ways
+@pytest.mark.parametrize("region", REGIONS_OF_RESULTS.values(), ids=REGIONS_OF_RESULTS)
+def test_results_are_kept_out_after_a_loop(region: Callable[..., Any], way: Callable[..., Any]) -> None:
+    called = lambda v: io_call(lambda v: (see("call")(v), v + 1)[1], v, result=v.type)  # noqa: E731
+    f = way(grad(lambda x: (x * x * stop_grad(region(called, x))).sum()))
+    x, made = nx.tensor([2.0, 3.0]), region(lambda v: v + 1, nx.tensor([2.0, 3.0]))
+    assert f(x).tolist() == (2 * x * made).tolist()
+    forward = way(lambda x: jvp(lambda x: x * x * stop_grad(region(called, x)), (x,), (x,))[1])
+    assert forward(x).tolist() == (2 * x * x * made).tolist()
+    assert set(SEEN) == {("call", 2.0), ("call", 3.0)}
 
 
 def test_results_have_no_gradient() -> None:

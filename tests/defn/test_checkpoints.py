@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import checkpoint, checkpoint_policies, cond, custom_grad, grad, jit, name, scan, value_and_grad
+from axon.defn import (
+    checkpoint,
+    checkpoint_policies,
+    cond,
+    custom_grad,
+    grad,
+    jit,
+    name,
+    scan,
+    value_and_grad,
+    while_loop,
+)
 from axon.defn.checkpoint_policies import dots, either, everything, names, nothing
 from axon.errors import TraceError
 from axon.nx import Tensor
@@ -208,3 +219,21 @@ def test_the_policy_is_asked_once_of_each_value() -> None:
     assert [c.op for c in asked if c.contracts] == ["dot_general"] * 2
     (label,) = [c.attrs["label"] for c in asked if c.op == "named"]
     assert label == "inner" and asked[0].operands[0].shape == (2, 4)
+
+
+def walked(x: Tensor) -> Tensor:
+    return scan(lambda c, _: (nx.sin(c) * x, None), x, length=3)[0]
+
+
+INNER = {
+    "checkpoint": lambda x: checkpoint(lambda x: nx.sin(x * x), policy=dots)(x),
+    "scan": walked,
+    "while": lambda x: while_loop(lambda c: nx.sum(c) < 9, lambda c: c * 2 + x, x, max_steps=3),
+}
+
+
+@pytest.mark.parametrize("inner", INNER.values(), ids=INNER)
+def test_a_kept_call_still_has_what_its_gradient_needs(inner: Any) -> None:
+    x = nx.tensor([0.5, 0.75])
+    f = lambda block: grad(lambda x: nx.sum(block(lambda x: inner(x) * x)(x)))(x).tolist()  # noqa: E731
+    assert f(lambda g: checkpoint(g, policy=everything)) == pytest.approx(f(lambda g: g))

@@ -16,6 +16,7 @@ from axon.defn import (
     custom_jvp,
     fori_loop,
     grad,
+    hook,
     jit,
     jvp,
     linearize,
@@ -188,6 +189,21 @@ def test_linearize_computes_once_what_does_not_depend_on_tangents() -> None:
     inside = trace(push, (TensorType(nx.float64, (3,)),)).graph
     assert not [n for n in inside.nodes if n.op.name in ("exp", "tanh")]
     np.testing.assert_allclose(push(nx.ones(3, nx.float64)).numpy(), jvp(f, (nx.tensor(X),), (np.ones(3),))[1].numpy())
+
+
+def test_linearize_runs_a_function_with_a_rule_once(run: Any) -> None:
+    seen: list[Any] = []
+
+    def shown(rule: Any) -> Any:
+        return rule(lambda x: (hook(x, lambda v: seen.append(v.item())) * 2, lambda t: 2 * t))
+
+    def f(x: Tensor) -> Tensor:
+        push = linearize(lambda x: checkpoint(lambda x: shown(custom_jvp)(shown(custom_grad)(nx.sin(x)) * x))(x), x)[1]
+        return push(x * 2) + push(x * 4)
+
+    x = np.array(0.5)
+    assert run(f, nx.tensor(x)).item() == pytest.approx(6 * x * 4 * (np.sin(x) + x * np.cos(x)))
+    assert seen == pytest.approx([np.sin(x), 2 * x * np.sin(x)])
 
 
 def test_modes_over_each_other(run: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import custom_grad, grad, jit, scan, stop_grad, value_and_grad, vjp, while_loop
+from axon.defn import cond, custom_grad, grad, jit, scan, stop_grad, value_and_grad, vjp, while_loop
 from axon.defn.backward import Record, pull
 from axon.defn.evaluate import replay
 from axon.dtypes import float32
@@ -365,3 +365,11 @@ def test_a_gradient_is_replayed_not_retraced() -> None:
     assert len(calls) == 1
     made = trace(f, (nx.template(()),))
     assert replay(made.graph, [nx.tensor(4.0)])[made.graph.outputs[0]].item() == 16
+
+
+@pytest.mark.parametrize("way", [lambda f: f, jit], ids=["eager", "native"])
+def test_zeros_in_a_branch_have_the_names_of_their_axes(way: Any) -> None:
+    given = nx.full((2, 3), 0.5).rename(["a", "b"])
+    f = lambda p, x, y: nx.sum(cond(p, lambda x, y: nx.rename(x, None), lambda x, y: nx.rename(y, None), x, y))  # noqa: E731
+    found = way(grad(f, (1, 2)))(nx.tensor(True), given, given)
+    assert [g.type.names for g in found] == [("a", "b")] * 2 and [g.tolist()[0] for g in found] == [[1] * 3, [0] * 3]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import cond, custom_grad, fori_loop, grad, jit, scan, while_loop
+from axon.defn import cond, custom_grad, fori_loop, grad, jit, scan, stop_grad, while_loop
 from axon.errors import GradientError, ShapeError
 from axon.graph.expr import CALL
 from axon.graph.trace import trace
@@ -106,6 +106,12 @@ def test_a_scan_of_no_rows_passes_the_gradient_on(how: str) -> None:
     np.testing.assert_array_equal(of_w.numpy(), np.zeros((3, 3)))
     np.testing.assert_allclose(of_c.numpy(), np.cos(C.numpy()), rtol=1e-12)
     assert of_xs.shape == (0, 3)
+
+
+@pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
+def test_a_captured_tensor_on_which_nothing_depends(how: str) -> None:
+    f = lambda w: scan(lambda c, _: (c + stop_grad(w), None), nx.tensor(0.0), length=2)[0]  # noqa: E731
+    assert run(how, grad(f), nx.tensor(3.0)).item() == 0
 
 
 @pytest.mark.parametrize("how", ["evaluate", "native"])

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from ..errors import GradientError
 from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, results_of, rewrite
-from ..graph.reach import differentiable, reached
+from ..graph.reach import differentiable, reached, sought
 from ..graph.regions import Backward
 from ..graph.trace import Derived, located
 from ..nx.core.tensor import Tensor
 from ..nx.rows.movement import Part
-from .common import at, filled, name_of, placed
+from .common import at, filled, name_of, named, placed
 from .contributions import Contributions
 from .evaluate import replay
 
@@ -34,23 +34,23 @@ def record(
     graph: Graph, tensors: Sequence[Tensor], wrt: Sequence[Value], kept: Mapping[Value, Tensor] = MappingProxyType({})
 ) -> Record:
     """Run a graph over tensors, and keep what its gradients need. `kept`: values that are there already."""
-    active, residuals = reached(graph, wrt, differentiable), dict[Node, Any]()
+    active, asked, residuals = reached(graph, wrt, differentiable), sought(graph), dict[Node, Any]()
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
-        if kept and all(v in kept for v in results_of(node)):
-            return [kept[v] for v in results_of(node)]
-        wanted = [v in active for v in node.inputs]
-        if node.op is not CALL or node.attrs["kind"].record is None or not any(wanted):
-            return None
-        with located(node.source):
-            results, residuals[node] = node.attrs["kind"].record(node, operands, wanted)
-        return results
+        made = results_of(node)
+        there = [kept[v] for v in made] if kept and all(v in kept for v in made) else None
+        wanted, given = [v in active for v in node.inputs], [v in asked for v in made]
+        if node.op is not CALL or node.attrs["kind"].record is None or not any(wanted) or not any(given):
+            return there
+        with located(node.source):  # what a call node's gradient needs is no result of it, and so not kept
+            results, residuals[node] = node.attrs["kind"].record(node, operands, wanted, given)
+        return results if there is None else there
 
     return Record(graph, wrt, active, replay(graph, tensors, instead), residuals)
 
 
 def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tensor]:
-    """The gradients of `wrt`, given those of some values."""
+    """The gradients of `wrt`, with its axis names, given those of some values."""
     graph, wrt, active, env, residuals = made
     found: dict[Value, Contributions] = {}
 
@@ -80,7 +80,7 @@ def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tenso
                 if g is not None and value in active:
                     assert isinstance(g, Part) or (g.dtype, g.shape) == (value.type.dtype, value.type.shape), (node, g)
                     add(value, g)
-    return [found[v].total() if v in found else _zeros_like(env[v]) for v in wrt]
+    return [named(found[v].total(), v.type) if v in found else _zeros_like(env[v]) for v in wrt]
 
 
 def _zeros_like(t: Tensor) -> Tensor:

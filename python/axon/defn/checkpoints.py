@@ -88,7 +88,9 @@ def _agreements(node: Node) -> Iterator[Agreement]:
     yield "inputs of the body", [v.type for v in node.inputs], body.input_types
 
 
-def _record(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], list[Tensor]]:
+def _record(
+    node: Node, operands: list[Tensor], wanted: Sequence[bool], asked: Sequence[bool]
+) -> tuple[list[Tensor], list[Tensor]]:
     """The results, of which the last are kept."""
     made = carried_out(node, operands)
     return made, made[len(made) - node.attrs["kept"] :]

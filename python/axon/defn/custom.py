@@ -20,7 +20,7 @@ from ..nx.rows.reductions import sum_
 from .backward import quiet
 from .batching import region, run
 from .common import at, describe, placed, with_zeros
-from .evaluate import carried_out, inlined
+from .evaluate import inlined
 from .region import again, call, close
 from .tangents import transpose
 
@@ -172,7 +172,7 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     refuse_captured("custom_grad", node, [t is not None for t in given.tangents])
     (_, backward), arguments, captured = given.regions, given.operands[:n], given.operands[n:]
     marks = [t is not None for t in given.tangents[:n]]
-    results = carried_out(node, given.operands)
+    results = again(node, given.regions, given.operands)
 
     def back(*gs: Tensor) -> list[Tensor]:
         made = inlined(backward, [*arguments, *with_zeros(gs, results), *captured])

@@ -17,7 +17,7 @@ from ..nx.filled import zeros
 from .batching import region
 from .common import at, describe, placed
 from .custom import refuse_captured, refuse_options, traced_rule
-from .evaluate import carried_out, inlined
+from .evaluate import inlined
 from .region import again, call, close
 from .tangents import solid, transpose
 
@@ -108,7 +108,7 @@ def _push(given: Forward) -> tuple[list[Tensor], list[Tensor | None]]:
     node, n = given.node, given.node.attrs["arguments"]
     refuse_captured("custom_jvp", node, [t is not None for t in given.tangents])
     arguments, captured = given.operands[:n], given.operands[n:]
-    results = carried_out(node, given.operands)
+    results = again(node, given.regions, given.operands)
     tangents = solid(given.tangents[:n], arguments, [x.dtype.is_float for x in arguments])
     found = _pushed(given.regions[1], arguments, captured)(*tangents)
     return results, placed(found, [y.dtype.is_float for y in results])

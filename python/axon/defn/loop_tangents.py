@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..graph.expr import Graph, Node
-from ..graph.reach import derivative_flow, looped
+from ..graph.reach import asked_of_step, derivative_flow, looped
 from ..graph.regions import Forward, Marks, Through
 from ..graph.trace import trace
 from ..nx.core.tensor import Tensor
@@ -49,11 +49,14 @@ def flow_scan(node: Node, marks: Marks, through: Through) -> Marks:
 def _push(given: Forward, body: Graph, inputs: list[int], outputs: list[int], *tests: Graph, **attrs: Any) -> Pushed:
     """`inputs` and `outputs` of the body are parts that end there; the first of each is the carry."""
     n = inputs[0]
+    asked = asked_of_step(body, given.asked, n)
     marks, moving = looped(body, [t is not None for t in given.tangents], n, derivative_flow)
+    moving = [mark and a for mark, a in zip(moving, asked)]
+    marks = [*moving[:n], *marks[n:]]
     types = _beside(body.input_types, placed(_marked(body.input_types, marks), marks), inputs)
 
     def step(*xs: Tensor) -> list[Tensor]:
-        made, found = push(body, *_apart(xs, marks, inputs))
+        made, found = push(body, *_apart(xs, marks, inputs), asked=asked)
         return _beside(made, placed(solid(found, made, moving), moving), outputs)
 
     def test(region: Graph) -> Callable[..., list[Tensor]]:

@@ -129,7 +129,9 @@ def _evaluate(given: Evaluation) -> list[Tensor]:
     return carry
 
 
-def _record(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Record | None]:
+def _record(
+    node: Node, operands: list[Tensor], wanted: Sequence[bool], asked: Sequence[bool]
+) -> tuple[list[Tensor], Record | None]:
     """With max_steps a scan of so many steps, each of which does nothing once the loop is done."""
     attrs, n = node.attrs, node.attrs["carry"]
     if attrs["max_steps"] is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from ..graph.expr import INPUT, Builder, Graph, Node, Value
-from ..graph.reach import derivative_flow, looped
+from ..graph.reach import asked_of_step, derivative_flow, looped
 from ..graph.regions import Backward
 from ..graph.trace import Trace, trace
 from ..nx.core.backend import tracing
@@ -37,10 +37,12 @@ class Kept(NamedTuple):
     stacked: Sequence[Tensor]  # theirs, of all steps
 
 
-def record_scan(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> tuple[list[Tensor], Kept]:
+def record_scan(
+    node: Node, operands: list[Tensor], wanted: Sequence[bool], asked: Sequence[bool]
+) -> tuple[list[Tensor], Kept]:
     """The same scan, which also stacks what its gradient needs."""
     (body,) = node.attrs["regions"]
-    step, acted, wanted = _with_gradient(node, wanted)
+    step, acted, wanted = _with_gradient(node, wanted, asked)
     given = step.inputs[: len(body.inputs)]
     gradients = [*step.outputs[len(body.outputs) :], *(v for effect in step.effects[acted:] for v in effect.inputs)]
     saved = _saved(step, given, given[node.attrs["carry"] :], gradients)
@@ -49,11 +51,12 @@ def record_scan(node: Node, operands: list[Tensor], wanted: Sequence[bool]) -> t
     return made[: len(node.types)], Kept(step, acted, wanted, saved, made[len(node.types) :])
 
 
-def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequence[bool]]:
+def _with_gradient(node: Node, wanted: Sequence[bool], asked: Sequence[bool]) -> tuple[Graph, int, Sequence[bool]]:
     """A step and its gradient as one graph, how many effects the step has, and which inputs have a gradient: a carry
-    that comes to depend on one that has, has one."""
+    that comes to depend on one that has, has one. Results that nobody asks for have none, nor has what gives these."""
     (body,), n = node.attrs["regions"], node.attrs["carry"]
     wanted, _ = looped(body, list(wanted), n, derivative_flow)
+    asked = asked_of_step(body, asked, n)
     acted = 0
 
     def both(*leaves: Tensor) -> list[Tensor]:
@@ -62,8 +65,8 @@ def _with_gradient(node: Node, wanted: Sequence[bool]) -> tuple[Graph, int, Sequ
         wrt = [v for v, needed in zip(body.inputs, wanted) if needed]
         made = record(body, inputs, wrt)
         acted = len(cast(Trace, tracing.get()).builder.effects)
-        sent = [(v, g) for v, g in zip(body.outputs, gs) if v in made.active]
-        return [*(made.env[v] for v in body.outputs), *(named(g, v.type) for g, v in zip(pull(made, sent), wrt))]
+        sent = [(v, g) for v, g, a in zip(body.outputs, gs, asked) if a and v in made.active]
+        return [*(made.env[v] for v in body.outputs), *pull(made, sent)]
 
     return trace(both, (*body.input_types, *body.output_types)).graph, acted, wanted
 
@@ -132,7 +135,7 @@ def pull_scan(given: Backward) -> list[Tensor | None]:
     first = dict(zip(carry, results))
     total = {v: astype(t, v.type.dtype) for v, t in zip(summed, results)}
     there.update(zip(made, results))
-    of_captured = [total[v] if v in total else sums.total(v, there) for v in captured]
+    of_captured = [total[v] if v in total else sums.total(v, there, given.gs[0]) for v in captured]
     of_rows = [None if v is None else there[v] for v in found[n:end]]
     return [*map(first.get, range(n)), *of_rows, *placed(of_captured, kept.wanted[end:])]
 
@@ -195,18 +198,18 @@ class Sums:
         found = [self._terms(v) for v in inputs]
         return None if None in found else [v for terms in found for v in terms or ()]
 
-    def total(self, value: Value, there: Mapping[Value, Tensor]) -> Tensor:
-        """The sum, of what the terms were in all steps."""
+    def total(self, value: Value, there: Mapping[Value, Tensor], like: Tensor) -> Tensor:
+        """The sum, of what the terms were in all steps, where `like` is."""
         node, attrs = value.node, value.node.attrs
         if _is_zero(value):
-            return filled(0, value.type, next(iter(there.values())))
+            return filled(0, value.type, like)
         if node.op.name == "dot_general":
             contract, batch = ([_next(axes) for axes in attrs[which]] for which in ("contract", "batch"))
             a, b = (there[v] for v in node.inputs)
             return dot_general(a, b, contract=((0, *contract[0]), (0, *contract[1])), batch=(batch[0], batch[1]))
         if node.op.name == "sum":
             return reshape(sum_(there[node.inputs[0]], axis=(0, *_next(attrs["axis"]))), value.type.shape)
-        return row(node.op, [self.total(v, there) for v in node.inputs], dict(attrs))
+        return row(node.op, [self.total(v, there, like) for v in node.inputs], dict(attrs))
 
 
 def _next(axes: Iterable[int]) -> tuple[int, ...]:

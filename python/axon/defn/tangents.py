@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import GradientError
 from ..graph.expr import CALL, Graph, Node, Value
-from ..graph.reach import flow
+from ..graph.reach import flow, sought
 from ..graph.regions import Forward
 from ..graph.trace import Derived, located, trace
 from ..nx.core.call import call
@@ -30,11 +30,12 @@ def push(
     tensors: Sequence[Tensor],
     tangents: Sequence[Tangent],
     known: Mapping[Value, Tensor] | None = None,
+    asked: Sequence[bool] | None = None,
 ) -> tuple[list[Tensor], list[Tangent]]:
     """The outputs of a graph, and their tangents, given those of its inputs. known: the tensor of every value, where
-    the graph has run before; its effects do not take place again."""
+    the graph has run before; its effects do not take place again. asked: the outputs whose tangents matter; all."""
     moving = {v: named(t, v.type) for v, t in zip(graph.inputs, tangents, strict=True) if t is not None}
-    wanted = _wanted(graph)
+    wanted = sought(graph, asked)
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
         values = [Value(node, i) for i in range(len(node.types))]
@@ -50,7 +51,7 @@ def push(
             if rule is None:
                 raise GradientError(f"jvp: {name_of(node)}{at(node)} has no tangents; keep it out with stop_grad")
             with located(node.source):
-                made, found = rule(Forward(node, regions, operands, given))
+                made, found = rule(Forward(node, regions, operands, given, [v in wanted for v in values]))
             results = made if results is None else results
         else:
             results = carried_out(node, operands) if results is None else results
@@ -65,19 +66,10 @@ def push(
     return [env[v] for v in graph.outputs], [moving.get(v) for v in graph.outputs]
 
 
-def _wanted(graph: Graph) -> set[Value]:
-    """The floats whose tangents those of outputs are made of: where a path ends in stop_grad nothing is refused."""
-    found = {v for v in graph.outputs if v.type.dtype.is_float}
-    for node in reversed(graph.nodes):
-        if node.op.nondifferentiable != "zero" and any(Value(node, i) in found for i in range(len(node.types))):
-            found.update(v for v in node.inputs if v.type.dtype.is_float)
-    return found
-
-
 def solid(tangents: Sequence[Tangent], like: Sequence[Tensor], marks: Sequence[bool]) -> list[Tensor]:
     """The marked tangents as tensors, 0 where there is none."""
-    named = zip(tangents, like, marks, strict=True)
-    return [filled(0, x.type, x) if t is None else t for t, x, mark in named if mark]
+    each = zip(tangents, like, marks, strict=True)
+    return [filled(0, x.type, x) if t is None else t for t, x, mark in each if mark]
 
 
 def by_row(node: Node, tangents: list[Tangent], results: list[Tensor], operands: list[Tensor]) -> Sequence[Tangent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .expr import CALL, INPUT, Graph, Node, Value
 from .regions import Marks, Through
@@ -19,6 +19,28 @@ def reached(graph: Graph, given: Iterable[Value], counts: Callable[[Value], bool
             values = [Value(node, i) for i, mark in enumerate(made) if mark]
             found.update(v for v in values if counts(v))
     return found
+
+
+def sought(graph: Graph, asked: Iterable[bool] | None = None) -> set[Value]:
+    """The floats of whose derivatives those of outputs (of which are asked) are made: where a path ends in stop_grad
+    nothing is refused."""
+    outputs = graph.outputs if asked is None else [v for v, mark in zip(graph.outputs, asked) if mark]
+    found = {v for v in outputs if v.type.dtype.is_float}
+    for node in reversed(graph.nodes):
+        if node.op.nondifferentiable != "zero" and any(Value(node, i) in found for i in range(len(node.types))):
+            found.update(v for v in node.inputs if v.type.dtype.is_float)
+    return found
+
+
+def asked_of_step(body: Graph, asked: Sequence[bool], carry: int) -> list[bool]:
+    """Of which results a loop's step is asked for derivatives, if the loop is for those of some: what a carry gives
+    later counts."""
+    while True:
+        found = sought(body, asked)
+        more = [a or v in found for a, v in zip(asked[:carry], body.inputs)]
+        if more == [*asked[:carry]]:
+            return [*asked]
+        asked = [*more, *asked[carry:]]
 
 
 def flow(region: Graph, marks: Marks, counts: Callable[[Value], bool] = lambda value: True) -> Marks:

@@ -55,6 +55,7 @@ class Forward(NamedTuple):
     regions: Sequence[Graph]
     operands: list[Tensor]
     tangents: list[Tensor | None]
+    asked: list[bool]  # results whose tangents matter
 
 
 Marks = list[bool]  # of operands, inputs or results, in order
@@ -67,10 +68,10 @@ class Region:
 
     types: of the results, from the node's attributes. agreements: what operands, regions and results must agree in
     beyond that. evaluate: the results. pull: a gradient, or None, for each operand. record: where the gradient wants
-    more than the operands, the results and what is kept for `pull`, given which operands want one. inline: the node
-    means its first region, but to gradients. batch: each result of all lanes, and whether it differs among them. push:
-    the results, and a tangent, or None, for each. flow: which results the marked operands reach; None: all, if any is
-    marked.
+    more than the operands, the results and what is kept for `pull`, given which operands want one, and which results
+    may have one. inline: the node means its first region, but to gradients. batch: each result of all lanes, and
+    whether it differs among them. push: the results, and a tangent, or None, for each. flow: which results the marked
+    operands reach; None: all, if any is marked.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Region:
     agreements: Callable[[Node], Iterable[Agreement]]
     evaluate: Callable[[Evaluation], list[Tensor]]
     pull: Callable[[Backward], Sequence[Any]]
-    record: Callable[[Node, list[Tensor], list[bool]], tuple[list[Tensor], Any]] | None = None
+    record: Callable[[Node, list[Tensor], list[bool], list[bool]], tuple[list[Tensor], Any]] | None = None
     inline: bool = False
     batch: Callable[[Batched], list[tuple[Tensor, bool]]] | None = None
     push: Callable[[Forward], tuple[list[Tensor], Sequence[Tensor | None]]] | None = None

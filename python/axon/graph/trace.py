@@ -62,7 +62,8 @@ class Trace:
         made = self._known.get(key)
         if made is None:
             made = self._known[key] = self.builder.apply("literal", value=number, dtype=type.dtype)
-        return self._broadcast(made, type.shape) if type.shape else made
+        made = self._broadcast(made, type.shape) if type.shape else made
+        return self.builder.apply("rename", made, names=type.names) if type.names else made
 
     def _broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
         key = (value, shape)
