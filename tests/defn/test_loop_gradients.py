@@ -110,8 +110,8 @@ def test_a_scan_of_no_rows_passes_the_gradient_on(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
 def test_a_captured_tensor_on_which_nothing_depends(how: str) -> None:
-    f = lambda w: scan(lambda c, _: (c + stop_grad(w), None), nx.tensor(0.0), length=2)[0]  # noqa: E731
-    assert run(how, grad(f), nx.tensor(3.0)).item() == 0
+    f = lambda v, w: scan(lambda c, _: (v + stop_grad(w), None), nx.tensor(0.0), length=2)[0]  # noqa: E731
+    assert [g.item() for g in run(how, grad(f, (0, 1)), nx.tensor(2.0), nx.tensor(3.0))] == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("how", ["evaluate", "native"])
