@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import cond, custom_grad, fori_loop, grad, jit, scan, stop_grad, while_loop
+from axon.defn import cond, custom_grad, fori_loop, grad, jit, jvp, scan, stop_grad, while_loop
 from axon.errors import GradientError, ShapeError
 from axon.graph.expr import CALL
 from axon.graph.trace import trace
@@ -226,6 +226,15 @@ def test_a_while_loop_of_at_most_so_many_steps(how: str) -> None:
 def test_counts_that_are_none_are_refused(call: Callable[[], Any], words: str) -> None:
     with pytest.raises(ShapeError, match=words):
         call()
+
+
+@pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
+def test_what_only_decides_how_often_a_loop_runs_has_no_gradient(how: str) -> None:
+    def f(x: Tensor) -> Tensor:
+        return x * while_loop(lambda c: c < x, lambda c: c + 1.0, nx.tensor(0.0))
+
+    assert run(how, grad(f), nx.tensor(2.5)).item() == 3.0
+    assert run(how, lambda x: jvp(f, (x,), (1.0,))[1], nx.tensor(2.5)).item() == 3.0
 
 
 def test_a_while_loop_says_what_to_write_instead() -> None:
