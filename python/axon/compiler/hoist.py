@@ -17,12 +17,13 @@ from .planning.regions import lowering
 
 def hoist(graph: Graph, core: Callable[[Graph], Graph]) -> Graph:
     """The graph with loops of less work. core: the passes up to here, which bodies go through first."""
-    if not any(map(loops, graph.nodes)):
+    if not any(map(is_loop, graph.nodes)):
         return graph
-    return rewrite(graph, lambda b, n, v: hoisted(b, n, v, core) if loops(n) else None)
+    return rewrite(graph, lambda b, n, v: hoisted(b, n, v, core) if is_loop(n) else None)
 
 
-def loops(node: Node) -> bool:
+def is_loop(node: Node) -> bool:
+    """Whether a node runs its regions many times over captured values."""
     return node.op is CALL and not node.attrs["kind"].inline and lowering(node).captured is not None
 
 

@@ -29,8 +29,7 @@ class Contributions:
         whole, parts = self.whole, [Part(g, config) for config, g in self.parts.items()]
         joined = side_by_side(parts)
         for part in parts if joined is None else [joined]:
-            g = pad(part.block, part.config) if any(map(any, part.config)) else part.block
-            whole = g if whole is None else add(whole, g)
+            whole = part.whole() if whole is None else add(whole, part.whole())
         assert whole is not None
         return whole
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
-from ..graph.trace import Trace, Traced, trace
+from ..graph.trace import Trace, trace
 from ..nx.core.backend import tracing
 from ..nx.core.lanes import spread
 from ..nx.core.tensor import Tensor, TensorType
@@ -39,51 +39,63 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
     1.0
     """
 
+    def gradients(pullback: Callable[..., Any], given: Leaves, made: Leaves, gs: Sequence[Tensor]) -> list[Tensor]:
+        found = pullback(tree.unflatten(made.structure, gs))
+        several = len(given.structure.children()) > 1
+        return checked("custom_grad", given.structure, given.types, found if several else (found,))
+
+    return with_rule(function, CUSTOM_GRAD, "pullback", gradients, lambda given, made: made)
+
+
+class Leaves(NamedTuple):
+    """The leaves of a tree by their types."""
+
+    structure: tree.Structure
+    types: tuple[TensorType, ...]
+
+
+def with_rule(
+    function: Callable[..., Any],
+    kind: Region,
+    name: str,
+    follow: Callable[[Callable[..., Any], Leaves, Leaves, Sequence[Tensor]], list[Tensor]],
+    operands: Callable[[Sequence[TensorType], Sequence[TensorType]], Sequence[TensorType]],
+) -> Callable[..., Any]:
+    """What `function` gives first, as a call node of `kind` whose second region is the rule that it gives second.
+
+    name: of the rule. follow: (rule, arguments, results, tensors) -> what the rule makes of tensors, whose types are
+    `operands` of those of arguments and results.
+    """
+
     @functools.wraps(function)
     def wrapped(*args: Any, **options: Any) -> Any:
-        refuse_options(function, "custom_grad", options)
+        refuse_options(function, kind.name, options)
         leaves, structure = tree.flatten(args)
         tensors = [asarray(leaf) for leaf in leaves]
-        types = [t.type for t in tensors]
+        given = Leaves(structure, tuple([t.type for t in tensors]))
+        n, acted = len(tensors), 0
 
-        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[[Any], Any]]:
+        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[..., Any]]:
             made = function(*tree.unflatten(structure, xs))
             if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
-                raise GradientError(f"custom_grad: expected (result, pullback), got {describe(made)}; return a pair")
+                raise GradientError(f"{kind.name}: expected (result, {name}), got {describe(made)}; return a pair")
             return made
 
-        forward = trace(lambda *xs: pair(xs)[0], tuple(types))
-        n = len(types)
+        forward = trace(lambda *xs: pair(xs)[0], given.types)
+        made = Leaves(forward.structure, tuple(forward.graph.output_types))
 
-        def pull_back(back: Callable[[Any], Any], gs: Sequence[Tensor]) -> list[Tensor]:
-            made = back(tree.unflatten(forward.structure, gs))
-            return checked("custom_grad", structure, types, made if len(args) > 1 else (made,))
+        def run(*xs: Tensor) -> list[Tensor]:
+            nonlocal acted
+            rule = pair(xs[:n])[1]
+            acted = len(cast(Trace, tracing.get()).builder.effects)
+            return follow(rule, given, made, xs[n:])
 
-        backward = traced_rule(pair, pull_back, types, forward.graph.output_types)
-        graphs, captured = close([forward, backward])
-        return tree.unflatten(forward.structure, call(CUSTOM_GRAD, graphs, [*tensors, *captured], arguments=n))
+        traced = trace(run, (*given.types, *operands(given.types, made.types)))
+        quieted = quiet(traced.graph, traced.graph.effects[:acted])  # those of the function, which are not repeated
+        graphs, captured = close([forward, traced._replace(graph=quieted)])
+        return tree.unflatten(made.structure, call(kind, graphs, [*tensors, *captured], arguments=n))
 
     return wrapped
-
-
-def traced_rule(
-    pair: Callable[[Sequence[Tensor]], tuple[Any, Callable[..., Any]]],
-    follow: Callable[[Callable[..., Any], Sequence[Tensor]], list[Tensor]],
-    types: Sequence[TensorType],
-    others: Sequence[TensorType],
-) -> Traced:
-    """What follows the rule that a pair has second, traced over arguments and others. The effects of the function
-    itself, which come first, are not repeated."""
-    n, acted = len(types), 0
-
-    def run(*xs: Tensor) -> list[Tensor]:
-        nonlocal acted
-        rule = pair(xs[:n])[1]
-        acted = len(cast(Trace, tracing.get()).builder.effects)
-        return follow(rule, xs[n:])
-
-    traced = trace(run, (*types, *others))
-    return traced._replace(graph=quiet(traced.graph, traced.graph.effects[:acted]))
 
 
 def refuse_options(function: Callable[..., Any], name: str, options: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,15 +9,14 @@ from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Graph, Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
-from ..graph.trace import trace
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from ..nx.filled import zeros
 from .batching import region
 from .common import at, describe, placed
-from .custom import refuse_captured, refuse_options, traced_rule
+from .custom import Leaves, refuse_captured, with_rule
 from .evaluate import inlined
-from .region import again, call, close
+from .region import again
 from .tangents import solid, transpose
 
 
@@ -37,31 +35,13 @@ def custom_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
     (0.5, 1.0)
     """
 
-    @functools.wraps(function)
-    def wrapped(*args: Any, **options: Any) -> Any:
-        refuse_options(function, "custom_jvp", options)
-        leaves, structure = tree.flatten(args)
-        tensors = [asarray(leaf) for leaf in leaves]
-        types = tuple([t.type for t in tensors])
+    def tangents(pushforward: Callable[..., Any], given: Leaves, made: Leaves, ts: Sequence[Tensor]) -> list[Tensor]:
+        moving = placed(ts, [t.dtype.is_float for t in given.types])
+        return _tangents_of(made.structure, made.types, pushforward(*tree.unflatten(given.structure, moving)))
 
-        def pair(xs: Sequence[Tensor]) -> tuple[Any, Callable[..., Any]]:
-            made = function(*tree.unflatten(structure, xs))
-            if not isinstance(made, tuple) or len(made) != 2 or not callable(made[1]):
-                raise GradientError(f"custom_jvp: expected (result, pushforward), got {describe(made)}; return a pair")
-            return made
-
-        forward = trace(lambda *xs: pair(xs)[0], types)
-        results = forward.graph.output_types
-
-        def push_forward(rule: Callable[..., Any], tangents: Sequence[Tensor]) -> list[Tensor]:
-            given = placed(tangents, [t.dtype.is_float for t in types])
-            return _tangents_of(forward.structure, results, rule(*tree.unflatten(structure, given)))
-
-        pushed = traced_rule(pair, push_forward, types, [t for t in types if t.dtype.is_float])
-        graphs, captured = close([forward, pushed])
-        return tree.unflatten(forward.structure, call(CUSTOM_JVP, graphs, [*tensors, *captured], arguments=len(types)))
-
-    return wrapped
+    return with_rule(
+        function, CUSTOM_JVP, "pushforward", tangents, lambda given, made: [t for t in given if t.dtype.is_float]
+    )
 
 
 def _tangents_of(structure: tree.Structure, types: Sequence[TensorType], made: Any) -> list[Tensor]:

@@ -19,7 +19,7 @@ from ..nx.rows import movement
 from .arguments import listed, place_of
 from .backward import Record, pull, record
 from .common import describe, filled
-from .evaluate import replay
+from .evaluate import inlined, replay
 
 Argnums = int | str | Sequence[int | str]
 
@@ -100,8 +100,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
             met[key] = None
             return pull(*given)
         traced = met[key] = met[key] or trace(pull, key)  # called again (a Jacobian's rows): recorded once, and copied
-        env = replay(traced.graph, [*given, *traced.captured])
-        return tree.unflatten(traced.structure, [env[v] for v in traced.graph.outputs])
+        return tree.unflatten(traced.structure, inlined(traced.graph, [*given, *traced.captured]))
 
     return (primal, pullback, result[1]) if has_aux else (primal, pullback)
 

@@ -75,7 +75,7 @@ def hessian(function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
 
 def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     """The Hessian at `x` of a function that returns a float scalar, times `v`, which has the structure and types of x:
-    at the cost of a few gradients, without the Hessian.
+    at the cost of a few gradients, without the Hessian. The errors are those of `grad` and `jvp`.
 
     >>> hvp(lambda x: (x**3).sum(), nx.tensor([1.0, 2.0]), nx.tensor([1.0, 10.0])).tolist()
     [6.0, 120.0]

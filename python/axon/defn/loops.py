@@ -33,8 +33,10 @@ def while_loop(
 ) -> Any:
     """The first of init, body_fn(init), body_fn(body_fn(init)), ... for which the rank-0 bool cond_fn(carry) is false.
 
-    max_steps: the most steps that are taken, done or not; the loop then has a gradient, which keeps what so many steps
-    need. body_fn must return the structure and types of its argument; TraceError names the leaf where it does not.
+    The carry is a tree of tensors of any types; body_fn must return its structure and types (TraceError names the leaf
+    where it does not), cond_fn a bool (DTypeError). max_steps: the most steps that are taken, done or not; the loop
+    then has a gradient, which keeps what so many steps need. GradientError for a gradient without it; forward mode
+    needs none.
 
     >>> while_loop(lambda x: x < 100, lambda x: x * 2, nx.tensor(3)).item()
     192
@@ -91,7 +93,9 @@ def _counting(
 def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], init: Any) -> Any:
     """carry = body_fn(i, carry) for the int32 i from `lower` up to but not including `upper`, from carry = init.
 
-    With Python integers as bounds it is a scan, else a while_loop. TraceError where body_fn changes the carry's types.
+    With Python integers as bounds it is a scan, else a while_loop, which has no gradient. The carry is a tree of
+    tensors of any types. TraceError where body_fn changes its structure or types, DTypeError for bounds that are no
+    integers of rank 0.
 
     >>> fori_loop(0, 5, lambda i, c: c + i, nx.tensor(0)).item()
     10

@@ -34,9 +34,10 @@ def scan(
 ) -> tuple[Any, Any]:
     """Fold f: (carry, x) -> (carry, y) over the rows of `xs`; gives the last carry and the ys, stacked on a new axis 0.
 
-    xs: a tree of tensors that agree in the size of axis 0, or None with `length`. reverse: rows from the last to the
-    first. unroll: how many steps are written out in the loop's body, which then runs so much less often. f must return
-    the carry's structure and types; TraceError names the leaf where it does not.
+    xs: a tree of tensors that agree in the size of axis 0, or None with `length`. Carry, xs and ys are trees of tensors
+    of any types; f must return the carry's structure and types (TraceError names the leaf where it does not). reverse:
+    rows from the last to the first. unroll: how many steps are written out in the loop's body, which then runs so much
+    less often. ShapeError for rows that differ in number, without xs and length, and for counts that are none.
 
     >>> total, sums = scan(lambda c, x: (c + x, c + x), nx.tensor(0), nx.tensor([1, 2, 3]))
     >>> total.item(), sums.tolist()

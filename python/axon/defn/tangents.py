@@ -16,7 +16,7 @@ from ..nx.core.call import call
 from ..nx.core.op import Op, as_dtype, results_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.elementwise import add, multiply
-from ..nx.rows.movement import Part, pad
+from ..nx.rows.movement import Part
 from ..nx.rows.reductions import sum_
 from .backward import pulled, quiet
 from .common import at, filled, name_of, named, with_zeros
@@ -132,8 +132,9 @@ def _transposed(
         full = with_zeros(gs, results)
         one = len(full) == 1
         found = vjp(full[0] if one else tuple(full), results[0] if one else tuple(results), *operands, **attrs)
-        moving = zip(found, operands, tangents, strict=True)
-        return [filled(0, x.type, x) if g is None else _whole(g) for g, x, t in moving if t is not None]
+        moving = [(g, x) for g, x, t in zip(found, operands, tangents, strict=True) if t is not None]
+        gradients = [filled(0, x.type, x) if g is None else g for g, x in moving]
+        return [g.whole() if isinstance(g, Part) else g for g in gradients]
 
     types = [r.type for r, is_float in zip(results, floats) if is_float]
     made = iter(transpose(back, types, [t for t in tangents if t is not None]) or [])
@@ -160,10 +161,6 @@ def transpose(
         return None
     anywhere = [filled(0, type_, given[0]) for type_ in types]
     return inlined(graph, [*anywhere, *given, *captured])
-
-
-def _whole(g: Tensor | Part) -> Tensor:
-    return pad(g.block, g.config) if isinstance(g, Part) else g
 
 
 def _sum(parts: Sequence[Tensor]) -> Tangent:

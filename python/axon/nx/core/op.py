@@ -81,7 +81,7 @@ class Op:
     domain: tuple[float, float] | None = None  # reals on which the row is tested by value
     tolerance: Mapping[str, float] = field(default_factory=dict)  # dtype name -> relative error allowed in tests
     attributes: Meanings = field(default_factory=dict)  # what each attribute means
-    function: Callable[..., Any] | None = None
+    function: Callable[..., Any] | None = None  # its public function; of native code of a user's, what holds that code
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -126,7 +126,8 @@ def cumulative_prod_(x: Tensor, /, axis: int | str | None = None, *, reverse: bo
 @_cumulative(MAXIMUM, partial(_chosen, MAXIMUM), dtype=numeric)
 def cumulative_max(x: Tensor, /, axis: int | str | None = None, *, reverse: bool = False) -> Tensor:
     """The largest element so far along an axis, which x of one axis need not say; NaN from the first one on. reverse:
-    from the end of the axis. Of equal elements the first has the gradient.
+    from the end of the axis. Of equal elements the first has the gradient. Of numbers of any dtype, which stays;
+    DTypeError for bool. ShapeError for rank 0, and for several axes without `axis`.
 
     >>> nx.cumulative_max(nx.tensor([1, 3, 2]))
     int32[3] [1, 3, 3]
@@ -137,7 +138,8 @@ def cumulative_max(x: Tensor, /, axis: int | str | None = None, *, reverse: bool
 @_cumulative(MINIMUM, partial(_chosen, MINIMUM), dtype=numeric)
 def cumulative_min(x: Tensor, /, axis: int | str | None = None, *, reverse: bool = False) -> Tensor:
     """The smallest element so far along an axis, which x of one axis need not say; NaN from the first one on. reverse:
-    from the end of the axis. Of equal elements the first has the gradient.
+    from the end of the axis. Of equal elements the first has the gradient. Of numbers of any dtype, which stays;
+    DTypeError for bool. ShapeError for rank 0, and for several axes without `axis`.
 
     >>> nx.cumulative_min(nx.tensor([3, 1, 2]))
     int32[3] [3, 1, 1]
@@ -148,7 +150,8 @@ def cumulative_min(x: Tensor, /, axis: int | str | None = None, *, reverse: bool
 @_cumulative(LOGADDEXP, _weights, dtype=floating)
 def cumulative_logsumexp(x: Tensor, /, axis: int | str | None = None, *, reverse: bool = False) -> Tensor:
     """log(sum(exp(x))) of the elements so far along an axis, which x of one axis need not say, without overflow on the
-    way. reverse: from the end of the axis.
+    way. reverse: from the end of the axis. Integers give float32. ShapeError for rank 0, and for several axes without
+    `axis`.
 
     >>> nx.cumulative_logsumexp(nx.tensor([1000.0, 1000.0]))
     float32[2] [1000.    , 1000.6932]

@@ -130,6 +130,10 @@ class Part(NamedTuple):
     block: Tensor
     config: tuple[tuple[int, int, int], ...]
 
+    def whole(self) -> Tensor:
+        """The gradient, padded."""
+        return pad(self.block, self.config) if any(map(any, self.config)) else self.block
+
 
 def _slice_vjp(g: Tensor, y: Tensor, x: Tensor, *, starts: Shape, stops: Shape, steps: Shape) -> tuple[Part]:
     return (Part(g, tuple((a, n - b, s - 1) for a, b, s, n in zip(starts, stops, steps, x.shape))),)
