@@ -26,11 +26,12 @@ test: build/wheel-test.stamp
 	@for cap in $$($(BIN)/python -m tests.caps); do echo "numerics again, AXON_MAX_ISA=$$cap"; \
 	  AXON_MAX_ISA=$$cap $(BIN)/python -m pytest -n 2 -q $(NUMERICS) || exit 1; done
 
-# New random programs for the compiler, as many as wanted: make fuzz SEED=7 repeats a run.
+# New random programs for the compiler and for what transforms programs: make fuzz SEED=7 repeats a run.
 fuzz: SEED := $(shell date +%s)
 fuzz: build/wheel-test.stamp
 	@echo "seed $(SEED)"
 	$(BIN)/python -m pytest -q tests/compiler/test_fuzz.py --hypothesis-profile=explore --hypothesis-seed=$(SEED)
+	$(BIN)/python -m tests.composed 300 $(SEED)
 
 dev: build/requires.stamp
 	$(LOCKED) $(CONFIGURE) -S . -B build/dev -DAXON_TESTS=ON
