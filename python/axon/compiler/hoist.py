@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, rewrite, sort
+from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, rewrite, sort, values_of
 from ..nx.core.tensor import TensorType
 from .decompose import dot_axes, dot_over
 from .planning.regions import lowering
@@ -72,7 +72,7 @@ def invariant(graph: Graph, captured: Sequence[Value]) -> set[Value]:
     same = set(captured)
     for node in graph.nodes:
         if node.op is not INPUT and not node.acts and same.issuperset(node.inputs):
-            same.update(Value(node, i) for i in range(len(node.types)))
+            same.update(values_of(node))
     return same
 
 
@@ -127,7 +127,7 @@ def given_more(graph: Graph, found: Sequence[Value], types: Sequence[TensorType]
     given = dict(zip(found, more))
 
     def rule(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
-        results = [Value(node, i) for i in range(len(node.types))]
+        results = values_of(node)
         if given.keys().isdisjoint(results):
             return None
         kept = builder.keep(node, inputs)

@@ -12,7 +12,7 @@ from .. import config
 from ..dtypes import DType
 from ..errors import CompileError
 from ..exact import exact
-from ..graph.expr import Value
+from ..graph.expr import values_of
 from ..nx.core.op import keep
 from ..nx.core.tensor import Tensor
 from .kernels.kernel import Kernel
@@ -146,11 +146,11 @@ def encode(step: Step, kernels: dict[Kernel, Any], plan: Plan) -> tuple[Any, ...
         case LibraryStep():
             return ("library", step.symbol, [plan.of(m) for m in step.memory], step.ints, (), step.label)
         case CustomStep(node=node):
-            memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
+            memory = [*node.inputs, *values_of(node)]
             types, slots = [v.type for v in node.inputs], [plan.of(m) for m in memory]
             return custom.encoded(node.op.function, target, slots, types, node.types, step.label)
         case HostStep(node=node):
-            memory = [*node.inputs, *(Value(node, i) for i in range(len(node.types)))]
+            memory = [*node.inputs, *values_of(node)]
             return ("host", host_function(node, target.backend), [plan.of(m) for m in memory], step.label)
         case RegionStep():
             return encode_region(step, kernels, plan)

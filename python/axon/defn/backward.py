@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import GradientError
-from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, results_of, rewrite
+from ..graph.expr import CALL, INPUT, Builder, Graph, Node, Value, rewrite, values_of
 from ..graph.reach import differentiable, reached, sought
 from ..graph.regions import Backward
 from ..graph.trace import Derived, located
@@ -37,7 +37,7 @@ def record(
     active, asked, residuals = reached(graph, wrt, differentiable), sought(graph), dict[Node, Any]()
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
-        made = results_of(node)
+        made = values_of(node)
         there = [kept[v] for v in made] if kept and all(v in kept for v in made) else None
         wanted, given = [v in active for v in node.inputs], [v in asked for v in made]
         if node.op is not CALL or node.attrs["kind"].record is None or not any(wanted) or not any(given):
@@ -63,7 +63,7 @@ def pull(made: Record, cotangents: Iterable[tuple[Value, Tensor]]) -> list[Tenso
     for node in reversed(graph.nodes):
         if node.op is INPUT:
             continue
-        results = [Value(node, i) for i in range(len(node.types))]
+        results = values_of(node)
         given = [found.pop(v, None) for v in results]
         if all(c is None for c in given):
             continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 from .. import tree
-from ..graph.expr import INPUT, Graph, Node, results_of
+from ..graph.expr import INPUT, Graph, Node, values_of
 from ..graph.reach import derivative_flow, of_first
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..graph.trace import trace
@@ -65,7 +65,7 @@ def checkpoint(function: Callable[..., Any] | None = None, *, policy: Policy = n
 
         traced = trace(body, tuple([t.type for t in operands.values()]))
         (graph,), captured = close([traced])
-        kept = [v for node in graph.nodes if node.op is not INPUT for v in results_of(node) if policy(candidate(v))]
+        kept = [v for node in graph.nodes if node.op is not INPUT for v in values_of(node) if policy(candidate(v))]
         graph = Graph(graph.inputs, (*graph.outputs, *kept), graph.effects)
         made = call(CHECKPOINT, [graph], [*operands.values(), *captured], kept=len(kept))
         return tree.unflatten(traced.structure, made[: len(made) - len(kept)])

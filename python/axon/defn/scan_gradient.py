@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from ..graph.expr import INPUT, Builder, Graph, Node, Value
+from ..graph.expr import INPUT, Builder, Graph, Node, Value, values_of
 from ..graph.reach import asked_of_step, derivative_flow, looped
 from ..graph.regions import Backward
 from ..graph.trace import Trace, trace
@@ -98,7 +98,7 @@ def _reached(graph: Graph, sources: Iterable[Value]) -> set[Value]:
     found = set(sources)
     for node in graph.nodes:
         if not found.isdisjoint(node.inputs):
-            found.update(Value(node, i) for i in range(len(node.types)))
+            found.update(values_of(node))
     return found
 
 

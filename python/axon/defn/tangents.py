@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 from ..errors import GradientError
-from ..graph.expr import CALL, Graph, Node, Value
+from ..graph.expr import CALL, Graph, Node, Value, values_of
 from ..graph.reach import flow, sought
 from ..graph.regions import Forward
 from ..graph.trace import Derived, located, trace
@@ -38,7 +38,7 @@ def push(
     wanted = sought(graph, asked)
 
     def instead(node: Node, operands: list[Tensor]) -> list[Tensor] | None:
-        values = [Value(node, i) for i in range(len(node.types))]
+        values = values_of(node)
         results = None if known is None else [known[v] for v in values]
         given = [moving.get(v) for v in node.inputs]
         if wanted.isdisjoint(values) or node.op.nondifferentiable == "zero" or all(t is None for t in given):

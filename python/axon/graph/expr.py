@@ -50,7 +50,7 @@ class Value(NamedTuple):
         return self.node.types[self.index]
 
 
-def results_of(node: Node) -> list[Value]:
+def values_of(node: Node) -> list[Value]:
     """The values of a node."""
     return [Value(node, i) for i in range(len(node.types))]
 
@@ -211,7 +211,7 @@ def cut(graph: Graph, inputs: Sequence[Value], values: Sequence[Value]) -> Graph
     builder = Builder()
     new = {v: v for v in inputs} | {v: builder.input(v.type) for v in values}
     for node in graph.nodes:
-        results = [Value(node, i) for i in range(len(node.types))]
+        results = values_of(node)
         if node.op is not INPUT and all(v in new for v in node.inputs) and not all(v in new for v in results):
             kept = builder.keep(node, tuple([new[v] for v in node.inputs]))
             for v in results:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
-from .expr import CALL, INPUT, Graph, Node, Value
+from .expr import CALL, INPUT, Graph, Node, Value, values_of
 from .regions import Marks, Through
 
 
@@ -13,11 +14,10 @@ def reached(graph: Graph, given: Iterable[Value], counts: Callable[[Value], bool
     found = set(given)
     through: Through = lambda region, marks: flow(region, marks, counts)  # noqa: E731
     for node in graph.nodes:
-        marks = [v in found for v in node.inputs]
-        if node.op is not INPUT and any(marks):
-            made = _of_call(node, marks, through) if node.op is CALL else [True] * len(node.types)
-            values = [Value(node, i) for i, mark in enumerate(made) if mark]
-            found.update(v for v in values if counts(v))
+        if node.op is INPUT or found.isdisjoint(node.inputs):
+            continue
+        made = _of_call(node, [v in found for v in node.inputs], through) if node.op is CALL else repeat(True)
+        found.update([v for v, mark in zip(values_of(node), made) if mark and counts(v)])
     return found
 
 
@@ -27,7 +27,7 @@ def sought(graph: Graph, asked: Iterable[bool] | None = None) -> set[Value]:
     outputs = graph.outputs if asked is None else [v for v, mark in zip(graph.outputs, asked) if mark]
     found = {v for v in outputs if v.type.dtype.is_float}
     for node in reversed(graph.nodes):
-        if node.op.nondifferentiable != "zero" and any(Value(node, i) in found for i in range(len(node.types))):
+        if node.op.nondifferentiable != "zero" and not found.isdisjoint(values_of(node)):
             found.update(v for v in node.inputs if v.type.dtype.is_float)
     return found
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from ..errors import AxonError, CompileError
 from ..exact import exact
 from ..nx.core.tensor import TensorType
-from .expr import CALL, INPUT, Graph, Node, Value
+from .expr import CALL, INPUT, Graph, Node, Value, values_of
 
 
 def verify(graph: Graph, typed: set[Node] | None = None) -> None:
@@ -53,7 +53,7 @@ class Verifier:
                 self.typed.add(node)
             for r, region in enumerate(node.attrs["regions"] if node.op is CALL else ()):
                 Verifier(region, f"{self.where}, region {r}", self.typed).run()
-            self.known.update(Value(node, i) for i in range(len(node.types)))
+            self.known.update(values_of(node))
         self.where = outer
         acting = [node for node in graph.nodes if node.acts]
         self.check(acting == list(graph.effects), "the effects to be the nodes that act, in order", graph.effects)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
-from ...graph.expr import Graph, Node, Value
+from ...graph.expr import Graph, Node, Value, values_of
 from .index import Map
 
 
@@ -38,7 +38,7 @@ class Single(Cluster):
     def __init__(self, node: Node, bias: Value | None = None, total: Value | None = None) -> None:
         super().__init__()
         self.node, self.bias = node, bias
-        self._stores = [total] if total is not None else [Value(node, i) for i in range(len(node.types))]
+        self._stores = [total] if total is not None else values_of(node)
 
     @property
     def inputs(self) -> tuple[Value, ...]:

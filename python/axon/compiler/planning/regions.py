@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import CompileError
-from ...graph.expr import Node, Value
+from ...graph.expr import Node, Value, values_of
 
 if TYPE_CHECKING:
     from .schedule import Schedule
@@ -31,7 +31,7 @@ class RegionStep:
 
     def __init__(self, node: Node, bodies: list[Schedule]) -> None:
         self.node, self.bodies, self.kind = node, bodies, lowering(node)
-        results = [Value(node, i) for i in range(len(node.types))]
+        results = values_of(node)
         self.bound: list[Any] = self.kind.bound(node, results)
         self.targets: list[list[Any]] = self.kind.targets(node, results)
 
