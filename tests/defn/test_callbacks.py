@@ -193,6 +193,18 @@ def test_results_that_would_be_asked_for_twice_are_refused(region: Any) -> None:
         grad(region(outside))(nx.tensor(2.0))
 
 
+@ways
+@pytest.mark.parametrize("most", [0, 1, 2, 5])
+def test_a_condition_acts_as_often_as_its_loop_asks(most: int, way: Callable[..., Any]) -> None:
+    def f(x: Tensor) -> Tensor:
+        return while_loop(lambda c: hook(c, see("ask")) < 9, lambda c: hook(c * 2, see("step")), x, max_steps=most)
+
+    f(nx.tensor(3.0))
+    alone = SEEN.copy()
+    SEEN.clear()
+    assert way(grad(f))(nx.tensor(3.0)).item() == 2.0 ** min(most, 2) and alone == SEEN
+
+
 REGIONS_OF_RESULTS: dict[str, Callable[..., Any]] = {
     "vmap": lambda f, x: vmap(f)(x),
     "scan": lambda f, x: scan(lambda c, v: (c, f(v)), x[0], x)[1],

@@ -136,17 +136,23 @@ def _evaluate(given: Evaluation) -> list[Tensor]:
 def _record(
     node: Node, operands: list[Tensor], wanted: Sequence[bool], asked: Sequence[bool]
 ) -> tuple[list[Tensor], Record | None]:
-    """With max_steps a scan of so many steps, each of which does nothing once the loop is done."""
+    """With max_steps a scan of so many steps, each of which does nothing once the loop is done: whether it goes on is
+    carried, so that the condition is asked (and acts) as often as in the loop."""
     attrs, n = node.attrs, node.attrs["carry"]
     if attrs["max_steps"] is None:
         return carried_out(node, operands), None
 
     def steps(*given: Tensor) -> list[Tensor]:
-        def step(carry: list[Tensor], _: None) -> tuple[list[Tensor], None]:
-            goes_on, go = [lambda *c, region=region: inlined(region, [*c, *given[n:]]) for region in attrs["regions"]]
-            return cond(goes_on(*carry)[0], go, lambda *c: list(c), *carry), None
+        def asked(carry: Sequence[Tensor]) -> list[Tensor]:
+            return [*inlined(attrs["regions"][0], [*carry, *given[n:]]), *carry]
 
-        return scan(step, list(given[:n]), length=attrs["max_steps"])[0]
+        def go(_: Tensor, *carry: Tensor) -> list[Tensor]:
+            return asked(inlined(attrs["regions"][1], [*carry, *given[n:]]))
+
+        def step(carry: list[Tensor], _: None) -> tuple[list[Tensor], None]:
+            return cond(carry[0], go, lambda *carry: list(carry), *carry), None
+
+        return scan(step, asked(given[:n]), length=attrs["max_steps"])[0][1:]
 
     graph = trace(steps, tuple(t.type for t in operands)).graph
     made = record(graph, operands, [v for v, needed in zip(graph.inputs, wanted, strict=True) if needed])
