@@ -68,21 +68,25 @@ def shrunk(made: Program, found: str, native: bool, seconds: float = 40.0) -> tu
 
 def main() -> None:
     count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    native, met = "native" in sys.argv, set()
+    native, met, failed = "native" in sys.argv, set[str](), 0
     for seed in range(first, first + count):
         try:
             made = program(Random(seed))
         except Exception:
             print(f"seed {seed}: not made", flush=True)
             traceback.print_exc(limit=-3)
+            failed += 1
             continue
         found = failure(made, native)
         if found:
+            failed += 1
             print(f"seed {seed}: {found}", flush=True)
             if kind(found) not in met:
                 met.add(kind(found))
                 made, found = shrunk(made, found, native)
                 print(found, pformat(made, width=150), sep="\n", flush=True)
+    print(f"{count} programs from seed {first}, {failed} failed")
+    sys.exit(failed > 0)
 
 
 if __name__ == "__main__":
