@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from .. import nx
-from ..arrays import arrays
 from ..defn import Definition, jit
 from ..errors import ShapeError
 from ..layers import Mode, Spec, trains
@@ -113,6 +112,8 @@ def predict(model: Model, state: ModelState, inputs: Any, *, compiler: str | Non
     >>> predict(model, init(model), nx.ones((1, 3))).shape
     (1, 2)
     """
+    from ..arrays import arrays  # at first use: NumPy comes with it, and is most of what an import takes
+
     check_model(model, "predict")
     check_state(state, "predict")  # before the call's own check, which knows trees alone
     return _built(model, compiler).predict(state, arrays("predict", inputs))

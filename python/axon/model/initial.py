@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
-import numpy as np
-
 from .. import nx
 from ..defn import jit
 from ..errors import ShapeError
@@ -34,7 +32,7 @@ class Draws:
         function = self._made.get(alike) or self._made.setdefault(alike, self._definition(spec))
         number = self._numbers.get(name)
         if number is None:
-            number = self._numbers[name] = nx.tensor(np.uint32(crc32(name.encode())))
+            number = self._numbers[name] = nx.tensor(crc32(name.encode()), dtype=nx.uint32)
         return function(key, number)
 
     def _definition(self, spec: Spec) -> Draw:

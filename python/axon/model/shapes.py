@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import nx, tree
-from ..arrays import arrays
 from ..dtypes import DType
 from ..errors import AxonError, ShapeError
 from ..graph.trace import trace
@@ -71,6 +70,8 @@ def input_types(model: Model, template: Any, batch: int) -> dict[str, TensorType
 def infer(model: Model, template: Any = None) -> dict[str, Layout]:
     """The layout of each layer by name. Raises what the layers raise, with the layer and the user's line."""
     if template is not None:
+        from ..arrays import arrays  # at first use: NumPy comes with it, and is most of what an import takes
+
         return _inferred(model, arrays("template", template), kept=False)
     kept = model.node.__dict__  # by the node, which never changes
     return kept.get("_layouts") or kept.setdefault("_layouts", _inferred(model, None, kept=False))

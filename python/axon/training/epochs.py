@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import Any
 
 from .. import nx
-from ..arrays import arrays
 from ..defn import Definition, jit
 from ..nx import Tensor
 from .steps import TrainState
@@ -36,6 +35,8 @@ def train(
     epoch 1/1  2 batches  loss 9.00000  ... s
     float32[] 4.5
     """
+    from ..arrays import arrays  # at first use: NumPy comes with it, and is most of what an import takes
+
     if epochs < 1:
         raise ValueError(f"train: expected at least 1 epoch, got {epochs}")
     init_fn, step_fn = functions
