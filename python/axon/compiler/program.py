@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import copysign
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import config
 from ..dtypes import DType
@@ -21,10 +21,12 @@ from .library.step import LibraryStep, label
 from .planning.memory import Plan, size_of
 from .planning.parts import in_blocks, runs
 from .planning.regions import EncodedRegion, RegionStep
-from .planning.report import Memory, Report, memory, report
 from .planning.schedule import CustomStep, HostStep, KernelStep, Step
 from .targets import custom
 from .targets.cache import Statistics
+
+if TYPE_CHECKING:
+    from .planning.report import Memory, Report
 
 Encoded = tuple[Any, ...]  # a step as the runtime reads it
 
@@ -76,6 +78,8 @@ class Executable:
 
     def memory(self) -> Memory:
         """What a run takes, known before the first."""
+        from .planning.report import memory  # a run does without
+
         return memory(self.plan, self.program.context_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -90,6 +94,8 @@ class Executable:
 
     def report(self, data: tuple[Any, ...] | None = None) -> Report:
         """The program's steps and costs; measured, the median of five runs, where the data of its inputs is given."""
+        from .planning.report import report
+
         runs = [self.program.profile(data)[1] for _ in range(5)] if data is not None else []
         seconds = [sorted(times)[2] for times in zip(*runs)] if runs else None
         return report(self.label, self.plan, self.memory().peak, self.milliseconds, self.statistics, seconds)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -135,6 +134,8 @@ def read(path: str, limit: int) -> bytes:
 
 def write(path: str, content: bytes) -> None:
     """A whole file or none: a temporary name, then a rename."""
+    import tempfile  # what is there already is read without
+
     handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -6,10 +6,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 from ... import _core
@@ -41,7 +39,7 @@ class Compiler(NamedTuple):
 
 def headers() -> str:
     """The folder of scalar.h and lanes.h inside the package."""
-    return str(Path(__file__).absolute().parents[2] / "_kernels")
+    return os.path.normpath(os.path.join(os.path.abspath(__file__), "..", "..", "..", "_kernels"))
 
 
 def instructions_for(features: frozenset[str]) -> Instructions:
@@ -110,8 +108,16 @@ def found() -> Compiler:
     return made
 
 
+def read(path: str) -> bytes:
+    """The bytes of a file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def build(sources: Sequence[str], command: Command = command) -> list[bytes]:
     """The shared library of each source, for this machine."""
+    import tempfile  # what is compiled already is found without
+
     with tempfile.TemporaryDirectory(prefix="axon-") as work:
         paths = [(os.path.join(work, f"{i}.cpp"), os.path.join(work, f"{i}.so")) for i in range(len(sources))]
         for (path, _), source in zip(paths, sources):
@@ -119,7 +125,7 @@ def build(sources: Sequence[str], command: Command = command) -> list[bytes]:
                 file.write(source)
         cxx, machine = found(), host()
         run([command(cxx, machine, *both) for both in paths])
-        return [Path(library).read_bytes() for _, library in paths]
+        return [read(library) for _, library in paths]
 
 
 def run(commands: list[list[str]]) -> None:

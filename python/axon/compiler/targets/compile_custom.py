@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ...errors import CompileError, MissingCompiler
@@ -38,7 +37,7 @@ def compiled(name: str, text: str) -> Any:
 def loaded(name: str, path: str) -> Any:
     """The handle of a shared library's symbol."""
     try:
-        return compile_cpp.CUSTOM.open(Path(path).read_bytes(), [name])[0]
+        return compile_cpp.CUSTOM.open(compile_cpp.read(path), [name])[0]
     except ValueError as error:
         raise CompileError(
             f"custom_call: expected a library with the symbol {name}, got {path} ({error}); export it by AXON_CUSTOM"

@@ -57,7 +57,7 @@ def iinfo(dtype: Any, /) -> IntInfo:
 
 
 def _of(item: Any) -> DType:
-    return to_dtype(getattr(item, "dtype", item))
+    return item if isinstance(item, DType) else to_dtype(getattr(item, "dtype", item))
 
 
 def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...], /) -> bool:
