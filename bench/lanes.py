@@ -9,16 +9,13 @@ of the pairs of blocks. `others` is what other processes used of the machine: it
 
 from __future__ import annotations
 
-import argparse
-import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .eager import table
-from .machine import Others
-from .optimizers import in_turns
+from .turns import beside, parser
 
 
 class Size(NamedTuple):
@@ -135,24 +132,11 @@ def theirs(name: str, size: Size) -> Callable[[], Any]:
 NAMES = ("gradients", "norms", "clipped", "kernels", "choice", "newton")
 
 
-def row(name: str, seconds: float, blocks: int) -> tuple[str, ...]:
-    others = Others()
-    a, b = in_turns([ours(name, FULL), theirs(name, FULL)], seconds, blocks)
-    ratio = statistics.median(x / y for x, y in zip(a, b))
-    times = (f"{statistics.median(t) * 1e3:.3g}" for t in (a, b))
-    return name, *times, f"{ratio:.2f}", f"{others.percent():.0f} %"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.lanes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("names", nargs="*", help="only these")
-    parser.add_argument("--seconds", type=float, default=0.2, help="that a block lasts")
-    parser.add_argument("--blocks", type=int, default=9)
-    given = parser.parse_args()
+    given = parser("lanes", __doc__).parse_args()
     head = ("program", "ms", "jax", "ratio", "others")
-    print(table(head, [row(name, given.seconds, given.blocks) for name in given.names or NAMES]))
+    shown = lambda name: beside(ours(name, FULL), theirs(name, FULL), given.seconds, given.blocks)  # noqa: E731
+    print(table(head, [(name, *shown(name)) for name in given.names or NAMES]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ quiet.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,7 +19,7 @@ import numpy as np
 
 from .eager import table
 from .machine import Others
-from .optimizers import in_turns
+from .turns import in_turns, milliseconds, parser, ratio
 
 BATCH, SIDE = 8, 56
 
@@ -100,20 +98,14 @@ def row(name: str, seconds: float, blocks: int) -> tuple[str, ...]:
     with torch.inference_mode():
         np.testing.assert_allclose(calls[0]().numpy(), calls[1]().permute(0, 2, 3, 1).numpy(), rtol=1e-3, atol=1e-4)
         times = in_turns(calls, seconds, blocks)
-    shown = (f"{statistics.median(t) * 1e3:.3g}" for t in times)
-    ratios = [statistics.median(p / q for p, q in zip(times[0], t)) for t in times[1:]]
-    return name, *shown, f"{ratios[0]:.2f}", f"{max(ratios):.2f}", f"{others.percent():.0f} %"
+    ratios = [ratio(times[0], t) for t in times[1:]]
+    return name, *map(milliseconds, times), f"{ratios[0]:.2f}", f"{max(ratios):.2f}", f"{others.percent():.0f} %"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.layers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("names", nargs="*", help="only these")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.1, help="that a block lasts")
-    parser.add_argument("--blocks", type=int, default=15)
-    given = parser.parse_args()
+    options = parser("layers", __doc__, seconds=0.1, blocks=15)
+    options.add_argument("--threads", type=int, default=2)
+    given = options.parse_args()
     import torch
     from axon._core import set_threads
 

@@ -11,16 +11,13 @@ in this process, in blocks that take turns: a figure is the median of the blocks
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .eager import table
-from .machine import Others
+from .turns import beside, parser
 
 # By name: options of ours, and of optax's where they are others.
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -92,47 +89,19 @@ def theirs(name: str, tensors: int, size: int) -> Callable[[], dict[str, Any]]:
     return call
 
 
-def in_turns(calls: list[Callable[[], Any]], seconds: float, blocks: int) -> list[list[float]]:
-    """Seconds of a call, in each block of each, after two calls that make and fill everything."""
-    counts = []
-    for call in calls:
-        for _ in range(2):
-            call()
-        start = time.perf_counter()
-        call()
-        counts.append(max(1, int(seconds / (time.perf_counter() - start))))
-    found: list[list[float]] = [[] for _ in calls]
-    for _ in range(blocks):
-        for call, count, times in zip(calls, counts, found):
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            times.append((time.perf_counter() - start) / count)
-    return found
-
-
-def row(name: str, tensors: int, size: int, seconds: float, blocks: int) -> tuple[str, ...]:
-    mine, kernels = ours(name, tensors, size)
-    others = Others()
-    a, b = in_turns([mine, theirs(name, tensors, size)], seconds, blocks)
-    ratio = statistics.median(x / y for x, y in zip(a, b))
-    times = (f"{statistics.median(t) * 1e3:.3g}" for t in (a, b))
-    return name, str(kernels), *times, f"{ratio:.2f}", f"{others.percent():.0f} %"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.optimizers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("names", nargs="*", help="only these")
-    parser.add_argument("--tensors", type=int, default=100)
-    parser.add_argument("--size", type=int, default=100_000, help="elements of each")
-    parser.add_argument("--seconds", type=float, default=0.2, help="that a block lasts")
-    parser.add_argument("--blocks", type=int, default=9)
-    given = parser.parse_args()
+    options = parser("optimizers", __doc__)
+    options.add_argument("--tensors", type=int, default=100)
+    options.add_argument("--size", type=int, default=100_000, help="elements of each")
+    given = options.parse_args()
+
+    def row(name: str) -> tuple[str, ...]:
+        mine, kernels = ours(name, given.tensors, given.size)
+        times = beside(mine, theirs(name, given.tensors, given.size), given.seconds, given.blocks)
+        return name, str(kernels), *times
+
     head = ("optimizer", "kernels", "ms", "optax", "ratio", "others")
-    names = given.names or OPTIONS
-    print(table(head, [row(n, given.tensors, given.size, given.seconds, given.blocks) for n in names]))
+    print(table(head, [row(name) for name in given.names or OPTIONS]))
 
 
 if __name__ == "__main__":

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import cond, fori_loop, grad, jit, scan, switch, while_loop
+from axon.defn import cond, fori_loop, grad, scan, switch, while_loop
 from axon.errors import DTypeError, ShapeError, TraceError
 from axon.graph.printing import text
 from axon.graph.trace import trace
 from axon.nx import Tensor
-
-
-@pytest.fixture(params=["eager", "evaluate", "native"])
-def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Call a function directly, or compiled."""
-    if request.param == "eager":
-        return lambda f, *args: f(*args)
-    return lambda f, *args: jit(f, compiler=request.param)(*args)
 
 
 def values(made: Any) -> Any:

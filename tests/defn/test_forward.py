@@ -38,14 +38,6 @@ from tests import cases
 X = np.array([0.3, -0.7, 1.1])
 
 
-@pytest.fixture(params=["eager", "evaluate", "native"])
-def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Call a function directly, or compiled."""
-    if request.param == "eager":
-        return lambda f, *args: f(*args)
-    return lambda f, *args: jit(f, compiler=request.param)(*args)
-
-
 def values(made: Any) -> Any:
     return tree.map(lambda t: t.tolist(), made)
 
