@@ -119,13 +119,21 @@ def checked(name: str, structure: tree.Structure, types: Sequence[TensorType], g
     found = []
     for path, type_, g in zip(structure.paths(), types, leaves, strict=True):
         expected = f"{name}: expected a gradient of {type_} for argument {tree.show(path)}, got"
-        if isinstance(g, (tuple, list, dict)):
-            raise GradientError(f"{expected} {describe(g)}; of one argument return the gradient itself")
-        g = zeros(type_.shape, type_.dtype) if g is None else asarray(g)
-        if (g.dtype, g.shape) != (type_.dtype, type_.shape):
-            raise GradientError(f"{expected} {g.type}; sum, broadcast or cast it")
-        found.append(g)
+        found.append(
+            fitted(g, type_, expected, "of one argument return the gradient itself", "sum, broadcast or cast it")
+        )
     return found
+
+
+def fitted(given: Any, type_: TensorType, expected: str, alone: str, advice: str) -> Tensor:
+    """A leaf that a user's rule gave, None as zeros, if it has the type; else the error, with what to do about a
+    container, and about another type."""
+    if isinstance(given, (tuple, list, dict)):
+        raise GradientError(f"{expected} {describe(given)}; {alone}")
+    made = zeros(type_.shape, type_.dtype) if given is None else asarray(given)
+    if (made.dtype, made.shape) != (type_.dtype, type_.shape):
+        raise GradientError(f"{expected} {made.type}; {advice}")
+    return made
 
 
 def _agreements(node: Node) -> Iterator[Agreement]:

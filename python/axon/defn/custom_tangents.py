@@ -10,11 +10,9 @@ from ..errors import GradientError, StructureError
 from ..graph.expr import Graph, Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
 from ..nx.core.tensor import Tensor, TensorType
-from ..nx.creation import asarray
-from ..nx.filled import zeros
 from .batching import region
 from .common import at, describe, placed
-from .custom import Leaves, refuse_captured, with_rule
+from .custom import Leaves, fitted, refuse_captured, with_rule
 from .evaluate import inlined
 from .region import again
 from .tangents import solid, transpose
@@ -56,16 +54,10 @@ def _tangents_of(structure: tree.Structure, types: Sequence[TensorType], made: A
     for path, type_, t in zip(structure.paths(), types, leaves, strict=True):
         where = f" at {tree.show(path)}" if path else ""
         expected = f"custom_jvp: expected a tangent of {type_}{where}, got"
-        if isinstance(t, (tuple, list, dict)):
-            raise GradientError(f"{expected} {describe(t)}; of one result return the tangent itself")
-        if not type_.dtype.is_float:
-            if t is not None:
-                raise GradientError(f"custom_jvp: expected None as the tangent of {type_}{where}, got {describe(t)}")
-            continue
-        t = zeros(type_.shape, type_.dtype) if t is None else asarray(t)
-        if (t.dtype, t.shape) != (type_.dtype, type_.shape):
-            raise GradientError(f"{expected} {t.type}; broadcast or cast it")
-        found.append(t)
+        if type_.dtype.is_float:
+            found.append(fitted(t, type_, expected, "of one result return the tangent itself", "broadcast or cast it"))
+        elif t is not None:
+            raise GradientError(f"custom_jvp: expected None as the tangent of {type_}{where}, got {describe(t)}")
     return found
 
 
