@@ -57,7 +57,7 @@ build/requires.stamp: pyproject.toml
 	@touch $@
 
 build/wheel-%.stamp: build/requires.stamp $(SOURCES)
-	@echo "building the wheel (about a minute the first time) and installing it into .venv"
+	@echo "building the wheel (one to three minutes the first time) and installing it into .venv"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --config-settings=build-dir=build/wheel \
 	  --config-settings=cmake.define.AXON_TESTS=ON ".[$*]"
 	@touch $@

@@ -117,7 +117,9 @@ if _typing.TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_AT_FIRST_USE = {"Loop": "loop", "datasets": "datasets", "io": "io", "loop": "loop"}  # name -> the module it needs
+_AT_FIRST_USE = {  # name -> the module it needs
+    "Loop": "loop", "datasets": "datasets", "io": "io", "loop": "loop", "testing": "testing"
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> _typing.Any:

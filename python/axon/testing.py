@@ -35,7 +35,7 @@ def check_grads(
     Traceback (most recent call last):
     AssertionError: check_grads: argument 0, forward, order 1: ...
     """
-    if order < 1 or not modes or set(modes) - set(MODES):
+    if type(order) is not int or order < 1 or not modes or set(modes) - set(MODES):
         raise ValueError(f"check_grads: expected an order of 1 or more and modes of {MODES}, got {order} and {modes!r}")
     leaves, structure = tree.flatten(args)
     points = [np.asarray(leaf) for leaf in leaves]

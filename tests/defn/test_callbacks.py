@@ -293,6 +293,11 @@ def test_arguments_are_checked() -> None:
         hook(nx.tensor(1.0), print, on=1)  # type: ignore[arg-type]
 
 
+def test_a_label_is_a_text() -> None:
+    with pytest.raises(TypeError, match=r"^print_value: expected a text as label, got a Tensor; write print_value"):
+        print_value("x", nx.ones(2))  # type: ignore[arg-type]
+
+
 @ways
 @pytest.mark.parametrize("kind", [ZeroDivisionError, KeyboardInterrupt])
 def test_errors_reach_the_caller_and_spoil_nothing(way: Callable[..., Any], kind: type[BaseException]) -> None:

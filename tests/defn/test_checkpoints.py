@@ -202,12 +202,12 @@ def test_a_result_that_nothing_depends_on_costs_nothing() -> None:
 
 
 def test_policies_and_labels_that_are_none_are_refused() -> None:
-    with pytest.raises(TraceError, match="checkpoint: expected policy to be a function, got a str"):
+    with pytest.raises(TraceError, match=r"checkpoint: expected a policy that is a function, got 'dots'; take one of"):
         checkpoint(lambda x: x, policy="dots")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="names: expected labels that are texts, got 3"):
         names(3)  # type: ignore[arg-type]
     for label in (3, ""):
-        with pytest.raises(TypeError, match=f"named: expected a label that is a text, got {label!r}"):
+        with pytest.raises(TypeError, match=f"^name: expected a label that is a text, got {label!r}"):
             name(nx.ones(2), label)  # type: ignore[arg-type]
 
 

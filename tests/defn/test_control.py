@@ -230,7 +230,11 @@ def one(_: Any = None) -> Tensor:
             )
             for n in (-1, 3.0, "a", True)
         ),
-        (lambda: cond(True, 1, one), TraceError, "cond: expected true_fn to be a function, got a int; write a lambda"),
+        (
+            lambda: cond(True, 1, one),
+            TraceError,
+            "cond: expected true_fn to be a function, got a int; pass the function",
+        ),
         (lambda: switch(nx.tensor(0), [one, 2]), TraceError, "switch: expected branch 1 to be a function, got a int"),
         (lambda: while_loop(True, one, 0), TraceError, "while_loop: expected cond_fn to be a function, got a bool"),
         (lambda: scan(None, 0, length=1), TraceError, "scan: expected f to be a function, got a NoneType"),

@@ -168,13 +168,28 @@ def test_a_library_does_what_the_text_does(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(CompileError, match="expected an x86-64 shared library"):
         custom_call("backwards", library=str(path), result=vector)(nx.tensor([1.0]))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CompileError, match=r"expected a library with the symbol backwards, got .*No such file"):
         custom_call("backwards", library=str(tmp_path / "no"), result=vector)(nx.tensor([1.0]))
 
 
 def test_a_text_without_the_function_is_refused() -> None:
-    with pytest.raises(CompileError, match=r"^custom_call: expected C\+\+ with AXON_CUSTOM\(gone\), got an error: "):
+    with pytest.raises(
+        CompileError, match=r"^custom_call: expected C\+\+ text with AXON_CUSTOM\(gone\), got 'int here;'"
+    ):
         custom_call("gone", "int here;", result=nx.template(()))()
+    with pytest.raises(CompileError, match=r"(?s)^custom_call: expected C\+\+ with AXON_CUSTOM\(gone\), .*gone:1:"):
+        custom_call("gone", "int gone", result=nx.template(()))()
+
+
+def test_a_kernel_that_returns_nothing_is_refused() -> None:
+    text = '#include "custom.h"\nAXON_CUSTOM(silent) { call.output<float>(0)[0] = 1; }'
+    with pytest.raises(CompileError, match=r"(?s)silent:2:.*return"):
+        custom_call("silent", text, result=nx.template(()))()
+
+
+def test_no_units_for_a_result_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^backwards: expected units for results of float32\[2\], got 0; mend units="):
+        custom_call("backwards", TEXT, result=vector, units=lambda x: 0)(nx.ones(2))
 
 
 def test_the_header_stands_alone_without_warnings(tmp_path: Path) -> None:
@@ -234,7 +249,8 @@ def test_gradients_of_several_results_and_operands() -> None:
             lambda: custom_call("a", TEXT, result=vector, units=-1)(nx.zeros(1)),
         ),
         (TypeError, "expected types as result, got no leaf", lambda: custom_call("a", TEXT, result=lambda: [()])()),
-        (TypeError, "expected types as result, got a Tensor", lambda: custom_call("a", TEXT, result=nx.zeros(1))()),
+        (TypeError, "expected types as result, got a Tensor", lambda: custom_call("a", TEXT, result=nx.zeros(1))),
+        (TypeError, "expected types as result, got 'float32'", lambda: custom_call("a", TEXT, result="float32")),
     ],
 )
 def test_arguments_are_checked(kind: type[Exception], text: str, make: Callable[[], Any]) -> None:

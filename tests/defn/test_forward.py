@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import axon
 import numpy as np
 import pytest
 from axon import nx, testing, tree
@@ -26,7 +27,7 @@ from axon.defn import (
     vjp,
     while_loop,
 )
-from axon.errors import GradientError
+from axon.errors import GradientError, TraceError
 from axon.graph.expr import CALL
 from axon.graph.trace import trace
 from axon.nx import Tensor
@@ -40,6 +41,20 @@ X = np.array([0.3, -0.7, 1.1])
 
 def values(made: Any) -> Any:
     return tree.map(lambda t: t.tolist(), made)
+
+
+def test_numbers_are_tangents_of_floats() -> None:
+    assert jvp(lambda x: x * 2, (3.0,), (1,))[1].item() == 2
+    assert linearize(lambda x: x * 2, nx.tensor(3.0, dtype="float64"))[1](1).dtype is nx.float64
+
+
+def test_functions_are_asked_for_by_name() -> None:
+    for name in ("grad", "value_and_grad", "hessian", "jacfwd", "jacrev", "jacobian"):
+        with pytest.raises(TraceError, match="expected function to be a function, got a Tensor; pass the function"):
+            getattr(axon, name)(nx.ones(2))
+    for name, more in (("vjp", (1.0,)), ("linearize", (1.0,)), ("jvp", ((1.0,), (1.0,))), ("hvp", (1.0, 1.0))):
+        with pytest.raises(TraceError, match=f"^{name}: expected function to be a function, got a int"):
+            getattr(axon, name)(3, *more)
 
 
 def test_results_and_tangents_have_one_structure(run: Any) -> None:

@@ -101,6 +101,10 @@ def test_errors() -> None:
         jacrev(lambda x: (x, nx.tensor(1)))(1.0)
     with pytest.raises(GradientError, match=r"^hessian: expected argnums among the 1 arguments given, got 1; pass it"):
         hessian(lambda x: x, 1)(1.0)
-    with pytest.raises(GradientError, match=r"^grad: expected a float scalar result, got float32\[2\]"):
+    with pytest.raises(GradientError, match=r"^hessian: expected a float scalar result, got float32\[2\]"):
         hessian(lambda x: x)(nx.ones(2))
+    with pytest.raises(
+        GradientError, match=r"^hvp: expected a tangent of float32\[2\] for argument 0, got float32\[3\]"
+    ):
+        hvp(lambda x: x.sum(), nx.ones(2), nx.ones(3))
     assert grad(lambda x: x)(1.0).item() == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from axon import nx, tree
 from axon.defn import cond, custom_grad, fori_loop, grad, jit, jvp, scan, stop_grad, while_loop
-from axon.errors import GradientError, ShapeError
+from axon.errors import DTypeError, GradientError, ShapeError
 from axon.graph.expr import CALL
 from axon.graph.trace import trace
 from axon.nx import Tensor
@@ -213,6 +213,32 @@ def test_a_while_loop_of_at_most_so_many_steps(how: str) -> None:
         found = run(how, grad(lambda w, c, n=limit: total(f(n)(w, c)[1]), (0, 1)), W, C)
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_fori_loop_counts_in_what_its_bounds_need() -> None:
+    top, wide = 2**31 - 2, nx.int64
+    step = lambda i, c: (c[0] + 1, i.astype(wide))  # noqa: E731
+    count = lambda *bounds: fori_loop(*bounds, step, (0, nx.tensor(0, wide)))  # noqa: E731
+    for low, high in (
+        (top, top + 4),
+        (nx.tensor(top, wide), nx.tensor(top + 4, wide)),
+        (nx.tensor(top, wide), top + 4),
+    ):
+        steps, last = count(low, high)
+        assert (steps.item(), last.item()) == (4, top + 3)
+    steps, last = count(nx.tensor(2**32 - 3, nx.uint32), nx.tensor(2**32 - 1, nx.uint32))
+    assert (steps.item(), last.item()) == (2, 2**32 - 2)
+    assert count(nx.tensor(0, nx.int8), nx.tensor(3, nx.int8))[0].item() == 3
+    with pytest.raises(DTypeError, match="uint64"):
+        count(nx.tensor(0, nx.uint64), nx.tensor(3, nx.int64))
+
+
+@pytest.mark.parametrize("how", ["eager", "evaluate", "native"])
+def test_fori_loop_of_at_most_so_many_steps(how: str) -> None:
+    f = grad(lambda x, n: fori_loop(0, n, lambda i, c: c * x, 1.0, max_steps=4))
+    assert run(how, f, nx.tensor(2.0), nx.tensor(3)).item() == 12
+    assert grad(lambda x: fori_loop(0, np.int64(3), lambda i, c: c * x, 1.0))(2.0).item() == 12
+    assert fori_loop(0, 9, lambda i, c: c + 1, 0, max_steps=4).item() == 4
 
 
 @pytest.mark.parametrize(

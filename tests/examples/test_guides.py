@@ -1,4 +1,4 @@
-"""The examples in the guides run, and give what a reader is told: each page is one session."""
+"""The examples in the guides run, and give what a reader is told: each section by itself."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import pytest
 GUIDES = sorted((Path(__file__).parents[2] / "docs" / "guides").glob("*.md"))
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_every_block_runs_as_printed(page: Path) -> None:
-    text = page.read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+SECTIONS = [
+    pytest.param(page, section, id=f"{page.stem}, {section.splitlines()[0]}")
+    for page in GUIDES
+    for section in re.split(r"^## ", page.read_text(), flags=re.M)
+    if "```python" in section
+]
+
+
+@pytest.mark.parametrize(("page", "section"), SECTIONS)
+def test_every_block_runs_as_printed(page: Path, section: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
     session = "\n".join(blocks)
     assert session.count(">>> ") and all(block.startswith(">>> ") for block in blocks), "examples are sessions"
     example = doctest.DocTestParser().get_doctest(session, {}, page.stem, str(page), 0)

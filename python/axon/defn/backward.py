@@ -126,8 +126,8 @@ def quiet(graph: Graph, effects: Sequence[Node] | None = None) -> Graph:
         if node.op is not CALL:
             raise GradientError(
                 f"grad: {node.op.name}{at(node)} gives results inside a function that is run again for its gradient, "
-                f"and would be called twice; call it outside of the checkpoint, branch or custom_grad, and pass "
-                f"its results in"
+                f"and would be called twice; call it outside of the checkpoint, branch, while_loop or custom_grad, and "
+                f"pass its results in, or use scan, which keeps them"
             )
         regions, inline = node.attrs["regions"], node.attrs["kind"].inline  # of which only the first one runs
         silenced = [g if k and inline else quiet(g) for k, g in enumerate(regions)]

@@ -87,8 +87,14 @@ def refuse_effects(given: Batched, graphs: Sequence[Graph]) -> None:
     for graph in graphs:
         for node in graph.effects:
             raise refused(
-                given.node, f"runs for some lanes only, and holds {name_of(node)}{at(node)}, which would act for others"
+                given.node, f"runs for some lanes only, and holds {_acting(node)}, which would act for others"
             )
+
+
+def _acting(node: Node) -> str:
+    """What acts: the node itself, or what it is in its regions that does (a hook on the gradient is a custom_grad)."""
+    inside = [effect for region in node.attrs.get("regions", ()) for effect in region.effects]
+    return _acting(inside[0]) if inside else f"{name_of(node)}{at(node)}"
 
 
 def refused(node: Node, why: str) -> TraceError:

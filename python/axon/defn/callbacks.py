@@ -118,8 +118,8 @@ def io_call(function: Callable[..., Any], *args: Any, result: Any = None) -> Any
     keep; anything else as it is. Numbers that it returns take the dtype of `result`. Each call runs once, in the order
     of the program, whether its results are used or not; a branch or a loop's body runs it as often as it is run.
     Under vmap it runs once a lane, in order, if an argument is mapped.
-    Whatever the function raises reaches the caller of the compiled function, with a note that names this line; donated
-    arguments of that call are lost. CallbackError where it returns anything else than `result` says.
+    Whatever the function raises reaches the caller of the compiled function, an Exception with a note that names this
+    line; donated arguments of that call are lost. CallbackError where it returns anything else than `result` says.
 
     The results have no gradient (GradientError; stop_grad keeps them out). A gradient calls nothing again:
     GradientError where that of a checkpoint or branch needs results that were made inside it; a scan keeps them.
@@ -144,6 +144,11 @@ def print_value(value: Any, label: str = "") -> Any:
     next: float32[2] [2., 3.]
     """
 
+    if not isinstance(label, str):
+        raise TypeError(
+            f'print_value: expected a text as label, got a {type(label).__name__}; write print_value(value, "label")'
+        )
+
     def show(made: Any) -> None:
         leaves, structure = tree.flatten(made)
         for path, leaf in zip(structure.paths(), leaves):
@@ -158,7 +163,8 @@ def hook(value: Any, function: Callable[[Any], Any], *, on: Literal["forward", "
     """Give `value`, a tree of tensors, back, and call function(value) when it is computed; its result is dropped.
 
     on="backward": call it with the gradient of `value` instead, when that is computed; not at all where nothing is
-    differentiated, or no gradient reaches `value`. Otherwise as of `io_call`; the gradient flows through unchanged.
+    differentiated, or no gradient reaches `value`. (vmap refuses it all the same where lanes choose a branch.)
+    Otherwise as of `io_call`; the gradient flows through unchanged.
 
     >>> seen = []
     >>> grad(lambda x: hook(x * x, seen.append, on="backward") * 3)(nx.tensor(2.0)).item(), seen

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 from .. import tree
+from ..errors import TraceError
 from ..graph.expr import INPUT, Graph, Node, values_of
 from ..graph.reach import derivative_flow, of_first
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
@@ -51,7 +52,12 @@ def checkpoint(function: Callable[..., Any] | None = None, *, policy: Policy = n
     """
     if function is None:
         return functools.partial(checkpoint, policy=policy)
-    callables("checkpoint", function=function, policy=policy)
+    callables("checkpoint", function=function)
+    if not callable(policy):
+        raise TraceError(
+            f"checkpoint: expected a policy that is a function, got {policy!r}; take one of axon.checkpoint_policies, "
+            f"such as dots (nothing is the default)"
+        )
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -74,12 +80,15 @@ def checkpoint(function: Callable[..., Any] | None = None, *, policy: Policy = n
 
 
 def name(value: Any, label: str) -> Any:
-    """The same tree of tensors, under a label by which `checkpoint_policies.names` keeps them.
+    """The same tree of tensors, under a label by which `checkpoint_policies.names` keeps them. TypeError unless that is
+    a text.
 
     >>> f = checkpoint(lambda x: name(x * x, "square") * x, policy=checkpoint_policies.names("square"))
     >>> grad(lambda x: f(x))(nx.tensor(2.0)).item()
     12.0
     """
+    if not isinstance(label, str) or not label:
+        raise TypeError(f"name: expected a label that is a text, got {label!r}; write one such as 'scores'")
     return tree.map(lambda leaf: named(leaf, label), value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import config, tree
@@ -44,10 +45,12 @@ def custom_call(
     The code computes from its operands alone: equal calls are made once, unused ones never, and a checkpoint repeats
     them; vmap calls it lane by lane. It runs eagerly, under both compilers, and in saved programs. `call.fail("text")`
     raises RuntimeError, as does an exception that leaves it; CompileError where the text does not compile, or the
-    library has no such symbol. texts: the same for other devices, by their names: that of `cuda=` is kept, but
-    programs for the device "cuda" do not run yet. TypeError for texts of no device that there is.
+    library is not there or has no such symbol (one that AXON_CUSTOM did not make is called all the same). texts: the
+    same for other devices, by their names: that of `cuda=` is kept, but programs for the device "cuda" do not run yet.
+    TypeError for texts of no device that there is.
 
-    Nobody watches the code: what it reads or writes outside of its operands may crash the process.
+    Nobody watches the code: what it reads or writes outside of its operands may crash the process, and elements that it
+    does not write hold anything.
 
     >>> text = '''
     ... #include "custom.h"
@@ -77,9 +80,21 @@ def custom_call(
         raise TypeError(f"custom_call: expected a source or a library for {name}, got {got}; give one")
     if gradient is not None:
         callables("custom_call", gradient=gradient)
+    if not callable(result):
+        _types_of(name, result)
     if type(grain) is not int or grain < 1:
         raise ValueError(f"custom_call: expected a grain of at least 1 unit, got {grain!r}")
     return Custom(name, source, library, result, gradient, units, grain, texts)
+
+
+def _types_of(name: str, result: Any) -> tuple[Types, tree.Structure]:
+    """The types that a result is promised to have, and their structure."""
+    leaves, structure = tree.flatten(result)
+    odd = [x for x in leaves if not isinstance(x, TensorType)]
+    if odd or not leaves:
+        got = "no leaf" if not odd else "a Tensor" if isinstance(odd[0], Tensor) else repr(odd[0])
+        raise TypeError(f"{name}: expected types as result, got {got}; write nx.template(shape, dtype)")
+    return tuple(leaves), structure
 
 
 class Custom:
@@ -132,9 +147,9 @@ class Custom:
     def count(self, types: Sequence[TensorType]) -> int:
         """The units of a call."""
         units = self._units(*types) if callable(self._units) else self._units
-        if type(units) is not int or units < 0:
+        if not isinstance(units, Integral) or isinstance(units, bool) or units < 0:
             raise ValueError(f"{self.__name__}: expected a number of units of at least 0, got {units!r}; mend units=")
-        return units
+        return int(units)
 
     def _infer(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Inference:
         return Inference(tuple([t.dtype for t in operands]), self._made(tuple(operands))[0], attrs)
@@ -142,15 +157,12 @@ class Custom:
     def _made(self, types: Types) -> tuple[Types, tree.Structure]:
         found = self._results.get(types)
         if found is None:
-            leaves, structure = tree.flatten(self._result(*types) if callable(self._result) else self._result)
-            odd = [x for x in leaves if not isinstance(x, TensorType)]
-            if odd or not leaves:
-                got = f"a {type(odd[0]).__name__}" if odd else "no leaf"
-                raise TypeError(
-                    f"{self.__name__}: expected types as result, got {got}; write nx.template(shape, dtype)"
+            made = _types_of(self.__name__, self._result(*types) if callable(self._result) else self._result)
+            if not self.count(types) and any(t.size for t in made[0]):
+                raise ValueError(
+                    f"{self.__name__}: expected units for results of {', '.join(map(str, made[0]))}, got 0; mend units="
                 )
-            self.count(types)
-            found = keep(self._results, types, (tuple(leaves), structure))
+            found = keep(self._results, types, made)
         return found
 
     def _eager(self, xp: Any, *arrays: Any) -> Any:

@@ -12,11 +12,13 @@ from ..graph.expr import Graph, Value, cut
 from ..graph.reach import reached
 from ..graph.trace import trace
 from ..nx.core.backend import beside
+from ..nx.core.number import scalar_type
 from ..nx.core.tensor import Tensor
 from ..nx.creation import asarray
 from .common import describe, filled, placed
 from .evaluate import inlined, replay
 from .grad import Run, first_of, run_of
+from .region import callables
 from .tangents import push, solid
 
 
@@ -33,12 +35,21 @@ def jvp(
     >>> y.item(), t.item()
     (0.0, 2.0)
     """
-    leaves, structure = _arguments("jvp", primals)
-    given = _tangents("jvp", structure, tangents)
+    return along("jvp", function, primals, tangents, has_aux)
+
+
+def along(
+    name: str, function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool
+) -> tuple[Any, ...]:
+    """`jvp`, for a transformation of that name."""
+    callables(name, function=function)
+    leaves, structure = _arguments(name, primals)
+    given = _tangents(name, structure, tangents)
     moving = [i for i, t in enumerate(given) if t is not None]
     with beside([x for x in leaves if isinstance(x, Tensor)]):
-        points, directions = ([asarray(xs[i]) for i in moving] for xs in (leaves, given))
-    _check("jvp", structure, moving, points, directions)
+        points = [asarray(leaves[i]) for i in moving]
+        directions = [_direction(given[i], x) for i, x in zip(moving, points)]
+    _check(name, structure, moving, points, directions)
 
     def over(*xs: Tensor) -> Any:
         given = dict(zip(moving, xs))
@@ -50,7 +61,7 @@ def jvp(
         value = tree.unflatten(traced.structure, made)
         if not has_aux:
             return value, tree.unflatten(traced.structure, _shown(made, found))
-        first_of("jvp", value)
+        first_of(name, value)
         inner = traced.structure.children()[0]
         return value[0], tree.unflatten(inner, _shown(made, found)[: inner.size]), value[1]
 
@@ -66,6 +77,7 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
     >>> y.item(), push(1.0, 0.0).item(), push(0.0, 1.0).item()
     (10.0, 5.0, 2.0)
     """
+    callables("linearize", function=function)
     leaves, structure = _arguments("linearize", primals)
     with beside([x for x in leaves if isinstance(x, Tensor)]):
         floats = [asarray(x).dtype.is_float for x in leaves]
@@ -87,10 +99,13 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
         given = _tangents("linearize", structure, tangents)
         if unmoved := [i for i, t in enumerate(given) if t is not None and not floats[i]]:
             where = tree.show(structure.paths()[unmoved[0]])
-            raise GradientError(f"linearize: expected None as the tangent of argument {where}, which is not float")
+            raise GradientError(
+                f"linearize: expected None as the tangent of argument {where}, which is not float and has no "
+                f"derivative, got {describe(given[unmoved[0]])}; give None, or cast the argument with astype(float32)"
+            )
         with beside(points):
             directions = [
-                filled(0, x.type, x) if given[i] is None else asarray(given[i]) for i, x in zip(moving, points)
+                filled(0, x.type, x) if given[i] is None else _direction(given[i], x) for i, x in zip(moving, points)
             ]
         _check("linearize", structure, moving, points, directions)
         return tree.unflatten(inner, linear(directions))
@@ -146,6 +161,11 @@ def _tangents(name: str, structure: tree.Structure, given: Any) -> list[Any]:
     return found
 
 
+def _direction(tangent: Any, x: Tensor) -> Tensor:
+    """A tangent as a tensor; a Python number has the dtype of what it belongs to."""
+    return asarray(tangent, x.dtype if scalar_type(tangent) in (int, float) and x.dtype.is_float else None)
+
+
 def _check(
     name: str, structure: tree.Structure, moving: Sequence[int], points: Sequence[Tensor], directions: Sequence[Tensor]
 ) -> None:
@@ -153,7 +173,10 @@ def _check(
     for i, x, t in zip(moving, points, directions, strict=True):
         where = tree.show(structure.paths()[i])
         if not x.dtype.is_float:
-            raise GradientError(f"{name}: expected None as the tangent of argument {where}, {x.type}, got {t.type}")
+            raise GradientError(
+                f"{name}: expected None as the tangent of argument {where}, {x.type}, which has no derivative, got "
+                f"{t.type}; give None, or cast the argument with astype(float32)"
+            )
         if (t.dtype, t.shape) != (x.dtype, x.shape):
             advice = "broadcast or cast it"
             raise GradientError(f"{name}: expected a tangent of {x.type} for argument {where}, got {t.type}; {advice}")

@@ -20,6 +20,7 @@ from .arguments import listed, place_of
 from .backward import Record, pull, record
 from .common import describe, filled
 from .evaluate import inlined, replay
+from .region import callables
 
 Argnums = int | str | Sequence[int | str]
 
@@ -34,7 +35,12 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = 
     >>> grad(lambda w: (w * w).sum())(nx.tensor([1.0, 2.0])).tolist()
     [2.0, 4.0]
     """
-    both = value_and_grad(function, argnums, has_aux=has_aux)
+    return gradient_of("grad", function, argnums, has_aux)
+
+
+def gradient_of(name: str, function: Callable[..., Any], argnums: Argnums, has_aux: bool) -> Callable[..., Any]:
+    """`grad`, for a transformation of that name."""
+    both = _both(name, function, argnums, has_aux)
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -51,24 +57,29 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, *, has_au
     >>> value.item(), gradient.item()
     (8.0, 12.0)
     """
+    return _both("grad", function, argnums, has_aux)
+
+
+def _both(name: str, function: Callable[..., Any], argnums: Argnums, has_aux: bool) -> Callable[..., Any]:
+    callables(name, function=function)
 
     @functools.wraps(function)
     def both(*args: Any, **kwargs: Any) -> Any:
-        picked, rebuild = picked_of("grad", function, argnums, args, kwargs)
-        run = run_of("grad", rebuild, picked, function)
+        picked, rebuild = picked_of(name, function, argnums, args, kwargs)
+        run = run_of(name, rebuild, picked, function)
         value = run.value
-        scalar = first_of("grad", value) if has_aux else value
+        scalar = first_of(name, value) if has_aux else value
         if not isinstance(scalar, Tensor):
-            raise GradientError(f"grad: expected a float scalar result, got {describe(value)}; {_RESULT_ADVICE}")
+            raise GradientError(f"{name}: expected a float scalar result, got {describe(value)}; {_RESULT_ADVICE}")
         if scalar.ndim or not scalar.dtype.is_float:
-            raise GradientError(f"grad: expected a float scalar result, got {scalar.type}; {_RESULT_ADVICE}")
+            raise GradientError(f"{name}: expected a float scalar result, got {scalar.type}; {_RESULT_ADVICE}")
         gradients = run.pull([(run.outputs[0], filled(1, scalar.type, scalar))])
         return value, gradients if several(argnums) else gradients[0]
 
     return both
 
 
-_RESULT_ADVICE = "reduce it with nx.sum or nx.mean, return anything else through has_aux=True, or use axon.vjp"
+_RESULT_ADVICE = "reduce it with nx.sum or nx.mean, return anything else through has_aux=True, or use vjp or jacobian"
 
 
 def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -81,6 +92,7 @@ def vjp(function: Callable[..., Any], *args: Any, has_aux: bool = False) -> tupl
     >>> [g.item() for g in pullback(nx.tensor(1.0))]
     [5.0, 2.0]
     """
+    callables("vjp", function=function)
     run = run_of("vjp", lambda picked: function(*picked), args, function)
     result = run.value
     primal = first_of("vjp", result) if has_aux else result

@@ -18,8 +18,9 @@ from ..nx.rows.conversion import astype
 from ..nx.rows.creation import iota_
 from ..nx.rows.logic import equal
 from ..nx.rows.movement import reshape, take_slice
-from .forward import jvp, linear_of
-from .grad import Argnums, Run, first_of, grad, picked_of, run_of, several
+from .forward import along, linear_of
+from .grad import Argnums, Run, first_of, gradient_of, picked_of, run_of, several
+from .region import callables
 from .vmap import vmap
 
 Back = Callable[[int, int], bool]  # the number of elements of arguments, and of results -> whether in reverse mode
@@ -70,7 +71,7 @@ def hessian(function: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
     >>> hessian(lambda x: (x**3).sum())(nx.tensor([1.0, 2.0])).tolist()
     [[6.0, 0.0], [0.0, 12.0]]
     """
-    return _of("hessian", grad(function, argnums, has_aux=has_aux), argnums, has_aux, _never, function)
+    return _of("hessian", gradient_of("hessian", function, argnums, has_aux), argnums, has_aux, _never, function)
 
 
 def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
@@ -80,7 +81,7 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     >>> hvp(lambda x: (x**3).sum(), nx.tensor([1.0, 2.0]), nx.tensor([1.0, 10.0])).tolist()
     [6.0, 120.0]
     """
-    return jvp(grad(function), (x,), (v,))[1]
+    return along("hvp", gradient_of("hvp", function, 0, False), (x,), (v,), False)[1]
 
 
 def _of(
@@ -91,6 +92,8 @@ def _of(
     back: Back,
     named: Any = None,
 ) -> Callable[..., Any]:
+    callables(name, function=function)
+
     @functools.wraps(function)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         picked, rebuild = picked_of(name, function, argnums, args, kwargs)

@@ -3,11 +3,14 @@ pure; outside a trace loops are evaluated at once. Tensors that the functions ca
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
+from operator import index
 from typing import Any
 
 from .. import tree
-from ..dtypes import bool_, int32
+from ..dtypes import bool_, int32, int64, promote
 from ..errors import DTypeError, GradientError
 from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Batched, Evaluation, Region, Types
@@ -90,12 +93,15 @@ def _counting(
     return step
 
 
-def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], init: Any) -> Any:
-    """carry = body_fn(i, carry) for the int32 i from `lower` up to but not including `upper`, from carry = init.
+def fori_loop(
+    lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], init: Any, *, max_steps: int | None = None
+) -> Any:
+    """carry = body_fn(i, carry) for the i from `lower` up to but not including `upper`, from carry = init.
 
-    With Python integers as bounds it is a scan, else a while_loop, which has no gradient. The carry is a tree of
-    tensors of any types. TraceError where body_fn changes its structure or types, DTypeError for bounds that are no
-    integers of rank 0.
+    i is int32, or of the bounds' integer dtype where that holds more. With Python or NumPy integers as bounds it is a
+    scan, else a while_loop, which has a gradient with max_steps only: the most steps that are taken. The carry is a
+    tree of tensors of any types. TraceError where body_fn changes its structure or types, DTypeError for bounds that
+    are no integers of rank 0, or have no common dtype.
 
     >>> fori_loop(0, 5, lambda i, c: c + i, nx.tensor(0)).item()
     10
@@ -103,14 +109,22 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Tensor, Any], Any], ini
     callables("fori_loop", body_fn=body_fn)
     leaves, structure = tensors(init)
     step = _counting("fori_loop", body_fn, [t.type for t in leaves], structure)
-    if type(lower) is int and type(upper) is int:
-        return scan(lambda c, _: (step(c), None), (lower, init), length=max(upper - lower, 0))[0][1]
-    bounds = [asarray(bound) for bound in (lower, upper)]
-    for bound in bounds:
-        if not bound.dtype.is_integer or bound.ndim:
-            raise DTypeError(f"fori_loop: expected integer bounds of rank 0, got {bound.type}; cast it with astype")
-    start, stop = (astype(bound, int32) for bound in bounds)
-    return while_loop(lambda c: c[0] < stop, step, (start, init))[1]
+    most = None if max_steps is None else whole_number("fori_loop", "max_steps", max_steps)
+    known = [isinstance(x, Integral) and not isinstance(x, bool) for x in (lower, upper)]
+    if all(known):
+        first, end = index(lower), index(upper)
+        length = max(end - first, 0) if most is None else min(max(end - first, 0), most)
+        counter = asarray(first, int32 if int32.lowest <= first <= end <= int32.highest or not length else int64)
+        return scan(lambda c, _: (step(c), None), (counter, init), length=length)[0][1]
+    bounds = [x if k else asarray(x) for x, k in zip((lower, upper), known)]
+    types = [x.type for x in bounds if isinstance(x, Tensor)]
+    for type_ in types:
+        if not type_.dtype.is_integer or type_.ndim:
+            raise DTypeError(f"fori_loop: expected integer bounds of rank 0, got {type_}; cast it with astype")
+    wide = functools.reduce(promote, [type_.dtype for type_ in types])
+    dtype = int32 if wide.highest <= int32.highest else wide
+    start, stop = (astype(x, dtype) if isinstance(x, Tensor) else asarray(x, dtype) for x in bounds)
+    return while_loop(lambda c: c[0] < stop, step, (start, init), max_steps=most)[1]
 
 
 def _types(attrs: Mapping[str, Any]) -> Types:

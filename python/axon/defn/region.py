@@ -101,7 +101,8 @@ def callables(name: str, **functions: Any) -> None:
     for label, function in functions.items():
         if not callable(function):
             raise TraceError(
-                f"{name}: expected {label} to be a function, got a {type(function).__name__}; write a lambda around it"
+                f"{name}: expected {label} to be a function, got a {type(function).__name__}; "
+                f"pass the function itself, not what it gives"
             )
 
 

@@ -78,9 +78,10 @@ def command(compiler: Compiler, instructions: Instructions, source: str, output:
 
 
 def custom_command(compiler: Compiler, instructions: Instructions, source: str, output: str) -> list[str]:
-    """The command line for a text of the user's: it may throw, and use the standard library."""
+    """The command line for a text of the user's: it may throw, and use the standard library. A
+    function without its `return` would run into whatever comes next."""
     return [
-        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pipe", "-w",
+        compiler.path, "-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pipe", "-Werror=return-type",
         *SEMANTICS, *instructions.flags, "-include", "exception", "-I", headers(), "-o", output, source,
         "-Wl,-Bsymbolic",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,15 +23,22 @@ def handle(name: str, source: str | None, library: str | None, texts: Mapping[st
 
 def compiled(name: str, text: str) -> Any:
     """The handle of the function `name` of a C++ text; compiled once, and kept by the cache of kernels."""
+    if not re.search(rf"\b{name}\b", text):
+        raise CompileError(
+            f"custom_call: expected C++ text with AXON_CUSTOM({name}), got {text[:60]!r}; name it so, or read a file "
+            f"with Path(...).read_text()"
+        )
     call = f"{name}(operands, ints, literals, begin, end, scratch)"
-    whole = f'{text}\nextern "C" {SHOWN} int {SYMBOL}({PARAMETERS}) {{ return {call}; }}\n'
+    exported = f'extern "C" {SHOWN} int {SYMBOL}({PARAMETERS}) {{ return {call}; }}'
+    whole = f'#line 1 "{name}"\n{text}\n#line 1 "the call of {name}"\n{exported}\n'
     try:
         return load([whole], compile_cpp.CUSTOM)[0][0]
     except MissingCompiler:
         raise
     except (CompileError, ValueError) as error:
         raise CompileError(
-            f"custom_call: expected C++ with AXON_CUSTOM({name}), got an error: {error}; see custom.h"
+            f"custom_call: expected C++ with AXON_CUSTOM({name}), got an error: {error}; see "
+            f"{compile_cpp.headers()}/custom.h"
         ) from error
 
 
@@ -38,7 +46,7 @@ def loaded(name: str, path: str) -> Any:
     """The handle of a shared library's symbol."""
     try:
         return compile_cpp.CUSTOM.open(compile_cpp.read(path), [name])[0]
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise CompileError(
             f"custom_call: expected a library with the symbol {name}, got {path} ({error}); export it by AXON_CUSTOM"
         ) from error
