@@ -143,13 +143,7 @@ def _numpy_backend() -> object:
         from ._core import elementwise
     except ImportError:  # the runtime does not run on this machine
         return numpy_backend()
-    return numpy_backend(elementwise, "tiled", _native_step)
-
-
-def _native_step(*row: _typing.Any) -> _typing.Any:
-    from .compiler.single import native_step
-
-    return native_step(*row)
+    return numpy_backend(elementwise, "tiled", lambda *row: config.lookup("program", "single").native_step(*row))
 
 
 def _cupy_backend() -> object:

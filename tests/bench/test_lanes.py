@@ -15,11 +15,14 @@ from axon import tree
 from bench import lanes
 
 
+def by_path(made: object) -> list[tuple[tree.Path, object]]:
+    return sorted(zip(tree.paths(made), tree.leaves(made)), key=lambda entry: entry[0])
+
+
 @pytest.mark.parametrize("name", lanes.NAMES)
 def test_both_compute_the_same(name: str) -> None:
     pytest.importorskip("jax")
-    mine, theirs = (tree.leaves(side(name, lanes.SMALL)()) for side in (lanes.ours, lanes.theirs))
-    shapes = lambda leaves: sorted(tuple(x.shape) for x in leaves)  # noqa: E731
-    assert shapes(mine) == shapes(theirs)
-    for a, b in zip(sorted(mine, key=lambda x: x.shape), sorted(theirs, key=lambda x: x.shape)):
+    mine, theirs = (by_path(side(name, lanes.SMALL)()) for side in (lanes.ours, lanes.theirs))
+    assert [path for path, _ in mine] == [path for path, _ in theirs]
+    for (_, a), (_, b) in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5)

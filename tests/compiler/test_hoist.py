@@ -1,4 +1,4 @@
-"""What is the same in all steps of a loop is computed before it, and gives the same bits."""
+"""What is the same in all steps of a loop is computed before it, and gives the same values."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_product_reads_upright_copies() -> None:
 
 @pytest.mark.parametrize("name", LOOPS)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_bits_are_the_evaluators(name: str, dtype: str) -> None:
+def test_values_are_the_evaluators(name: str, dtype: str) -> None:
     args = [t.astype(dtype) for t in (W, V, X)]
     native, evaluated = (jit(LOOPS[name][0], compiler=c)(*args) for c in ("native", "evaluate"))
     for a, b in zip(*([*t] if isinstance(t, tuple) else [t] for t in (native, evaluated)), strict=True):

@@ -13,13 +13,15 @@ from .comparing import Unfit, check
 from .making import Program, program
 from .reading import Block, Step
 
+UNFIT = "nothing can be compared"
+
 
 def failure(made: Program, native: bool) -> str:
-    """What goes wrong with a program, in a line."""
+    """What goes wrong with a program, in a line; "" where nothing does."""
     try:
         check(made, 0, native)
     except Unfit:
-        return ""
+        return UNFIT
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         first = (str(error).splitlines() or [""])[0]
@@ -58,7 +60,7 @@ def shrunk(made: Program, found: str, native: bool, seconds: float = 40.0) -> tu
         for body in simpler(made.body):
             less = made._replace(body=body)
             text = failure(less, native)
-            if text and kind(text) == kind(found):
+            if text not in ("", UNFIT) and kind(text) == kind(found):
                 made, found, going = less, text, True
                 break
             if time.monotonic() > end:
@@ -68,7 +70,7 @@ def shrunk(made: Program, found: str, native: bool, seconds: float = 40.0) -> tu
 
 def main() -> None:
     count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    native, met, failed = "native" in sys.argv, set[str](), 0
+    native, met, failed, unfit = "native" in sys.argv, set[str](), 0, 0
     for seed in range(first, first + count):
         try:
             made = program(Random(seed))
@@ -78,15 +80,17 @@ def main() -> None:
             failed += 1
             continue
         found = failure(made, native)
-        if found:
+        if found == UNFIT:
+            unfit += 1
+        elif found:
             failed += 1
             print(f"seed {seed}: {found}", flush=True)
             if kind(found) not in met:
                 met.add(kind(found))
                 made, found = shrunk(made, found, native)
                 print(found, pformat(made, width=150), sep="\n", flush=True)
-    print(f"{count} programs from seed {first}, {failed} failed")
-    sys.exit(failed > 0)
+    print(f"{count} programs from seed {first}: {failed} failed, with {unfit} nothing could be compared")
+    sys.exit(failed > 0 or unfit == count)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from axon.defn import (
     fori_loop,
     grad,
     hook,
+    jacfwd,
     jit,
     jvp,
     linearize,
@@ -41,6 +42,17 @@ X = np.array([0.3, -0.7, 1.1])
 
 def values(made: Any) -> Any:
     return tree.map(lambda t: t.tolist(), made)
+
+
+def test_what_is_computed_once_is_of_whole_calls() -> None:
+    still = custom_jvp(lambda x: (x * x, lambda t: None))
+    after = checkpoint(lambda x: (still(x), nx.sin(x)))
+    f = lambda x: nx.multiply(*after(x))  # noqa: E731
+    slope = 4 * np.cos(2.0)
+    assert linearize(f, 2.0)[1](1.0).item() == pytest.approx(slope, rel=1e-6)
+    assert jacfwd(f)(2.0).item() == jvp(f, (2.0,), (1.0,))[1].item() == pytest.approx(slope, rel=1e-6)
+    chosen = lambda x: nx.multiply(*cond(x > 0, lambda x: (still(x), nx.sin(x)), lambda x: (x, x), x))  # noqa: E731
+    assert linearize(chosen, 2.0)[1](1.0).item() == pytest.approx(slope, rel=1e-6)
 
 
 def test_numbers_are_tangents_of_floats() -> None:

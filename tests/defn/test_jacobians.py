@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from axon import nx, tree
-from axon.defn import custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, jit, while_loop
+from axon.defn import custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, while_loop
 from axon.errors import GradientError
 from axon.nx import Tensor
 
 A = np.arange(6.0).reshape(2, 3) - 2
 X = np.array([0.3, -0.7, 1.1])
-
-
-@pytest.fixture(params=["eager", "evaluate", "native"])
-def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Call a function directly, or compiled."""
-    if request.param == "eager":
-        return lambda f, *args: f(*args)
-    return lambda f, *args: jit(f, compiler=request.param)(*args)
 
 
 def close(made: Any, expected: Any) -> None:

@@ -81,7 +81,8 @@ class ArrayBackend:
             scalar = self._scalars(op.scalar, [d.code for d in operands], out.code)
         if scalar is not None:
             return self._looping(scalar, out, operands)
-        program = self._natives(op, operands, [out]) if op.extern and self._natives is not None else None
+        native = self._natives is not None and (op.extern or op.kind.native)
+        program = self._natives(op, operands, [out]) if native and self._natives is not None else None
         if program is not None:
             return self._stepping(program)
         if op.eager is None and op.expand is not None:
@@ -150,7 +151,7 @@ class ArrayBackend:
     def _acting(
         self, act: Callable[..., Any], args: Sequence[Tensor], attrs: Mapping[str, Any], out: Any
     ) -> tuple[Any, ...]:
-        made = act(self.xp, *[self.array(a.data, a.type) for a in args], **attrs)
+        made = act(self, *[self.array(a.data, a.type) for a in args], **attrs)
         return tuple(made) if isinstance(made, (tuple, list)) else (made,)
 
     def _function(self, op: Op) -> Callable[..., Any]:

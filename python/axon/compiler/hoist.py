@@ -40,14 +40,14 @@ def hoisted(builder: Builder, node: Node, inputs: tuple[Value, ...], core: Calla
         if not found:
             continue
         outside = dict(zip(body.inputs[first:], operands[first:]))
-        made = [copied(builder, v, outside) for v in found]
+        made = copied(builder, found, outside)
         regions = [
             given_more(body if i == k else other, found if i == k else [], [v.type for v in made])
             for i, other in enumerate(regions)
         ]
         operands += made
     made = builder.node(CALL, tuple(operands), {**node.attrs, "regions": tuple(regions)}, node.types, node.source)
-    return [Value(made, i) for i in range(len(node.types))]
+    return list(values_of(made))
 
 
 def upright(captured: Sequence[Value]) -> Callable[[Builder, Node, tuple[Value, ...]], list[Value] | None]:
@@ -111,14 +111,14 @@ def grows(value: Value) -> bool:
     return value.type.nbytes > sum(v.type.nbytes for v in sources)
 
 
-def copied(builder: Builder, value: Value, outside: Mapping[Value, Value]) -> Value:
-    """A body's value of captured ones, outside of the loop."""
+def copied(builder: Builder, found: Sequence[Value], outside: Mapping[Value, Value]) -> list[Value]:
+    """A body's values of captured ones, outside of the loop."""
     new = dict(outside)
-    for node in sort([value.node]):
+    for node in sort([v.node for v in found]):
         if node.op is not INPUT:
             kept = builder.keep(node, tuple([new[v] for v in node.inputs]))
-            new.update({Value(node, i): Value(kept, i) for i in range(len(node.types))})
-    return new[value]
+            new.update(zip(values_of(node), values_of(kept)))
+    return [new[v] for v in found]
 
 
 def given_more(graph: Graph, found: Sequence[Value], types: Sequence[TensorType]) -> Graph:

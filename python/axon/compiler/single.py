@@ -20,13 +20,15 @@ DEVICES = sorted({t.device for t in TARGETS} - {TARGET.device})  # for which a u
 def native_step(op: Op, operands: Sequence[DType], results: Sequence[DType]) -> Callable[..., Any] | None:
     """What makes the programs of a row over these dtypes: (operands' types, results' types, attributes) -> a program.
     None where eager calls run no native step."""
+    if op.kind.native:
+        return lambda types, out, attrs: _custom_program(op, types, out)
     row = TARGET.library.get(op.extern or "")
     if row is None or not row.eager or not row.takes(*operands, *results):
         return None
     return lambda types, out, attrs: _library_program(op, types, out, attrs)
 
 
-def custom_program(op: Op, types: Sequence[TensorType], out: Sequence[TensorType]) -> Any:
+def _custom_program(op: Op, types: Sequence[TensorType], out: Sequence[TensorType]) -> Any:
     """The program of a row that is code of the user's, over operands and results of these types."""
     return _of_steps(
         op, types, out, [custom.encoded(op.function, TARGET, range(len(types) + len(out)), types, out, op.name)]

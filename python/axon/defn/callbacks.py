@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from .. import config, tree
+from .. import tree
 from ..errors import AxonError, CallbackError
 from ..graph.trace import Trace, line
 from ..nx.core.backend import tracing
@@ -43,9 +43,9 @@ class Callback:
         made = call(ROWS[self.name], operands, {"callback": self})
         return tree.unflatten(self.made, list(made) if isinstance(made, tuple) else [made])
 
-    def __call__(self, xp: Any, arrays: tuple[Any, ...]) -> list[Any]:
+    def __call__(self, backend: Any, arrays: tuple[Any, ...]) -> list[Any]:
         """The results of the function, checked, in arrays of their own; so are those that it is given."""
-        leaves, backend = list(self.leaves), config.lookup("backend", xp.__name__)
+        leaves, xp = list(self.leaves), backend.xp
         for i, array, type_ in zip(self.places, arrays, self.types):
             leaves[i] = Tensor(type_, backend, xp.array(array))
         try:
@@ -101,7 +101,7 @@ def _row(name: str) -> Op:
         name=name,
         kind=EFFECT,
         infer=lambda operands, attrs: Inference(tuple([t.dtype for t in operands]), attrs["callback"].results, attrs),
-        eager=lambda xp, *arrays, callback: callback(xp, arrays),
+        eager=lambda backend, *arrays, callback: callback(backend, arrays),
         batch=lambda lanes, *operands, callback: by_lane(ROWS[name], lanes, operands, {"callback": callback}),
         nondifferentiable="what Python returns has no gradient; take it through stop_grad, or write a custom_grad",
     )

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..graph.expr import CALL, Value
+from ..graph.expr import Value
 from ..nx.core.tensor import TensorType
+from .common import name_of
 
 __all__ = ["Candidate", "Policy", "dots", "either", "everything", "names", "nothing"]
 
@@ -87,5 +88,6 @@ def either(*policies: Policy) -> Policy:
 def candidate(value: Value) -> Candidate:
     """What a policy is asked about a value."""
     node = value.node
-    name = node.attrs["kind"].name if node.op is CALL else node.op.name
-    return Candidate(name, value.type, tuple([v.type for v in node.inputs]), node.attrs, node.op.kind.contracts)
+    return Candidate(
+        name_of(node), value.type, tuple([v.type for v in node.inputs]), node.attrs, node.op.kind.contracts
+    )

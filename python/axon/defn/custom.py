@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Node
 from ..graph.regions import Agreement, Backward, Batched, Forward, Region, run_first, types_of_first
-from ..graph.trace import Trace, trace
-from ..nx.core.backend import tracing
+from ..graph.trace import effects_so_far, trace
 from ..nx.core.lanes import spread
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
@@ -42,7 +41,7 @@ def custom_grad(function: Callable[..., Any]) -> Callable[..., Any]:
     def gradients(pullback: Callable[..., Any], given: Leaves, made: Leaves, gs: Sequence[Tensor]) -> list[Tensor]:
         found = pullback(tree.unflatten(made.structure, gs))
         several = len(given.structure.children()) > 1
-        return checked("custom_grad", given.structure, given.types, found if several else (found,))
+        return checked("custom_grad", "a pullback", given.structure, given.types, found if several else (found,))
 
     return with_rule(function, CUSTOM_GRAD, "pullback", gradients, lambda given, made: made)
 
@@ -87,7 +86,7 @@ def with_rule(
         def run(*xs: Tensor) -> list[Tensor]:
             nonlocal acted
             rule = pair(xs[:n])[1]
-            acted = len(cast(Trace, tracing.get()).builder.effects)
+            acted = effects_so_far()
             return follow(rule, given, made, xs[n:])
 
         traced = trace(run, (*given.types, *operands(given.types, made.types)))
@@ -107,13 +106,15 @@ def refuse_options(function: Callable[..., Any], name: str, options: Mapping[str
         )
 
 
-def checked(name: str, structure: tree.Structure, types: Sequence[TensorType], gradients: Any) -> list[Tensor]:
+def checked(
+    name: str, rule: str, structure: tree.Structure, types: Sequence[TensorType], gradients: Any
+) -> list[Tensor]:
     """The leaves of a custom gradient, None as zeros, with the types of the arguments they belong to."""
     try:
         leaves = tree.flatten_like(structure, gradients)
     except StructureError as error:
         raise GradientError(
-            f"{name}: expected a pullback that gives the gradient of its argument, or a tuple of one for each of "
+            f"{name}: expected {rule} that gives the gradient of its argument, or a tuple of one for each of "
             f"several (None: zero); {error}"
         ) from None
     found = []

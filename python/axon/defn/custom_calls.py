@@ -7,8 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from .. import config, tree
-from ..dtypes import dtype
-from ..errors import AxonError, GradientError
+from ..errors import AxonError
 from ..nx.core.call import call
 from ..nx.core.kinds import CUSTOM
 from ..nx.core.op import Inference, Op, keep
@@ -116,7 +115,6 @@ class Custom:
         self.grain, self._result, self._units, self._gradient = grain, result, units, gradient
         self._handles: dict[str, Any] = {}  # by device
         self._results: dict[Types, tuple[Types, tree.Structure]] = {}  # what calls of these types give
-        self._programs: dict[Types, Any] = {}
         self.op = Op(
             name=name,
             kind=CUSTOM,
@@ -166,22 +164,7 @@ class Custom:
         return found
 
     def _eager(self, xp: Any, *arrays: Any) -> Any:
-        import numpy as np
-
-        if xp is not np:
-            raise AxonError(f"{self.__name__}: expected operands on the CPU, got {xp.__name__} arrays; move them there")
-        types = tuple([TensorType(dtype(a.dtype), a.shape) for a in arrays])
-        results = self._made(types)[0]
-        program = self._programs.get(types)
-        if program is None:
-            program = keep(
-                self._programs, types, config.lookup("program", "single").custom_program(self.op, types, results)
-            )
-        found = [
-            np.frombuffer(b, t.dtype.numpy, t.size).reshape(t.shape) if t.size else np.empty(t.shape, t.dtype.numpy)
-            for b, t in zip(program(arrays), results)
-        ]
-        return found[0] if len(found) == 1 else found
+        raise AxonError(f"{self.__name__}: expected operands on the CPU, got {xp.__name__} arrays; move them there")
 
     def _pull(self, g: Any, y: Any, *operands: Tensor) -> list[Tensor]:
         assert self._gradient is not None
@@ -190,7 +173,4 @@ class Custom:
         made = self._gradient(*parts, *operands)
         given = made if len(operands) != 1 else (made,)
         _, places = tree.flatten(operands)
-        try:
-            return checked(self.__name__, places, [t.type for t in operands], given)
-        except GradientError as error:
-            raise GradientError(str(error).replace("a pullback", "a gradient function")) from None
+        return checked(self.__name__, "a gradient function", places, [t.type for t in operands], given)

@@ -9,7 +9,7 @@ from typing import Any
 from .. import tree
 from ..errors import GradientError, StructureError
 from ..graph.expr import Graph, Value, cut
-from ..graph.reach import reached
+from ..graph.reach import behind
 from ..graph.trace import trace
 from ..nx.core.backend import beside
 from ..nx.core.number import scalar_type
@@ -127,7 +127,7 @@ def linear_of(run: Run, outputs: Sequence[Value]) -> Callable[[Sequence[Tensor]]
     with beside(points):
         traced = trace(over, tuple([x.type for x in points]))
         given, fixed = traced.graph.inputs[:n], traced.graph.inputs[n:]
-        moving = reached(traced.graph, given)
+        moving = behind(traced.graph, given)
         read = [v for node in traced.graph.nodes if any(v in moving for v in node.inputs) for v in node.inputs]
         known = tuple(dict.fromkeys(v for v in (*read, *traced.graph.outputs) if v not in moving))
         once = replay(Graph(fixed, known), traced.captured)

@@ -53,7 +53,7 @@ def _push(given: Forward, body: Graph, inputs: list[int], outputs: list[int], *t
     marks, moving = looped(body, [t is not None for t in given.tangents], n, derivative_flow)
     moving = [mark and a for mark, a in zip(moving, asked)]
     marks = [*moving[:n], *marks[n:]]
-    types = _beside(body.input_types, placed(_marked(body.input_types, marks), marks), inputs)
+    types = _beside(body.input_types, [t if mark else None for t, mark in zip(body.input_types, marks)], inputs)
 
     def step(*xs: Tensor) -> list[Tensor]:
         made, found = push(body, *_apart(xs, marks, inputs), asked=asked)
@@ -68,10 +68,6 @@ def _push(given: Forward, body: Graph, inputs: list[int], outputs: list[int], *t
     carry = n + sum(marks[:n])
     results = again(given.node, regions, operands, carry=carry, **attrs)
     return _apart(results, moving, outputs)
-
-
-def _marked(xs: Sequence[Any], marks: Marks) -> list[Any]:
-    return [x for x, mark in zip(xs, marks, strict=True) if mark]
 
 
 def _beside(xs: Sequence[Any], tangents: Sequence[Any], ends: list[int]) -> list[Any]:

@@ -9,13 +9,12 @@ stacked ones after the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from ..graph.expr import INPUT, Builder, Graph, Node, Value, values_of
-from ..graph.reach import asked_of_step, derivative_flow, looped
+from ..graph.reach import asked_of_step, behind, derivative_flow, looped
 from ..graph.regions import Backward
-from ..graph.trace import Trace, trace
-from ..nx.core.backend import tracing
+from ..graph.trace import effects_so_far, trace
 from ..nx.core.call import call as row
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.rows.contractions import dot_general
@@ -64,7 +63,7 @@ def _with_gradient(node: Node, wanted: Sequence[bool], asked: Sequence[bool]) ->
         inputs, gs = leaves[: len(body.inputs)], leaves[len(body.inputs) :]
         wrt = [v for v, needed in zip(body.inputs, wanted) if needed]
         made = record(body, inputs, wrt)
-        acted = len(cast(Trace, tracing.get()).builder.effects)
+        acted = effects_so_far()
         sent = [(v, g) for v, g, a in zip(body.outputs, gs, asked) if a and v in made.active]
         return [*(made.env[v] for v in body.outputs), *pull(made, sent)]
 
@@ -74,7 +73,7 @@ def _with_gradient(node: Node, wanted: Sequence[bool], asked: Sequence[bool]) ->
 def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value], gradients: Iterable[Value]) -> list[Value]:
     """The values of a step that its gradients, and what else acts for them, are computed from, but for those that are
     there anyway: `free`. (Of a chain behind a product its end could be kept instead: a kernel more, and no faster.)"""
-    late = _reached(step, step.inputs[len(given) :])
+    late = behind(step, step.inputs[len(given) :])
     there, saved = {*free}, dict[Value, None]()
     pending = [v for node in step.nodes if Value(node, 0) in late for v in node.inputs]
     pending += gradients
@@ -91,15 +90,6 @@ def _saved(step: Graph, given: Sequence[Value], free: Iterable[Value], gradients
             pending += value.node.inputs
     order = {node: k for k, node in enumerate(step.nodes)}
     return sorted(saved, key=lambda v: (order[v.node], v.index))
-
-
-def _reached(graph: Graph, sources: Iterable[Value]) -> set[Value]:
-    """The values that depend on some."""
-    found = set(sources)
-    for node in graph.nodes:
-        if not found.isdisjoint(node.inputs):
-            found.update(values_of(node))
-    return found
 
 
 def pull_scan(given: Backward) -> list[Tensor | None]:
@@ -121,7 +111,7 @@ def pull_scan(given: Backward) -> list[Tensor | None]:
         **dict(zip([*inputs[n:end], *tops], [*given.operands[n:end], *gs[n:]])),
     }
     captured = [v for v in found[end:] if v is not None]
-    sums = Sums(_reached(step, [*inputs[:end], *lasts, *tops]), there)
+    sums = Sums(behind(step, [*inputs[:end], *lasts, *tops]), there)
     terms = sums.terms(captured)
     summed = [v for v, factors in zip(captured, terms) if factors is None]
     rows = [v for v in (*found[n:end], *(f for factors in terms for f in factors or ())) if v is not None]
@@ -165,7 +155,7 @@ def _turned(
     for node in step.nodes:
         if node in needed:
             kept = builder.keep(node, tuple([new[v] for v in node.inputs]))
-            new.update({Value(node, i): Value(kept, i) for i in range(len(node.types)) if Value(node, i) not in new})
+            new.update({v: made for v, made in zip(values_of(node), values_of(kept)) if v not in new})
     sums = [builder.input(TensorType(v.type.dtype.computed_in, v.type.shape)) for v in summed]
     added = [builder.apply("add", s, builder.apply("astype", new[v], dtype=s.type.dtype)) for s, v in zip(sums, summed)]
     inputs = [*given[: len(lasts)], *sums, *given[len(lasts) :]]

@@ -18,7 +18,7 @@ from ..nx.core.rules import axis_of
 from ..nx.core.tensor import Tensor, TensorType
 from ..nx.creation import asarray
 from .batching import run
-from .region import callables
+from .region import callables, whole_number
 
 Axis = int | str | None
 
@@ -139,14 +139,14 @@ def _axis(name: str, type_: TensorType, axis: Axis) -> int | None:
 
 def _count(label: str, size: int | None, mapped: Sequence[tuple[str, TensorType, int]]) -> int:
     """How many lanes all mapped axes, and `size` if given, agree on."""
-    if size is not None and (isinstance(size, bool) or not hasattr(size, "__index__") or index(size) < 0):
-        raise ShapeError(f"{label}: expected size to be an integer of at least 0, got {size!r}; say how many examples")
+    if size is not None:
+        size = whole_number(label, "size", size)
     if size is None and not mapped:
         raise ShapeError(
-            f"{label}: expected an array with an axis to map, got none; say in_axes of an argument, or "
-            f"size= for how many examples there are"
+            f"{label}: expected an array with an axis to map, got none; say in_axes of an argument, size= for how many "
+            f"examples there are, or write nx.tensor of a list"
         )
-    first, count = ("size", index(size)) if size is not None else (None, 0)
+    first, count = ("size", size) if size is not None else (None, 0)
     for name, type_, axis in mapped:
         found = f"{name} (axis {axis} of {type_})"
         if first is None:

@@ -21,6 +21,16 @@ def reached(graph: Graph, given: Iterable[Value], counts: Callable[[Value], bool
     return found
 
 
+def behind(graph: Graph, given: Iterable[Value]) -> set[Value]:
+    """All results of the nodes that the given values reach: what is not among them can be computed without these. (A
+    call node is carried out whole, though a result of its own may depend on none of them.)"""
+    found = set(given)
+    for node in graph.nodes:
+        if not found.isdisjoint(node.inputs):
+            found.update(values_of(node))
+    return found
+
+
 def sought(graph: Graph, asked: Iterable[bool] | None = None) -> set[Value]:
     """The floats of whose derivatives those of outputs (of which are asked) are made: where a path ends in stop_grad
     nothing is refused."""

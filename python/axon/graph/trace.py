@@ -134,6 +134,13 @@ def _ended(args: Sequence[Tensor]) -> str:
     )
 
 
+def effects_so_far() -> int:
+    """How many effects the open trace has recorded."""
+    current = tracing.get()
+    assert isinstance(current, Trace)
+    return len(current.builder.effects)
+
+
 class Derived(str):
     """The line of a node, as the source of what its gradient is made of; `of` is the node's op by name."""
 

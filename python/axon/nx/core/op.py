@@ -60,6 +60,7 @@ class Op:
     kind: Kind
     infer: Callable[[Sequence[Given], dict[str, Any]], Inference]
     eager: Callable[..., Any] | None = None  # (xp, *arrays, **attrs); None is expand, or xp.<name>(*arrays, **attrs)
+    # (of an effect: the backend instead of xp)
     vjp: Callable[..., Sequence[Any]] | None = None  # (g, y, *operands, **attrs) -> a gradient (or Part) an operand; of
     # several results g and y are tuples
     batch: Callable[..., Any] | None = None  # (lanes, *operands, **attrs) -> the results, with lanes as axis 0; None:
