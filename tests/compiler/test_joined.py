@@ -36,9 +36,7 @@ CASES: dict[str, tuple[Callable[..., Any], int]] = {
     "along the first axis": (lambda a, b, c: nx.ones((2, 12)) @ nx.concat([nx.sin(a), nx.cos(c)]), 0),
     "of a reduction": (lambda a, b, c: product(nx.concat([nx.sum(b, axis=1, keepdims=True), b * 2], axis=1)), 1),
     "in a loop": (
-        lambda a, b, c: scan(lambda s, x: (product(nx.concat([nx.sin(s), nx.cos(s)], axis=1)).sum() + s + x, s), a, c)[
-            0
-        ],
+        lambda a, b, c: scan(lambda s, x: (product(nx.concat([nx.sin(s), nx.cos(s)], axis=1)).sum() + s, s), a, c)[0],
         0,
     ),
 }
