@@ -1,4 +1,4 @@
-// What a user's own kernel is written with (axon.custom_call). It includes nothing, so that any C++ compiler takes it.
+// What a user's own kernel is written with (axon.custom_call). It includes no system header, so that any compiler takes it.
 //
 //   #include "custom.h"
 //   AXON_CUSTOM(scale) {                       // (const axon::Call& call) -> int

@@ -174,15 +174,15 @@ def test_what_acts_stays_in_order_and_behind_what_it_comes_after() -> None:
 
     size = {**dict.fromkeys("abc", big), "d": 2 * big}
     rest = [item("a", "a"), item("b", "b"), item("c", "c", "b"), item("d", "d", "c"), item("free", "x", "a")]
-    assert [i.step for i in ordered(rest, size, {})[0]] == ["a", "free", "b", "c", "d"]
+    assert [i.step for i in ordered(rest, size, {}, 1 << 20)[0]] == ["a", "free", "b", "c", "d"]
     behind = [*rest[:4], item("free", "x", "a", behind="b")]
-    assert [i.step for i in ordered(behind, size, {})[0]] == ["a", "b", "free", "c", "d"]
+    assert [i.step for i in ordered(behind, size, {}, 1 << 20)[0]] == ["a", "b", "free", "c", "d"]
     acting = [rest[0], rest[1], item("c", "c", "b", acts=True), rest[3], item("free", "x", "a", acts=True)]
-    assert [i.step for i in ordered(acting, size, {})[0]] == ["a", "b", "c", "free", "d"]
+    assert [i.step for i in ordered(acting, size, {}, 1 << 20)[0]] == ["a", "b", "c", "free", "d"]
     over = [item("a", "a", "i"), item("b", "b", "i"), *rest[2:]]
-    assert [i.step for i in ordered(over, size, {"x": ["i"]})[0]] == ["a", "b", "free", "c", "d"]
+    assert [i.step for i in ordered(over, size, {"x": ["i"]}, 1 << 20)[0]] == ["a", "b", "free", "c", "d"]
     little = dict.fromkeys(size, 1000)
-    assert ordered(rest, little, {})[0] is rest
+    assert ordered(rest, little, {}, 1 << 20)[0] is rest
 
 
 def decoder(block: Callable[..., Any], layers: int = 12) -> Callable[..., Any]:

@@ -34,6 +34,8 @@ TUNINGS = {
     "never in parts": {"run": 0},
     "memory used again at once": {"linger": 0},
     "memory used again late": {"small": 1 << 40, "linger": 1 << 30},
+    "ordered for any byte": {"free": 0},
+    "in the given order": {"free": 1 << 60},
 }
 
 

@@ -25,6 +25,7 @@ class Tuning(NamedTuple):
     # A block of memory of at most `small` bytes lies unused for `linger` more steps, so that no new value ties parts.
     small: int
     linger: int
+    free: int  # bytes that are no reason to run steps in another order, or equal kernels apart: they lie in a cache
 
     def block(self, form: str, size: int, spans: bool) -> int:
         """Elements of an inner axis of this size a unit: the whole axis unless it is long."""

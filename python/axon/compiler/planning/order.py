@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from ...graph.expr import Value
 
-FREE = 1 << 20  # bytes that are no reason to do anything in another order, or apart: they lie in a cache
 GAIN = 1 / 32  # of the peak: less is no reason, either
 LITTLE = 1 << 10  # bytes of memory that does not count
 AHEAD = 4  # steps of a chain that are looked at together: a gradient, its sum over spans, the update that takes it
@@ -62,17 +61,17 @@ def course(items: Sequence[Item], size: Mapping[Any, int]) -> Course:
 
 
 def ordered(
-    items: Sequence[Item], size: Mapping[Any, int], over: Mapping[Any, Sequence[Any]]
+    items: Sequence[Item], size: Mapping[Any, int], over: Mapping[Any, Sequence[Any]], free: int
 ) -> tuple[Sequence[Item], Course]:
     """The items in an order that takes less memory, if there is one, and its course. `over`: by memory what it
-    may be written over, and is not written before that is read."""
+    may be written over, and is not written before that is read; `free`: bytes that are no reason for another order."""
     given = course(items, size)
-    if given.peak <= FREE:
+    if given.peak <= free:
         return items, given
     order = Order(items, size, over)
     if not order.relieves(given.live.index(given.peak)):
         return items, given
-    made, found = order.run()
+    made, found = order.run(free)
     return (made, found) if found.peak * (1 + GAIN) < given.peak else (items, given)
 
 
@@ -125,13 +124,13 @@ class Order:
         """Whether some later step needs nothing that this one and those behind it make."""
         return any(missing and max(missing) < k for missing in self.missing[k + 1 :])
 
-    def run(self) -> tuple[list[Item], Course]:
+    def run(self, free: int) -> tuple[list[Item], Course]:
         """All items in order, and their course. What is to run as soon as it can does so where it raises the peak no
         more than what would run in its place."""
         ready = self.ready = [k for k, missing in enumerate(self.missing) if not missing]
         for k in ready:
             self.look(k)
-        made, now, peak, found = list[Item](), 0, FREE, Course([], [])
+        made, now, peak, found = list[Item](), 0, free, Course([], [])
         while len(made) < len(self.items):
             while self.done[ready[0]]:
                 heappop(ready)

@@ -16,7 +16,7 @@ from ..library.step import LibraryStep, label
 from ..library.table import library_steps
 from ..targets.target import Target
 from .joined import joined
-from .order import FREE, LITTLE, Course, Item, ordered, size_of
+from .order import LITTLE, Course, Item, ordered, size_of
 from .regions import RegionStep, lowering
 
 
@@ -112,9 +112,9 @@ class Schedule:
                 if cluster.node.acts:
                     self.acting.update(range(made, len(self.steps)))
         self.results: list[Any] = [self.memory(v) for v in graph.outputs]
-        items, found = ordered(*self.items())
+        items, found = ordered(*self.items(), target.tuning.free)
         self.peak = found.peak  # bytes that the arena has, more or less
-        self.steps = merge_equal(items, found)
+        self.steps = merge_equal(items, found, target.tuning.free)
 
     def memory(self, value: Any) -> Any:
         """The value whose memory this one has."""
@@ -232,13 +232,13 @@ class Merged:
         self.held = 0
 
 
-def merge_equal(items: Sequence[Item], course: Course) -> list[Step]:
+def merge_equal(items: Sequence[Item], course: Course, free: int) -> list[Step]:
     """One step for kernels with the same text, where an earlier one can wait for a later one: nothing between them
-    reads what it writes, and what it would have freed takes no more memory than there is."""
+    reads what it writes, and what it would have freed takes no more memory than there is, and is `free`."""
     made: dict[Any, Step] = {}  # by what they are merged into, in order
     latest: dict[Kernel, Merged] = {}
     writer: dict[Any, Merged] = {}
-    room = course.peak + FREE
+    room = course.peak + free
     waiting: dict[Merged, None] = {}  # those that hold something
     held = 0
 

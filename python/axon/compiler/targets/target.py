@@ -76,7 +76,7 @@ CPU = Target(
     tuning=Tuning(
         kernel=256, sums=8, repeated=64, row=64 * 1024, column=2048,
         map_block=4096, column_block=512, spans_block=4096, work=1 << 16,
-        parts=4, part=2 << 20, again=4 << 20, run=16, small=16 << 10, linger=8,
+        parts=4, part=2 << 20, again=4 << 20, run=16, small=16 << 10, linger=8, free=1 << 20,
     ),
     library=LIBRARY,
     emit=emit_cpp.emit_cpp,
