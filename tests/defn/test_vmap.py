@@ -353,6 +353,7 @@ def scaled(x: Any, w: Any) -> Any:
         (lambda: axon.vmap(NO_FUNCTION), TraceError, "vmap: expected function to be a function, got a int"),
         (lambda: axon.vmap(lambda x: "text")(V), TraceError, "result: expected tensors"),
         (lambda: axon.vmap(lambda x: 1 if x > 0 else 0)(V), TraceError, "use nx.where or axon.cond"),
+        (lambda: axon.vmap(lambda x, i: x[i])(M, nx.tensor([0, 4, 1])), IndexError, "take (at "),
         (lambda: axon.vmap(lambda x, i: x[i])(M, nx.tensor([0, 4, 1])), IndexError,
          "expected indices in [-4, 4) for axis 0, got 4"),
     ],

@@ -34,8 +34,11 @@ def run(graph: Graph, tensors: Sequence[Tensor], mapped: Sequence[bool], size: i
         given = [v in differ for v in node.inputs]
         if not any(given):
             return None
-        with located(node.source):
-            made = _node(Batched(node, operands, given, size))
+        try:
+            with located(node.source):
+                made = _node(Batched(node, operands, given, size))
+        except IndexError as error:  # of a row that the rule is made of
+            raise IndexError(f"{name_of(node)}{at(node)}: {str(error).partition(': ')[2]}") from None
         differ.update(Value(node, i) for i, (_, m) in enumerate(made) if m)
         return [t for t, _ in made]
 
